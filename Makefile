@@ -1,0 +1,51 @@
+# A thin front over Meson and Ninja. `make help` lists what there is.
+#
+# Nothing has to be installed by hand: each target first calls tools/setup, which installs what is
+# missing (and says so before), and returns at once when nothing is.
+
+BUILD := build
+ASAN := build-asan
+PYTHON := /usr/bin/python3
+
+.DEFAULT_GOAL := weir
+.PHONY: help weir run tutorial test lint fresh clean setup-build setup-run setup-test build-all
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.* ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+	    printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+weir: $(BUILD)/build.ninja ## build build/weir (what plain `make` does)
+	@ninja -C $(BUILD) --quiet weir
+
+run: setup-run weir ## the tutorial: start weir, watch clients use it, kill it, see nothing lost
+	@$(BUILD)/venv/bin/python examples/tutorial/run.py
+
+tutorial: setup-run weir ## the same, and stop at the end instead of staying up
+	@$(BUILD)/venv/bin/python examples/tutorial/run.py --no-wait
+
+test: setup-test build-all ## every test that fits in 15 minutes; the last line is the count
+	@tools/run-tests $(SUITES)
+
+lint: setup-test ## include layers, house rules, formatting
+	@tools/lint
+
+fresh: ## run `make run` and `make test` on a clone in a bare Debian 12 (needs root)
+	@tools/fresh
+
+clean: ## remove all build folders
+	rm -rf build build-* compile_commands.json
+
+setup-build setup-run setup-test:
+	@tools/setup $(subst setup-,,$@)
+
+$(BUILD)/build.ninja: | setup-build
+	@tools/configure $(BUILD)
+	@ln -sf $(BUILD)/compile_commands.json compile_commands.json
+
+$(ASAN)/build.ninja: | setup-build
+	@tools/configure $(ASAN) -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+	    -Db_lundef=false
+
+build-all: $(BUILD)/build.ninja $(ASAN)/build.ninja
+	@ninja -C $(BUILD) --quiet
+	@ninja -C $(ASAN) --quiet
