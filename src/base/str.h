@@ -1,0 +1,35 @@
+/* str.h: text that is not NUL-terminated, and numbers, sizes and durations from text. */
+#pragma once
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Borrowed bytes, not NUL-terminated. at == NULL is "absent" (Kafka's null string). */
+struct str {
+    const char *at;
+    size_t len;
+};
+
+#define STR_LIT(s) ((struct str){(s), sizeof(s) - 1})
+struct str str_of(const char *s);
+bool str_eq(struct str a, struct str b);
+bool str_is(struct str a, const char *s);
+/* Copies at most cap - 1 bytes and a NUL; returns false when it was cut. */
+bool str_copy(char *dst, size_t cap, struct str s);
+
+/* A whole decimal number, optional sign, nothing else; out of range is an error. */
+enum err must_use str_to_i64(struct str s, int64_t *out);
+/* "500ms" "30s" "10m" "7d" "2h", or a bare number of milliseconds. */
+enum err must_use str_to_duration_ms(struct str s, int64_t *out);
+/* "512" "64KiB" "10MiB" "1GiB" "10KB" (decimal) -> bytes. */
+enum err must_use str_to_size(struct str s, int64_t *out);
+/* "HOST:PORT", "[::1]:9092", ":9092" -> host (may be empty) and port. host has cap bytes. */
+enum err must_use str_to_host_port(struct str s, char *host, size_t cap, uint16_t *port);
+/* Edit distance (Levenshtein), for "did you mean": at most 64 characters are compared. */
+unsigned str_distance(struct str a, struct str b);
+
+/* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, <= U+10FFFF)? */
+bool utf8_valid(const void *p, size_t n);

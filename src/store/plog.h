@@ -1,0 +1,134 @@
+/* plog.h: one partition's log on disk: its segments, their indexes, and reads from them.
+ *
+ * A plog knows files, not promises: it writes through the page cache, says what is dirty, and can
+ * put bytes back at their place. What is durable, visible or acknowledged is decided above it, by
+ * the journal (journal.h) and the store (embedded.c). FORMAT.md describes the files:
+ *
+ *     <data>/logs/<topic id>-<partition>/
+ *         00000000000000000000.log         batches, as Kafka's
+ *         00000000000000000000.index       offset index, as Kafka's (8-byte entries)
+ *         00000000000000000000.timeindex   time index, as Kafka's (12-byte entries)
+ *         00000000000000000000.append      sidecar: append time and a CRC over the 21 head bytes
+ *                                          that Kafka's CRC leaves out, one entry a batch
+ *
+ * Owner: the log's reactor. plog_sync_* may run on a helper thread while the reactor goes on
+ * appending. A folder is made by the first append, so that an empty partition costs no files.
+ *
+ * Position: (segment base offset, byte position in the .log file).
+ */
+#pragma once
+
+#include "base/batch.h"
+#include "base/chunk.h"
+#include "base/err.h"
+#include "broker/store.h"
+#include "io/disk.h"
+
+struct plog;
+
+struct plog_place {
+    int64_t segment; /* base offset of the segment */
+    uint32_t at;     /* byte position in it */
+};
+
+/* What a checkpoint knows of a log, and what an open trusts: below `synced` the files hold what they
+ * should; behind it everything is to be replayed or cut. */
+struct plog_state {
+    int64_t log_start;
+    int64_t next_offset;      /* end at the checkpoint */
+    struct plog_place synced; /* everything before it is on disk */
+    int32_t epochs;           /* leader epochs below: count, each with its start offset */
+    const struct plog_epoch {
+        int32_t epoch;
+        int64_t start;
+    } *epoch;
+    /* CRC-32C of each sealed segment's index, timeindex and sidecar, by segment, for R6 */
+    int32_t sealed;
+    const struct plog_sealed {
+        int64_t segment;
+        uint64_t log_bytes;
+        uint32_t index_crc, timeindex_crc, append_crc;
+        int64_t max_timestamp;
+    } *seal;
+};
+
+/* Opens or, with state == NULL, starts a log in `dir` (not yet created). Files that state does not
+ * know (behind synced) are removed or truncated to it; indexes that do not match are rebuilt from
+ * their segment. ERR_CORRUPT: a segment is shorter than state says, or a batch below synced is
+ * broken (text says where). */
+enum err must_use plog_open(struct disk *disk, const char *dir, const struct store_log_conf *conf,
+                            const struct plog_state *state, struct plog **out,
+                            struct err_text *text);
+void plog_close(struct plog *log);
+void plog_configure(struct plog *log, const struct store_log_conf *conf);
+
+/* Appends the batch (already stamped with base offset and epoch) behind the last one: rolls the
+ * segment if due, queues the bytes and gives their place. The bytes are written by plog_flush and
+ * must stay until then. */
+enum err must_use plog_append(struct plog *log, const struct batch_head *head, struct slice batch,
+                              int64_t append_ms, struct plog_place *out);
+/* Writes what is queued, one writev a segment. ERR_DISK_FULL, ERR_IO: nothing of what was queued
+ * since the last flush counts; the log is as before (file tails are cut back). */
+enum err must_use plog_flush(struct plog *log);
+bool plog_dirty(const struct plog *log);
+
+/* Recovery: puts a batch back at its place (creating the segment if need be) and goes on from there:
+ * everything behind it is cut by plog_replay_end. Batches come in order. */
+enum err must_use plog_replay(struct plog *log, struct plog_place place,
+                              const struct batch_head *head, const void *batch,
+                              int64_t append_ms);
+/* Recovery of a reference: the bytes are expected at the place already. Checks head, length and
+ * CRC there; ERR_CORRUPT if they are not the batch. */
+enum err must_use plog_replay_ref(struct plog *log, struct plog_place place, uint32_t bytes,
+                                  uint32_t crc, int64_t append_ms);
+enum err must_use plog_replay_end(struct plog *log);
+
+int64_t plog_start(const struct plog *log);
+int64_t plog_next_offset(const struct plog *log);
+/* Largest leader epoch and its start; -1 when there is none. A new epoch is recorded by the first
+ * batch that carries it. */
+int32_t plog_epoch(const struct plog *log);
+/* STORE_FIND_EPOCH's rule: the largest known epoch <= asked, and where it ends. */
+void plog_epoch_end(const struct plog *log, int32_t asked, int32_t *epoch, int64_t *end);
+
+/* store_read's rule on the present files. Batches at or above `limit` are left out. File chunks. */
+enum err must_use plog_read(struct plog *log, int64_t from, int64_t limit, size_t bytes_max,
+                            bool min_one, struct chunkq *out, int64_t *next_offset);
+/* store_find's rules for times. */
+enum err must_use plog_find_time(struct plog *log, int64_t ts, int64_t limit, int64_t *offset,
+                                 int64_t *timestamp, int32_t *epoch);
+enum err must_use plog_find_max_time(struct plog *log, int64_t limit, int64_t *offset,
+                                     int64_t *timestamp, int32_t *epoch);
+/* Calls fn for every batch head from offset `from` on: sidecar's append time with it. */
+enum err must_use plog_scan(struct plog *log, int64_t from,
+                            void (*fn)(void *arg, const struct batch_head *head,
+                                       int64_t append_ms),
+                            void *arg);
+
+/* Moves log_start and drops the segments that lie below it whole (renamed to .deleted; unlinked by
+ * plog_reap after the delay). The caller makes the new log_start durable first. */
+void plog_set_start(struct plog *log, int64_t log_start, uint64_t now_ms);
+/* Where retention (time by the segments' largest timestamps, size) would move log_start: whole
+ * segments only, never the active one (which it rolls first when that alone is due). limit: the
+ * durable end. */
+int64_t plog_retention(struct plog *log, uint64_t now_ms, int64_t limit);
+/* Unlinks what is due. now_ms UINT64_MAX: all. Returns the next due time, 0 when nothing waits. */
+uint64_t plog_reap(struct plog *log, uint64_t now_ms);
+/* Removes the folder with everything in it (after the delete is durable). */
+enum err must_use plog_remove(struct disk *disk, const char *dir);
+
+/* Checkpoint, step 1 (reactor): a job that names the files dirty now and the state they reach. The
+ * state's arrays belong to the job. */
+struct plog_sync;
+struct plog_sync *plog_sync_begin(struct plog *log);
+/* Step 2 (helper thread): syncs segments, indexes, sidecars and the folder. ERR_IO: a sync failed;
+ * the segment must be rewritten from the journal. */
+enum err must_use plog_sync_run(struct plog_sync *sync);
+/* The number of files that run would sync: above ~64 over all logs, syncfs is cheaper. */
+unsigned plog_sync_files(const struct plog_sync *sync);
+const struct plog_state *plog_sync_state(const struct plog_sync *sync);
+/* Step 3 (reactor): forget the job. ok: its files count as synced. */
+void plog_sync_end(struct plog_sync *sync, bool ok);
+
+uint64_t plog_bytes(const struct plog *log);
+uint32_t plog_segments(const struct plog *log);
