@@ -22,6 +22,8 @@ typedef void log_sink_fn(const char *line, size_t len);
 void log_set_sink(log_sink_fn *sink);
 
 void log_write(enum env_level level, const char *event, const char *text);
+/* The same with a time of the caller's: a loop's own, which may be a simulated one. */
+void log_write_at(uint64_t wall_ms, enum env_level level, const char *event, const char *text);
 __attribute__((format(printf, 3, 4))) void log_event(enum env_level level, const char *event,
                                                      const char *fmt, ...);
 /* "text" with quotes and control characters escaped, cut to cap. Returns out. */

@@ -85,8 +85,7 @@ void listener_close(struct listener *l);
 
 /* Connects to a numeric address; the user's closed() tells of failure. */
 enum err must_use loop_connect(struct loop *loop, const char *addr,
-                               const struct pipe_user_ops *user_ops, void *user,
-                               struct pipe **out);
+                               const struct pipe_user_ops *user_ops, void *user, struct pipe **out);
 /* Streams that are open on this loop. */
 size_t loop_streams(const struct loop *loop);
 

@@ -2,13 +2,13 @@
  *
  * A struct sim is a machine in memory. Programs under test get its loops and its disk and cannot
  * tell them from the real ones; a test drives virtual time and injects faults. Everything that
- * happens follows from the seed and the calls made: the same seed gives the same run, byte for byte.
- * Single thread: the loops of a set take turns in an order drawn from the seed.
+ * happens follows from the seed and the calls made: the same seed gives the same run, byte for
+ * byte. Single thread: the loops of a set take turns in an order drawn from the seed.
  *
  * Power cut: sim_power_cut ends the machine's life: loops and streams are gone without a call, open
  * files are gone, and of the disk remains what was synced plus, drawn at random for each unsynced
- * write by 512-byte sectors: lost, kept or torn; unsynced names (create, rename, unlink) are kept or
- * lost in any combination that a file system without ordered metadata may leave. kill -9
+ * write by 512-byte sectors: lost, kept or torn; unsynced names (create, rename, unlink) are kept
+ * or lost in any combination that a file system without ordered metadata may leave. kill -9
  * (sim_kill) keeps all that was written. What the dead program had allocated is not freed: run
  * many lives in a child process.
  */
@@ -22,10 +22,10 @@ struct sim;
 
 struct sim_conf {
     uint64_t seed;
-    uint64_t start_ms;       /* wall clock at the beginning; 0: 2026-01-01 */
-    uint64_t disk_bytes;     /* size of the disk; 0: 1 GiB */
-    uint32_t sync_us;        /* mean virtual duration of a sync; 0: 200 */
-    uint32_t net_delay_us;   /* mean one-way delay; 0: 50 */
+    uint64_t start_ms;     /* wall clock at the beginning; 0: 2026-01-01 */
+    uint64_t disk_bytes;   /* size of the disk; 0: 1 GiB */
+    uint32_t sync_us;      /* mean virtual duration of a sync; 0: 200 */
+    uint32_t net_delay_us; /* mean one-way delay; 0: 50 */
 };
 
 struct sim *sim_make(const struct sim_conf *conf);
@@ -55,11 +55,11 @@ struct sim_disk_faults {
     uint32_t fail_write_after; /* the n-th writev from now fails with ERR_IO, once */
     uint32_t fail_sync_after;  /* the n-th sync fails with ERR_IO, once; its bytes may be lost */
     uint32_t fail_rename_after;
-    uint32_t fail_any_after;   /* the n-th call of any kind */
-    uint32_t full_after;       /* from the n-th write on, every growth fails with ERR_DISK_FULL */
-    uint32_t flip_one_in;      /* a read returns a flipped bit once in n reads */
-    uint32_t cut_after;        /* the n-th write, sync or rename does not return: power cut there.
-                                * sim_step then answers false and sim_was_cut is true */
+    uint32_t fail_any_after; /* the n-th call of any kind */
+    uint32_t full_after;     /* from the n-th write on, every growth fails with ERR_DISK_FULL */
+    uint32_t flip_one_in;    /* a read returns a flipped bit once in n reads */
+    uint32_t cut_after;      /* the n-th write, sync or rename does not return: power cut there.
+                              * sim_step then answers false and sim_was_cut is true */
 };
 void sim_disk_set_faults(struct sim *sim, const struct sim_disk_faults *faults);
 bool sim_was_cut(const struct sim *sim);
@@ -70,8 +70,8 @@ enum err must_use sim_disk_corrupt(struct sim *sim, const char *path, uint64_t a
 
 /* Network faults, per direction and stream, drawn from the seed. */
 struct sim_net_faults {
-    uint32_t delay_max_us;   /* extra delay, uniform */
-    uint32_t cut_one_in;     /* a delivery ends the stream with a reset once in n */
-    uint32_t short_one_in;   /* a delivery hands over only a random part first, once in n */
+    uint32_t delay_max_us; /* extra delay, uniform */
+    uint32_t cut_one_in;   /* a delivery ends the stream with a reset once in n */
+    uint32_t short_one_in; /* a delivery hands over only a random part first, once in n */
 };
 void sim_net_set_faults(struct sim *sim, const struct sim_net_faults *faults);
