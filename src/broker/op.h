@@ -1,0 +1,35 @@
+/* op.h: one call of a broker verb, wherever the thing it concerns lives.
+ *
+ * Everything belongs to one of BROKER_SHARDS shards, and a shard to one reactor. A verb that concerns
+ * a partition or a group is a struct with an op as its first member: op_submit runs it at once when
+ * the shard is this reactor's, else it travels there by mail, and its answer travels back the same
+ * way. The caller cannot tell the two apart but by time: done is called exactly once, on the reactor
+ * of submission, possibly from inside op_submit.
+ *
+ *     front (reactor A)                        owner (reactor B)
+ *     op_submit(a, shard, op)   -- mail -->    op->run(b, op)
+ *     op->done(op)              <-- mail --    op_finish(b, op, err)   now or later
+ *
+ * Who submits keeps the op and all that it borrows valid until done.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "broker/env.h"
+
+#define BROKER_SHARDS 64
+
+struct broker;
+
+struct op {
+    struct env_mail mail; /* private */
+    struct broker *home;  /* private: where done is called */
+    void (*run)(struct broker *owner, struct op *op);
+    void (*done)(struct op *op);
+    enum err err; /* in done */
+};
+
+/* op->run and op->done must be set. */
+void op_submit(struct broker *b, unsigned shard, struct op *op);
+/* By the verb, on the owner's reactor, exactly once. */
+void op_finish(struct broker *owner, struct op *op, enum err err);

@@ -1,0 +1,74 @@
+/* statelog.h: state that is the fold of a log, with its snapshot in the log itself.
+ *
+ * A state topic's partition holds records (key, value; null value: gone) whose fold in offset order
+ * is the state. It never needs a separate snapshot: the state consists of entities (a topic, a
+ * group), each of which remembers `since`, the offset from which on the log tells all about it. When
+ * the log has grown well beyond what is alive, the entity with the oldest `since` is written once
+ * more, whole, between ordinary changes (one bounded batch), and the log is trimmed below the then
+ * oldest `since`. So a start reads little more than what is alive, and no moment copies everything.
+ *
+ *      trimmed | E1 E2 E1' E3 E2' ... E1(whole) ...
+ *              ^ oldest since           ^ E1.since afterwards
+ *
+ * One reactor. Records appended in one call are one batch: all or nothing. Changes are applied to
+ * memory by the caller when it submits them or when they are durable, as the caller needs; an entity
+ * with changes under way is not snapshotted meanwhile, so no order of the two can lose one.
+ */
+#pragma once
+
+#include "base/batch.h"
+#include "base/list.h"
+#include "broker/store.h"
+
+struct statelog;
+struct broker;
+
+/* Embedded in what the state consists of. Zero-initialise. */
+struct statelog_entity {
+    struct list link;  /* private: by since */
+    int64_t since;     /* private */
+    uint32_t pending;  /* private: appends under way */
+    bool known;        /* private */
+};
+
+struct statelog_ops {
+    /* At load: one record, in order. Returns the entity it belongs to (NULL: none, as a tombstone of
+     * something gone). value.at NULL: gone. */
+    struct statelog_entity *(*apply)(void *user, struct str key, struct str value, int64_t timestamp);
+    /* Adds all live records of the entity to the batch. */
+    void (*snapshot)(void *user, struct statelog_entity *entity, struct batch_builder *out);
+};
+
+struct statelog_conf {
+    struct store *store;
+    struct env *env;
+    struct uuid topic; /* ids of state topics are fixed in code */
+    uint32_t partition;
+    const struct statelog_ops *ops;
+    void *user;
+    void (*loaded)(void *user, struct statelog *log, enum err err);
+    uint64_t slack_bytes; /* snapshot when the log is this much larger than at the last round; 0: 4 MiB */
+};
+
+/* Opens (creating nothing on disk for an empty one), replays, then calls loaded. */
+struct statelog *statelog_open(const struct statelog_conf *conf);
+void statelog_free(struct statelog *log);
+
+struct statelog_append {
+    struct store_append append; /* private */
+    struct store_group group;   /* private */
+    struct statelog *log;       /* private */
+    struct statelog_entity *entity; /* private */
+    struct slice batch;         /* private */
+    void (*done)(struct statelog_append *a, enum err err);
+};
+/* One batch of records about one entity, from a builder that batch_add filled; the builder is empty
+ * afterwards. Several may be under way; they become durable in order. The entity must live until
+ * done. */
+void statelog_write(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
+                    struct statelog_entity *entity);
+/* Nothing is alive of it any more and no write about it is under way: forget it. */
+void statelog_forget(struct statelog *log, struct statelog_entity *entity);
+/* Offset behind the last durable record, for tests and metrics. */
+int64_t statelog_end(const struct statelog *log);
+int64_t statelog_start(const struct statelog *log);
