@@ -22,6 +22,8 @@ struct buf {
 struct buf *buf_make(size_t cap);
 /* As buf_make, NULL without memory: for sizes that come from input. */
 struct buf *buf_try(size_t cap);
+/* Another capacity, the bytes kept; b must be the caller's alone and may move. */
+struct buf *buf_resize(struct buf *b, size_t cap);
 struct buf *buf_ref(struct buf *b);
 /* NULL is allowed. */
 void buf_unref(struct buf *b);

@@ -20,13 +20,17 @@ bool str_is(struct str a, const char *s);
 /* Copies at most cap - 1 bytes and a NUL; returns false when it was cut. */
 bool str_copy(char *dst, size_t cap, struct str s);
 
+/* The parsers below say ERR_CONFIG_INVALID to anything else than what they describe, and leave the
+ * output alone then. */
+
 /* A whole decimal number, optional sign, nothing else; out of range is an error. */
 enum err must_use str_to_i64(struct str s, int64_t *out);
-/* "500ms" "30s" "10m" "7d" "2h", or a bare number of milliseconds. */
+/* "500ms" "30s" "10m" "7d" "2h", or a bare number of milliseconds, which may be negative. */
 enum err must_use str_to_duration_ms(struct str s, int64_t *out);
-/* "512" "64KiB" "10MiB" "1GiB" "10KB" (decimal) -> bytes. */
+/* "512" "64KiB" "10MiB" "1GiB" "10KB" (decimal) -> bytes. A bare number may be negative. */
 enum err must_use str_to_size(struct str s, int64_t *out);
-/* "HOST:PORT", "[::1]:9092", ":9092" -> host (may be empty) and port. host has cap bytes. */
+/* "HOST:PORT", "[::1]:9092", ":9092" -> host (may be empty, never in
+ * brackets) and port. host has cap bytes. */
 enum err must_use str_to_host_port(struct str s, char *host, size_t cap, uint16_t *port);
 /* Edit distance (Levenshtein), for "did you mean": at most 64 characters are compared. */
 unsigned str_distance(struct str a, struct str b);
