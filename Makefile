@@ -8,6 +8,7 @@ ASAN := build-asan
 PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
+.NOTPARALLEL:
 .PHONY: help weir run tutorial test lint fresh clean setup-build setup-run setup-test build-all
 
 help: ## this list
