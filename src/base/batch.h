@@ -64,8 +64,9 @@ static inline int64_t batch_next_offset(const struct batch_head *h)
 }
 
 /* Decodes the head of the batch at p, of which n bytes are there. ERR_CORRUPT: fewer than 61 bytes,
- * a length that is negative or below a head's; ERR_MESSAGE_FORMAT: magic is not 2. The batch itself
- * may be longer than n: compare head->bytes. */
+ * a length that is negative or below a head's, a negative last offset delta, or offsets beyond 64
+ * bits; ERR_MESSAGE_FORMAT: magic is not 2. The batch itself may be longer than n: compare
+ * head->bytes. */
 enum err must_use batch_head_read(const void *p, size_t n, struct batch_head *out);
 /* The stored CRC equals that of bytes 21..head.bytes, all of which must be at p. */
 bool batch_crc_ok(const void *p, const struct batch_head *h);
@@ -95,6 +96,7 @@ struct record_iter {
     struct rd rd;
     struct batch_head head;
     int32_t left;
+    int64_t delta_min; /* the next record's offset delta is at least this */
 };
 
 void record_iter_init(struct record_iter *it, const struct batch_head *head, const void *records,
