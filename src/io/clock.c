@@ -1,6 +1,8 @@
 #include "io/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 static uint64_t clock_us(clockid_t id)
@@ -23,6 +25,16 @@ uint64_t clock_mono_us(void)
 uint64_t clock_cpu_us(void)
 {
     return clock_us(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void clock_sleep_until_us(uint64_t t)
+{
+    struct timespec until = {.tv_sec = (time_t)(t / 1000000),
+                             .tv_nsec = (long)(t % 1000000) * 1000};
+    /* The kernel may be late by the thread's timer slack, 50 us by default. */
+    prctl(PR_SET_TIMERSLACK, 1UL);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
 }
 
 void clock_format_utc(uint64_t wall_ms, char out[25])
