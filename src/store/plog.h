@@ -71,6 +71,11 @@ enum err must_use plog_append(struct plog *log, const struct batch_head *head, s
  * since the last flush counts; the log is as before (file tails are cut back). */
 enum err must_use plog_flush(struct plog *log);
 bool plog_dirty(const struct plog *log);
+/* plog_mark remembers the present end, before the first append of a turn; plog_undo returns to it:
+ * what was appended since, flushed or not, is gone again (a group failed as a whole because another
+ * of its logs met a full disk). */
+void plog_mark(struct plog *log);
+enum err must_use plog_undo(struct plog *log);
 
 /* Recovery: puts a batch back at its place (creating the segment if need be) and goes on from there:
  * everything behind it is cut by plog_replay_end. Batches come in order. */
@@ -121,6 +126,10 @@ enum err must_use plog_remove(struct disk *disk, const char *dir);
  * state's arrays belong to the job. */
 struct plog_sync;
 struct plog_sync *plog_sync_begin(struct plog *log);
+/* As plog_sync_begin, for the batches alone (the .log files and the names that lead to them): what a
+ * journal group refers to without carrying it. It has no state and may run while a checkpoint's job
+ * runs; steps 2 and 3 are the same. */
+struct plog_sync *plog_sync_begin_data(struct plog *log);
 /* Step 2 (helper thread): syncs segments, indexes, sidecars and the folder. ERR_IO: a sync failed;
  * the segment must be rewritten from the journal. */
 enum err must_use plog_sync_run(struct plog_sync *sync);
