@@ -1,0 +1,72 @@
+#!/bin/sh
+# setup.sh [FOLDER]: fetches what the wire tests need into FOLDER (default build/wire).
+#
+#   FOLDER/venv                  Python with pytest and confluent-kafka: runs the tests
+#   FOLDER/kafka-python-VERSION  one folder a version, since two cannot share an environment
+#   FOLDER/java/lib, classes     Java's Kafka client and our program on top of it
+#
+# Debian packages come from packages.txt (with sudo when not root). A stamp over everything that
+# decides the result makes the second call return at once. WIRE_NO_APT=1 leaves apt alone, for a
+# caller that has installed packages.txt itself.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+folder=${1:-$here/../../build/wire}
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+
+want=$(cat "$here/setup.sh" "$here/packages.txt" "$here"/requirements/*.txt "$here"/java/* |
+    sha256sum | cut -d' ' -f1)
+if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$want" ]; then
+    exit 0
+fi
+rm -f "$folder/stamp"
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+install_packages() {
+    missing=
+    for package in $(grep -v '^#' "$here/packages.txt"); do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            missing="$missing $package"
+    done
+    if [ -n "$missing" ]; then
+        echo "wire: installing Debian packages:$missing"
+        as_root apt-get update -qq
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends $missing
+    fi
+}
+
+install_python() {
+    # Debian's own Python: another one first in PATH may be of any version.
+    [ -x "$folder/venv/bin/python" ] || /usr/bin/python3 -m venv "$folder/venv"
+    pip="$folder/venv/bin/pip --quiet --disable-pip-version-check"
+    $pip install -r "$here/requirements/venv.txt"
+    for list in "$here"/requirements/kafka-python-*.txt; do
+        target=$folder/$(basename "$list" .txt)
+        rm -rf "$target"
+        $pip install --target "$target" -r "$list"
+    done
+}
+
+install_java() {
+    rm -rf "$folder/java"
+    mkdir -p "$folder/java/classes"
+    # Maven writes colour codes even into a pipe unless it is told not to.
+    mvn -q -B -Dstyle.color=never -f "$here/java/pom.xml" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$folder/java/lib"
+    javac -proc:none -cp "$folder/java/lib/*" -d "$folder/java/classes" "$here/java/WireClient.java"
+}
+
+[ "${WIRE_NO_APT:-}" = 1 ] || install_packages
+echo "wire: installing Kafka clients into $folder"
+install_python
+install_java
+echo "$want" >"$folder/stamp"

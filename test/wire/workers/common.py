@@ -1,0 +1,43 @@
+"""What the Python workers share: arguments, records to send, one JSON object a line."""
+
+import json
+import sys
+import threading
+
+
+def say(**event):
+    print(json.dumps(event), flush=True)
+
+
+def arguments():
+    """-> (bootstrap, verb, {name: value})"""
+    pairs = (arg.split("=", 1) for arg in sys.argv[3:])
+    return sys.argv[1], sys.argv[2], dict(pairs)
+
+
+def records_of(args):
+    """The (key, value) pairs that produce sends; clients.py says what they look like."""
+    start = int(args["start"])
+    for index in range(start, start + int(args["count"])):
+        yield f"{args['name']}-k{index}", f"{args['name']}-v{index} " + "0123456789" * 12
+
+
+def text(data):
+    return None if data is None else data.decode()
+
+
+def input_end():
+    """An event that is set when our input ends: the sign to leave."""
+    ended = threading.Event()
+
+    def watch():
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    return ended
+
+
+def main(verbs):
+    bootstrap, verb, args = arguments()
+    verbs[verb](bootstrap, args)

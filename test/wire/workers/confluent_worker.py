@@ -1,0 +1,178 @@
+"""confluent-kafka (librdkafka 2) behind the verbs of clients.py."""
+
+import sys
+
+from common import input_end, main, records_of, say, text
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+
+KEPT = []
+
+
+def admin(bootstrap):
+    """Kept to the end of the process: a client that is collected fails its requests in flight."""
+    KEPT.append(AdminClient({"bootstrap.servers": bootstrap}))
+    return KEPT[-1]
+
+
+def all_done(futures):
+    for future in futures.values():
+        future.result(30)
+
+
+def create_topic(bootstrap, args):
+    wanted = NewTopic(args["topic"], num_partitions=int(args["partitions"]), replication_factor=1)
+    all_done(admin(bootstrap).create_topics([wanted]))
+
+
+def create_partitions(bootstrap, args):
+    all_done(admin(bootstrap).create_partitions([NewPartitions(args["topic"], int(args["count"]))]))
+
+
+def delete_topic(bootstrap, args):
+    all_done(admin(bootstrap).delete_topics([args["topic"]]))
+
+
+def list_topics(bootstrap, _):
+    say(topics=sorted(admin(bootstrap).list_topics(timeout=30).topics))
+
+
+def describe_topic(bootstrap, args):
+    found = admin(bootstrap).list_topics(args["topic"], timeout=30).topics[args["topic"]]
+    if found.error:
+        raise KafkaException(found.error)
+    say(partitions=len(found.partitions))
+
+
+def list_groups(bootstrap, _):
+    found = admin(bootstrap).list_consumer_groups().result(30)
+    assert not found.errors, found.errors
+    say(groups=sorted(group.group_id for group in found.valid))
+
+
+def describe_group(bootstrap, args):
+    found = admin(bootstrap).describe_consumer_groups([args["group"]])[args["group"]].result(30)
+    # "STABLE" -> "Stable", as the protocol has it
+    say(state=found.state.name.capitalize(), members=len(found.members))
+
+
+def delete_group(bootstrap, args):
+    all_done(admin(bootstrap).delete_consumer_groups([args["group"]]))
+
+
+def produce(bootstrap, args):
+    idempotent = args.get("idempotent") == "true"
+    producer = Producer({
+        "bootstrap.servers": bootstrap, "compression.type": args["codec"], "linger.ms": 50,
+        "enable.idempotence": idempotent,
+    })
+    failed = []
+
+    def delivered(error, message):
+        if error:
+            failed.append(error)
+        else:
+            say(partition=message.partition(), offset=message.offset())
+
+    partition = {"partition": int(args["partition"])} if "partition" in args else {}
+    for key, value in records_of(args):
+        producer.produce(args["topic"], key=key, value=value, headers={"wire": args["name"]},
+                         on_delivery=delivered, **partition)
+    left = producer.flush(30)
+    if failed or left:
+        sys.exit(f"{left} records left, failed: {failed}")
+
+
+def show(message, **more):
+    say(topic=message.topic(), partition=message.partition(), offset=message.offset(),
+        timestamp=message.timestamp()[1], key=text(message.key()), value=text(message.value()),
+        headers=[[name, text(value)] for name, value in message.headers() or []], **more)
+
+
+def checked(message):
+    if message is not None and message.error():
+        raise KafkaException(message.error())
+    return message
+
+
+def read(consumer, count):
+    while count > 0:
+        message = checked(consumer.poll(0.5))
+        if message is not None:
+            show(message)
+            count -= 1
+    consumer.close()
+
+
+def reader(bootstrap):
+    return Consumer({
+        "bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+    })
+
+
+def consume(bootstrap, args):
+    consumer = reader(bootstrap)
+    where = TopicPartition(args["topic"], int(args["partition"]), int(args["offset"]))
+    consumer.assign([where])
+    read(consumer, int(args["count"]))
+
+
+def seek(bootstrap, args):
+    consumer = reader(bootstrap)
+    where = TopicPartition(args["topic"], int(args["partition"]), int(args["timestamp"]))
+    found = consumer.offsets_for_times([where], timeout=30)[0]
+    if found.error:
+        raise KafkaException(found.error)
+    say(offset=found.offset)
+    consumer.assign([found])
+    read(consumer, int(args["count"]))
+
+
+def group(bootstrap, args):
+    ended = input_end()
+    more = {"group.instance.id": args["instance"]} if "instance" in args else {}
+    consumer = Consumer({
+        "bootstrap.servers": bootstrap, "group.id": args["group"], "enable.auto.commit": False,
+        "auto.offset.reset": "earliest", "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 500, "topic.metadata.refresh.interval.ms": 1000,
+        "partition.assignment.strategy": args.get("strategy", "range"), **more})
+    consumer.subscribe(args["topics"].split(","))
+    known = None
+    while not ended.is_set():
+        message = checked(consumer.poll(0.1))
+        assigned = sorted([part.topic, part.partition] for part in consumer.assignment())
+        if assigned != known:
+            known = assigned
+            say(event="assigned", partitions=assigned)
+        if message is not None:
+            show(message, event="record")
+            consumer.commit(message, asynchronous=True)
+    consumer.close()
+    say(event="closed")
+
+
+def offsets(bootstrap, args):
+    """The committed offsets of a group, by the administration's way: {"offsets": {"0": 7}}."""
+    asked = ConsumerGroupTopicPartitions(args["group"])
+    found = admin(bootstrap).list_consumer_group_offsets([asked])[args["group"]].result(30)
+    say(offsets={str(part.partition): part.offset for part in found.topic_partitions})
+
+
+main({
+    "create-topic": create_topic,
+    "create-partitions": create_partitions,
+    "delete-topic": delete_topic,
+    "list-topics": list_topics,
+    "describe-topic": describe_topic,
+    "list-groups": list_groups,
+    "describe-group": describe_group,
+    "delete-group": delete_group,
+    "produce": produce,
+    "consume": consume,
+    "seek": seek,
+    "group": group,
+    "offsets": offsets,
+})

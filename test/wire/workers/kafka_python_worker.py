@@ -1,0 +1,148 @@
+"""kafka-python, 2.0.2 or 2.2.15 as PYTHONPATH says, behind the verbs of clients.py."""
+
+from common import input_end, main, records_of, say, text
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+
+STRATEGIES = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor}
+
+
+def admin(bootstrap):
+    return KafkaAdminClient(bootstrap_servers=bootstrap)
+
+
+def create_topic(bootstrap, args):
+    wanted = NewTopic(args["topic"], num_partitions=int(args["partitions"]), replication_factor=1)
+    admin(bootstrap).create_topics([wanted])
+
+
+def create_partitions(bootstrap, args):
+    admin(bootstrap).create_partitions({args["topic"]: NewPartitions(int(args["count"]))})
+
+
+def delete_topic(bootstrap, args):
+    admin(bootstrap).delete_topics([args["topic"]])
+
+
+def list_topics(bootstrap, _):
+    say(topics=sorted(admin(bootstrap).list_topics()))
+
+
+def describe_topic(bootstrap, args):
+    found = admin(bootstrap).describe_topics([args["topic"]])
+    say(partitions=len(found[0]["partitions"]))
+
+
+def list_groups(bootstrap, _):
+    say(groups=sorted(group[0] for group in admin(bootstrap).list_consumer_groups()))
+
+
+def describe_group(bootstrap, args):
+    group = admin(bootstrap).describe_consumer_groups([args["group"]])[0]
+    say(state=group.state, members=len(group.members))
+
+
+def delete_group(bootstrap, args):
+    for _, error in admin(bootstrap).delete_consumer_groups([args["group"]]):
+        if error.errno != 0:
+            raise error
+
+
+def produce(bootstrap, args):
+    codec = None if args["codec"] == "none" else args["codec"]
+    # 2.0.2 does not know the setting at all.
+    more = {"enable_idempotence": True} if args.get("idempotent") == "true" else {}
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap, compression_type=codec, acks="all", linger_ms=50, **more
+    )
+    partition = int(args["partition"]) if "partition" in args else None
+    sent = [
+        producer.send(args["topic"], key=key.encode(), value=value.encode(), partition=partition,
+                      headers=[("wire", args["name"].encode())])
+        for key, value in records_of(args)
+    ]
+    producer.flush()
+    for future in sent:
+        done = future.get(timeout=30)
+        say(partition=done.partition, offset=done.offset)
+    producer.close()
+
+
+def show(record, **more):
+    say(topic=record.topic, partition=record.partition, offset=record.offset,
+        timestamp=record.timestamp, key=text(record.key), value=text(record.value),
+        headers=[[name, text(value)] for name, value in record.headers], **more)
+
+
+def read(consumer, count):
+    """Prints this many records, from where the consumer stands."""
+    while count > 0:
+        for records in consumer.poll(timeout_ms=500, max_records=count).values():
+            for record in records:
+                show(record)
+                count -= 1
+
+
+def reader(bootstrap, args):
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
+    partition = TopicPartition(args["topic"], int(args["partition"]))
+    consumer.assign([partition])
+    return consumer, partition
+
+
+def consume(bootstrap, args):
+    consumer, partition = reader(bootstrap, args)
+    consumer.seek(partition, int(args["offset"]))
+    read(consumer, int(args["count"]))
+    consumer.close()
+
+
+def seek(bootstrap, args):
+    consumer, partition = reader(bootstrap, args)
+    found = consumer.offsets_for_times({partition: int(args["timestamp"])})[partition]
+    say(offset=found.offset)
+    consumer.seek(partition, found.offset)
+    read(consumer, int(args["count"]))
+    consumer.close()
+
+
+def group(bootstrap, args):
+    ended = input_end()
+    more = {"group_instance_id": args["instance"]} if "instance" in args else {}
+    consumer = KafkaConsumer(
+        *args["topics"].split(","), bootstrap_servers=bootstrap, group_id=args["group"],
+        enable_auto_commit=False, auto_offset_reset="earliest", session_timeout_ms=6000,
+        heartbeat_interval_ms=500, metadata_max_age_ms=1000,
+        partition_assignment_strategy=[STRATEGIES[args.get("strategy", "range")]], **more)
+    known = None
+    while not ended.is_set():
+        found = consumer.poll(timeout_ms=100)
+        assigned = sorted(consumer.assignment())
+        if assigned != known:
+            known = assigned
+            say(event="assigned", partitions=[list(part) for part in assigned])
+        for records in found.values():
+            for record in records:
+                show(record, event="record")
+        if found:
+            consumer.commit()
+    consumer.close()
+    say(event="closed")
+
+
+main({
+    "create-topic": create_topic,
+    "create-partitions": create_partitions,
+    "delete-topic": delete_topic,
+    "list-topics": list_topics,
+    "describe-topic": describe_topic,
+    "list-groups": list_groups,
+    "describe-group": describe_group,
+    "delete-group": delete_group,
+    "produce": produce,
+    "consume": consume,
+    "seek": seek,
+    "group": group,
+})
