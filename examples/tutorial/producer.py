@@ -1,0 +1,43 @@
+"""Sends numbered JSON events to a Kafka topic until it is told to stop."""
+import json
+import os
+import signal
+import sys
+import time
+
+from kafka import KafkaProducer
+
+topic = os.environ.get("KAFKA_TOPIC", "demo-topic")
+pause = 1 / float(os.environ.get("EVENTS_PER_SECOND", "1"))
+
+producer = KafkaProducer(
+    bootstrap_servers=os.environ.get("KAFKA_BROKER", "kafka-service:9092"),
+    client_id=os.environ.get("HOSTNAME", "producer"),
+    value_serializer=lambda event: json.dumps(event).encode(),
+    acks="all",
+    enable_idempotence=True,
+    metadata_max_age_ms=int(os.environ.get("KAFKA_METADATA_MAX_AGE_MS", "300000")),
+)
+
+
+def on_ack(seq, stored):
+    print(json.dumps({"acked": seq, "partition": stored.partition, "offset": stored.offset}),
+          flush=True)
+
+
+def on_error(seq, error):
+    print(json.dumps({"failed": seq, "error": repr(error)}), flush=True)
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # a pod is told to stop
+seq = 0
+due = time.time()
+try:
+    while True:
+        future = producer.send(topic, {"seq": seq, "sent_at": time.time()})
+        future.add_callback(on_ack, seq).add_errback(on_error, seq)
+        seq += 1
+        due += pause
+        time.sleep(max(0, due - time.time()))
+finally:
+    producer.close()  # sends what is still in its buffer
