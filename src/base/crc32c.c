@@ -48,11 +48,10 @@ static uint64_t word_at(const uint8_t *p)
 
 static uint32_t soft_word(uint32_t crc, uint64_t word)
 {
-    uint32_t v = 0;
     word ^= crc;
-    for (int i = 0; i < SLICES; i++)
-        v ^= tables[SLICES - 1 - i][word >> (8 * i) & 0xff];
-    return v;
+    return tables[7][word & 0xff] ^ tables[6][word >> 8 & 0xff] ^ tables[5][word >> 16 & 0xff] ^
+           tables[4][word >> 24 & 0xff] ^ tables[3][word >> 32 & 0xff] ^
+           tables[2][word >> 40 & 0xff] ^ tables[1][word >> 48 & 0xff] ^ tables[0][word >> 56];
 }
 
 uint32_t crc32c_soft(uint32_t crc, const void *data, size_t n)
@@ -72,7 +71,7 @@ uint32_t crc32c_soft(uint32_t crc, const void *data, size_t n)
 
 #define CPU_TARGET __attribute__((target("sse4.2,pclmul")))
 #define WORDS_MAX 256 /* L of one round */
-#define WORDS_MIN 12  /* below, joining costs more than three streams gain */
+#define WORDS_MIN 4   /* below, joining costs more than three streams gain */
 
 static uint32_t zero_words[2 * WORDS_MAX + 1];
 
