@@ -26,6 +26,13 @@
 
 struct plog;
 
+/* The open files of one reactor's logs, at most `max` of them: the least recently used are closed
+ * when more are wanted (those that chunks or sync jobs hold stay open for them). Free it after its
+ * logs. */
+struct plog_files;
+struct plog_files *plog_files_make(unsigned max);
+void plog_files_free(struct plog_files *files);
+
 struct plog_place {
     int64_t segment; /* base offset of the segment */
     uint32_t at;     /* byte position in it */
@@ -50,16 +57,34 @@ struct plog_state {
         uint32_t index_crc, timeindex_crc, append_crc;
         int64_t max_timestamp;
     } *seal;
+    /* the same for the segment that is appended to: bytes of each that belong to what lies below
+     * `synced`, and their CRCs; all 0 when there is none */
+    struct plog_entries {
+        uint32_t index_bytes, timeindex_bytes, append_bytes;
+        uint32_t index_crc, timeindex_crc, append_crc;
+    } active;
 };
 
-/* Opens or, with state == NULL, starts a log in `dir` (not yet created). Files that state does not
- * know (behind synced) are removed or truncated to it; indexes that do not match are rebuilt from
- * their segment. ERR_CORRUPT: a segment is shorter than state says, or a batch below synced is
- * broken (text says where). */
+/* The state as bytes, for the manifest, and back: *out is one block, for mem_free. ERR_CORRUPT: the
+ * bytes are no state. */
+void plog_state_write(const struct plog_state *state, struct wr *w);
+enum err must_use plog_state_read(struct rd *r, struct plog_state **out);
+
+/* Opens or, with state == NULL, starts a log in `dir` (not yet created). What state does not know
+ * (behind synced) is not seen and stays only until plog_replay_end, or the first append, cuts it
+ * off: replayed references find their bytes. state->log_start is the durable one, later trims from
+ * the journal included: segments that lie whole below it may be gone already. Nothing is read but
+ * file sizes; an index is checked when it is first needed and rebuilt from its segment when it does
+ * not match. The arrays of state are copied. ERR_CORRUPT: a segment is missing or shorter than
+ * state says (text says where). */
 enum err must_use plog_open(struct disk *disk, const char *dir, const struct store_log_conf *conf,
                             const struct plog_state *state, struct plog **out,
                             struct err_text *text);
+/* Nothing may be queued and no sync job under way. */
 void plog_close(struct plog *log);
+/* Lets the log's files count in `files` (of the same reactor), before anything else is done with it.
+ * A log without keeps up to 16 files open. */
+void plog_use_files(struct plog *log, struct plog_files *files);
 void plog_configure(struct plog *log, const struct store_log_conf *conf);
 
 /* Appends the batch (already stamped with base offset and epoch) behind the last one: rolls the
@@ -83,9 +108,11 @@ enum err must_use plog_replay(struct plog *log, struct plog_place place,
                               const struct batch_head *head, const void *batch,
                               int64_t append_ms);
 /* Recovery of a reference: the bytes are expected at the place already. Checks head, length and
- * CRC there; ERR_CORRUPT if they are not the batch. */
+ * CRC (CRC-32C of all `bytes` bytes of the batch) there; ERR_CORRUPT if they are not the batch. */
 enum err must_use plog_replay_ref(struct plog *log, struct plog_place place, uint32_t bytes,
                                   uint32_t crc, int64_t append_ms);
+/* What lies whole below synced already is left as it is. A log_start behind the end (its batches
+ * were promised nothing and are lost) becomes the end here. */
 enum err must_use plog_replay_end(struct plog *log);
 
 int64_t plog_start(const struct plog *log);
@@ -130,8 +157,12 @@ struct plog_sync *plog_sync_begin(struct plog *log);
  * journal group refers to without carrying it. It has no state and may run while a checkpoint's job
  * runs; steps 2 and 3 are the same. */
 struct plog_sync *plog_sync_begin_data(struct plog *log);
-/* Step 2 (helper thread): syncs segments, indexes, sidecars and the folder. ERR_IO: a sync failed;
- * the segment must be rewritten from the journal. */
+/* Step 2 (helper thread), two ways: plog_sync_run syncs segments, indexes, sidecars and the folder;
+ * or plog_sync_write for every job, then one disk_sync_all for all of them. plog_sync_write brings
+ * the index entries that were in memory only into their files (plog_sync_run begins with it).
+ * ERR_IO: a sync failed; the segment must be rewritten from the journal. ERR_DISK_FULL: no room for
+ * the index entries: nothing is lost, end the job with ok false and try again later. */
+enum err must_use plog_sync_write(struct plog_sync *sync);
 enum err must_use plog_sync_run(struct plog_sync *sync);
 /* The number of files that run would sync: above ~64 over all logs, syncfs is cheaper. */
 unsigned plog_sync_files(const struct plog_sync *sync);
@@ -139,5 +170,19 @@ const struct plog_state *plog_sync_state(const struct plog_sync *sync);
 /* Step 3 (reactor): forget the job. ok: its files count as synced. */
 void plog_sync_end(struct plog_sync *sync, bool ok);
 
+/* Of the batches in its segments. */
 uint64_t plog_bytes(const struct plog *log);
 uint32_t plog_segments(const struct plog *log);
+
+/* For fsck, no log open: verifies every batch of the log in `dir` (structure, CRC, offsets that
+ * increase over all segments, the sidecar's CRC of its head) and that the indexes lead to where they
+ * say. `fault` is called for each finding with the file, the byte position in it and a sentence.
+ * Below state->synced a fault is corruption; behind it the journal decides, and nothing is checked.
+ * state == NULL: all there is. ERR_OK: all was read, whatever was found. */
+typedef void plog_fault_fn(void *arg, const char *file, uint64_t at, const char *what);
+struct plog_check_result {
+    uint64_t batches, bytes, faults;
+    int64_t next_offset;
+};
+enum err must_use plog_check(struct disk *disk, const char *dir, const struct plog_state *state,
+                             plog_fault_fn *fault, void *arg, struct plog_check_result *out);
