@@ -1,4 +1,4 @@
-"""The clients of the tutorial: producer and consumers as processes, and a tally of what they say."""
+"""The tutorial's clients, producer and consumers as processes, and a tally of what they say."""
 import json
 import os
 import subprocess
