@@ -10,6 +10,8 @@ struct list {
 
 /* The struct that embeds the node. */
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define container_of_const(ptr, type, member)                                                      \
+    ((const type *)(const void *)((const char *)(ptr)-offsetof(type, member)))
 
 #define LIST_INIT(head)                                                                            \
     {                                                                                              \

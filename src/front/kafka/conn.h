@@ -1,0 +1,130 @@
+/* conn.h: one connection of a Kafka client, and the requests on it. Inside of front/kafka only.
+ *
+ * Bytes come into a shared buffer and are cut into frames without copying; a frame becomes a struct
+ * kafka_request. Answers leave in the order of the requests, as clients expect. Requests run one at
+ * a time, as in Kafka, except that Produce requests may run beside Produce requests before them:
+ * that is how pipelined producers share one fsync.
+ *
+ *     QUEUED --its turn--> RUNNING --kafka_respond--> DONE --all before it are sent--> gone
+ *
+ * A handler (one file a verb) decodes rq->in, calls the broker, and answers exactly once with one
+ * of the kafka_respond functions, then or later. It may be called after the client has gone:
+ * answering is still right and costs nothing. What it borrows from the frame lives until it has
+ * answered.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "front/kafka/kafka.h"
+#include "front/kafka/messages.h"
+#include "front/kafka/wire.h"
+
+#define KAFKA_RX_BYTES ((size_t)64 << 10)
+#define KAFKA_REQUESTS_MAX 128                      /* queued and running, per connection */
+#define KAFKA_REQUEST_BYTES_MAX ((size_t)128 << 20) /* of their frames; one is always allowed */
+#define KAFKA_ARENA_MAX ((size_t)64 << 20)
+#define KAFKA_SEEN_MAX 10000 /* topics remembered per connection */
+
+struct kafka_request;
+
+/* One row of the table of requests (api.c). */
+struct kafka_api {
+    int16_t key;
+    int16_t min, max;      /* versions that ApiVersions shows */
+    int16_t flexible_from; /* request header v2 and response header v1 from here on */
+    const char *name;
+    const struct wire_message *request, *response;
+    void (*run)(struct kafka_request *rq);
+    bool by_hand; /* decodes rq->body itself; rq->in is NULL */
+};
+
+/* NULL: no such key. */
+const struct kafka_api *kafka_api_find(int16_t key);
+extern const struct kafka_api kafka_apis[];
+extern const size_t kafka_apis_n;
+
+enum kafka_request_state { KAFKA_QUEUED, KAFKA_RUNNING, KAFKA_DONE };
+
+struct kafka_request {
+    struct list link;
+    struct kafka_conn *conn;
+    const struct kafka_api *api;
+    enum kafka_request_state state;
+    int16_t version;
+    bool flexible;
+    bool silent; /* acks=0: nothing is sent */
+    int32_t correlation_id;
+    struct slice frame; /* owns a reference */
+    struct rd body;     /* behind the request header */
+    struct actor actor;
+    struct arena arena; /* for in, and for whatever lives until the answer */
+    void *in;           /* struct kafka_<api>_request, decoded; NULL when by_hand */
+    struct chunkq out;
+    void *state_of_verb;                      /* the handler's own */
+    void (*cancel)(struct kafka_request *rq); /* the client has gone: stop waiting; may be NULL */
+};
+
+/* Set per connection and topic by Metadata answers, for the nudge of topic.h. */
+struct kafka_seen_topic {
+    struct map_node node;
+    struct uuid id;
+    uint32_t generation;
+};
+
+struct kafka_session; /* fetch_session.h */
+
+struct kafka_conn {
+    uint32_t magic;
+    struct list link; /* front's list of this reactor */
+    struct kafka_front *front;
+    struct broker *broker;
+    struct pipe *pipe; /* NULL: the client has gone */
+    struct buf *rx;
+    size_t rx_from, rx_to; /* unread bytes in rx */
+    struct list requests;  /* in order of arrival */
+    unsigned requests_n;
+    size_t request_bytes;
+    bool reading_stopped; /* space() said no */
+    bool running;         /* conn_run is on the stack */
+    bool close_when_idle;
+    bool closing;    /* nothing more is read or sent */
+    struct map seen; /* kafka_seen_topic by id */
+    char local[PIPE_ADDR_MAX], peer[PIPE_ADDR_MAX];
+    char client_software[64]; /* name and version as ApiVersions told */
+};
+
+struct kafka_front {
+    struct kafka_conf conf;
+    struct broker **brokers;
+    unsigned n;
+    struct kafka_reactor {
+        struct list conns;
+        struct kafka_stats stats;
+        struct fetch_sessions *sessions;
+        bool draining;
+    } * reactors;
+};
+
+struct kafka_reactor *kafka_reactor_of(struct kafka_conn *conn);
+
+/* Encodes the struct of api->response and finishes the request. */
+void kafka_respond(struct kafka_request *rq, const void *response);
+/* Finishes with rq->out as the handler has filled it: begin with kafka_begin. */
+void kafka_respond_chunks(struct kafka_request *rq);
+/* Starts an answer by hand: the writer has length (patched at the end), correlation id and, if
+ * flexible, the header's tags. The slice of this writer must be the first in rq->out. */
+void kafka_begin(struct kafka_request *rq, struct wr *w);
+/* Finishes without an answer: acks=0. */
+void kafka_respond_nothing(struct kafka_request *rq);
+/* Finishes by closing the connection: what Kafka does where no answer is defined. why goes to the
+ * log. */
+void kafka_respond_close(struct kafka_request *rq, const char *why);
+
+/* "Has this connection been told of the topic's present number of partitions?" Marks it as told.
+ * True at most once per growth. */
+bool kafka_nudge_due(struct kafka_conn *conn, const struct topic *topic);
+void kafka_topic_shown(struct kafka_conn *conn, const struct topic *topic);
+
+/* Where clients are told to connect, by configuration or as this one did. */
+void kafka_advertised(const struct kafka_conn *conn, struct str *host, int32_t *port);

@@ -1,0 +1,40 @@
+/* kafka.h: the Kafka front: connections that speak Kafka's protocol and call the broker's verbs.
+ *
+ * One struct kafka_front a listener; connections are accepted on any reactor and stay there. A
+ * connection is a byte machine (base/pipe.h): it can be driven by a socket, a simulation, a fuzzer.
+ */
+#pragma once
+
+#include "base/pipe.h"
+#include "broker/broker.h"
+
+#define KAFKA_FRAME_MAX_DEFAULT ((size_t)100 << 20) /* socket.request.max.bytes */
+
+struct kafka_conf {
+    size_t frame_max;
+    /* What clients are told to connect to; empty host: the address that each one has reached. */
+    char advertised_host[256];
+    uint16_t advertised_port; /* 0: the port that the client has reached */
+    /* group.min/max.session.timeout.ms and the like are the broker's */
+};
+extern const struct kafka_conf kafka_conf_default;
+
+struct kafka_front;
+
+/* brokers[reactor]; conf is copied. */
+struct kafka_front *kafka_front_make(const struct kafka_conf *conf, struct broker **brokers,
+                                     unsigned n);
+/* Call when all its connections have been closed. */
+void kafka_front_free(struct kafka_front *front);
+/* A fresh pipe on reactor `reactor`; sets the pipe's user. False: not now (too many). */
+bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe *pipe);
+/* Stops: connections are closed once what they are waiting for has been answered. Per reactor. */
+void kafka_front_drain(struct kafka_front *front, unsigned reactor);
+
+/* Read by ops/ for metrics, on the reactor. */
+struct kafka_stats {
+    uint64_t connections;      /* open now */
+    uint64_t requests, errors; /* frames answered; frames that closed their connection */
+    uint64_t fetch_waits;      /* fetches that wait now */
+};
+void kafka_front_stats(const struct kafka_front *front, unsigned reactor, struct kafka_stats *out);
