@@ -1,8 +1,9 @@
-/* broker.h: what a broker means, in verbs. One struct broker a reactor; together they are one broker.
+/* broker.h: what a broker means, in verbs. One struct broker a reactor; together they are one
+ * broker.
  *
- * Pure: no system call, no clock, no randomness of its own; the world comes in by env.h and store.h.
- * Every function is called on its broker's reactor. Verbs are ops (op.h): fill the struct, submit,
- * read the outputs in done.
+ * Pure: no system call, no clock, no randomness of its own; the world comes in by env.h and
+ * store.h. Every function is called on its broker's reactor. Verbs are ops (op.h): fill the struct,
+ * submit, read the outputs in done.
  *
  * Topics are seen through each reactor's own immutable copy of the catalog (struct topic): a change
  * is answered when every reactor has it.
@@ -20,26 +21,28 @@
 #include "broker/store.h"
 #include "broker/topic.h"
 
+struct partition;
+
 #define BROKER_NODE_ID 1
 #define BROKER_PARTITIONS_MAX 100000 /* in all topics together */
 
 struct broker_conf {
     struct uuid cluster_id;
-    uint32_t incarnation;          /* of this start: every partition's leader epoch */
-    bool auto_create_topics;       /* a Metadata request may create what it names */
-    int32_t default_partitions;    /* of a topic created without a number */
-    uint32_t group_initial_delay_ms;   /* group.initial.rebalance.delay.ms */
-    int64_t offsets_retention_ms;      /* offsets.retention.minutes */
-    int64_t producer_expiration_ms;    /* producer.id.expiration.ms */
+    uint32_t incarnation;            /* of this start: every partition's leader epoch */
+    bool auto_create_topics;         /* a Metadata request may create what it names */
+    int32_t default_partitions;      /* of a topic created without a number */
+    uint32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */
+    int64_t offsets_retention_ms;    /* offsets.retention.minutes */
+    int64_t producer_expiration_ms;  /* producer.id.expiration.ms */
 };
 extern const struct broker_conf broker_conf_default;
 
 /* Makes the brokers of all reactors, linked to each other; nothing is loaded yet. */
 void broker_set_make(const struct broker_conf *conf, unsigned n, struct env **envs,
                      struct store **stores, struct broker **out);
-/* On reactor 0, once all loops run (or in a simulation): loads the catalog, then every shard's state
- * topics and partitions; done on reactor 0. Until then verbs answer ERR_COORDINATOR_LOADING or
- * ERR_LEADER_NOT_AVAILABLE. ERR_CORRUPT and the like: the broker must not serve. */
+/* On reactor 0, once all loops run (or in a simulation): loads the catalog, then every shard's
+ * state topics and partitions; done on reactor 0. Until then verbs answer ERR_COORDINATOR_LOADING
+ * or ERR_LEADER_NOT_AVAILABLE. ERR_CORRUPT and the like: the broker must not serve. */
 typedef void broker_ready_fn(void *arg, enum err err);
 void broker_set_load(struct broker **brokers, unsigned n, broker_ready_fn *done, void *arg);
 void broker_set_free(struct broker **brokers, unsigned n);
@@ -59,17 +62,26 @@ struct produce_op {
     const struct actor *actor;
     struct uuid topic;
     int32_t partition;
-    struct slice batch;   /* the caller's reference, kept until done; the bytes are changed in place
-                           * (offset, leader epoch, append time): the caller is their only user */
-    bool zstd_allowed;    /* Produce v7 and later */
-    bool nudge;           /* the caller can take one ERR_NOT_LEADER to make its client look at the
-                           * topic again (see partition growth in topic.h) */
+    struct slice batch; /* the caller's reference, kept until done; the bytes are changed in place
+                         * (offset, leader epoch, append time): the caller is their only user */
+    bool zstd_allowed;  /* Produce v7 and later */
+    bool nudge;         /* the topic has grown since the client looked: if this is an idempotent
+                         * producer's batch, answer ERR_NOT_LEADER instead of appending (see
+                         * partition growth in topic.h) */
     /* out */
-    int64_t base_offset;  /* of the first, also for a duplicate */
-    int64_t append_ms;    /* LogAppendTime topics: the time; else -1 */
+    int64_t base_offset; /* of the first, also for a duplicate */
+    int64_t append_ms;   /* LogAppendTime topics: the time; else -1 */
     int64_t log_start;
-    int32_t bad_record;   /* index in the batch for ERR_RECORD_INVALID and ERR_TIMESTAMP_INVALID, else -1 */
+    int32_t bad_record; /* index in the batch for ERR_RECORD_INVALID and ERR_TIMESTAMP_INVALID, else
+                           -1 */
     struct err_text text;
+    /* private */
+    struct partition *at;
+    struct batch_head head;
+    struct store_append append;
+    struct store_group group;
+    struct list waiters; /* duplicates that came while this one was under way */
+    struct list link;    /* in the waiters of another */
 };
 void broker_produce(struct broker *b, struct produce_op *op);
 
@@ -88,9 +100,13 @@ struct read_op {
     /* out */
     struct chunkq records; /* whole batches; the caller clears or moves it */
     int64_t high_watermark, last_stable, log_start;
-    int32_t epoch;              /* the partition's leader epoch */
-    int32_t diverging_epoch;    /* -1: the logs agree */
+    int32_t epoch;           /* the partition's leader epoch */
+    int32_t diverging_epoch; /* -1: the logs agree */
     int64_t diverging_end;
+    /* private */
+    struct partition *at;
+    struct store_read read;
+    struct store_find find;
 };
 void broker_read(struct broker *b, struct read_op *op);
 
@@ -104,8 +120,11 @@ struct watch_op {
     int64_t offset;
     bool committed;
     struct list link; /* private: in its partition */
-    bool cancelled;   /* private */
-    struct env_mail cancel_mail; /* private */
+    /* private, of the reactor of submission */
+    void (*told)(struct op *op); /* the caller's op.done */
+    bool cancelled;              /* cancel_mail is on its way to the owner or back */
+    bool answered;               /* op.done came while it was */
+    struct env_mail cancel_mail;
 };
 void broker_watch(struct broker *b, struct watch_op *op);
 /* From where it was submitted. done follows, unless it has been called already. */
@@ -129,6 +148,9 @@ struct list_op { /* ListOffsets */
     /* out: offset -1 when no record is that late */
     int64_t offset, found_timestamp;
     int32_t found_epoch;
+    /* private */
+    struct partition *at;
+    struct store_find find;
 };
 void broker_list_offset(struct broker *b, struct list_op *op);
 
@@ -142,6 +164,9 @@ struct epoch_op { /* OffsetForLeaderEpoch */
     /* out; -1, -1: unknown epoch */
     int32_t found_epoch;
     int64_t end_offset;
+    /* private */
+    struct partition *at;
+    struct store_find find;
 };
 void broker_epoch_end(struct broker *b, struct epoch_op *op);
 
@@ -153,6 +178,9 @@ struct trim_op { /* DeleteRecords */
     int64_t offset; /* the new log start; -1: the high watermark */
     /* out */
     int64_t log_start;
+    /* private */
+    struct partition *at;
+    struct store_trim trim;
 };
 void broker_trim(struct broker *b, struct trim_op *op);
 
@@ -171,9 +199,11 @@ struct partition_stat {
 bool broker_partition_stat(struct broker *b, const struct uuid *topic, int32_t partition,
                            struct partition_stat *out);
 
-/* ---- topics: see topic.h for struct topic and the verbs' ops ---------------------------------- */
+/* ---- topics: see topic.h for struct topic and the verbs' ops ----------------------------------
+ */
 
-/* From this reactor's copy; valid until the end of the turn, or until topic_unref after topic_ref. */
+/* From this reactor's copy; valid until the end of the turn, or until topic_unref after topic_ref.
+ */
 const struct topic *broker_topic(struct broker *b, struct str name);
 const struct topic *broker_topic_by_id(struct broker *b, const struct uuid *id);
 /* By name in byte order: the first after `after` (NULL: the first of all); NULL at the end. */

@@ -2,17 +2,24 @@
  *
  * A state topic's partition holds records (key, value; null value: gone) whose fold in offset order
  * is the state. It never needs a separate snapshot: the state consists of entities (a topic, a
- * group), each of which remembers `since`, the offset from which on the log tells all about it. When
- * the log has grown well beyond what is alive, the entity with the oldest `since` is written once
- * more, whole, between ordinary changes (one bounded batch), and the log is trimmed below the then
- * oldest `since`. So a start reads little more than what is alive, and no moment copies everything.
+ * group), each of which remembers `since`, the offset from which on the log tells all about it.
+ * When the log has grown well beyond what is alive, the entity with the oldest `since` is written
+ * once more, whole, between ordinary changes (one bounded batch), and the log is trimmed below the
+ * then oldest `since`. So a start reads little more than what is alive, and no moment copies
+ * everything.
  *
  *      trimmed | E1 E2 E1' E3 E2' ... E1(whole) ...
  *              ^ oldest since           ^ E1.since afterwards
  *
  * One reactor. Records appended in one call are one batch: all or nothing. Changes are applied to
- * memory by the caller when it submits them or when they are durable, as the caller needs; an entity
- * with changes under way is not snapshotted meanwhile, so no order of the two can lose one.
+ * memory by the caller when it submits them or when they are durable, as the caller needs; an
+ * entity with changes under way is not snapshotted meanwhile, so no order of the two can lose one.
+ * When its turn for a snapshot comes, further writes about it are held back until those under way
+ * are done and the snapshot is on its way: a busy entity cannot pin the log.
+ *
+ * Writes about one entity become durable, and are done, in their order; between entities the order
+ * is kept but for those held back. A caller that applies on submission must expect that a change
+ * that failed is nevertheless in a later snapshot.
  */
 #pragma once
 
@@ -25,16 +32,18 @@ struct broker;
 
 /* Embedded in what the state consists of. Zero-initialise. */
 struct statelog_entity {
-    struct list link;  /* private: by since */
-    int64_t since;     /* private */
-    uint32_t pending;  /* private: appends under way */
-    bool known;        /* private */
+    struct list link; /* private: by since */
+    int64_t since;    /* private */
+    uint32_t pending; /* private: appends under way, of a snapshot too */
+    bool known;       /* private: has records in the log */
+    bool held;        /* private: its turn for a snapshot has come; new writes wait for it */
 };
 
 struct statelog_ops {
-    /* At load: one record, in order. Returns the entity it belongs to (NULL: none, as a tombstone of
-     * something gone). value.at NULL: gone. */
-    struct statelog_entity *(*apply)(void *user, struct str key, struct str value, int64_t timestamp);
+    /* At load: one record, in order. Returns the entity it belongs to (NULL: none, as a tombstone
+     * of something gone). value.at NULL: gone. */
+    struct statelog_entity *(*apply)(void *user, struct str key, struct str value,
+                                     int64_t timestamp);
     /* Adds all live records of the entity to the batch. */
     void (*snapshot)(void *user, struct statelog_entity *entity, struct batch_builder *out);
 };
@@ -47,19 +56,22 @@ struct statelog_conf {
     const struct statelog_ops *ops;
     void *user;
     void (*loaded)(void *user, struct statelog *log, enum err err);
-    uint64_t slack_bytes; /* snapshot when the log is this much larger than at the last round; 0: 4 MiB */
+    /* A round of snapshots starts when the log has grown by this much since the last one, and by as
+     * much as that one wrote, so that rounds never cost more than the changes; 0: 4 MiB. */
+    uint64_t slack_bytes;
 };
 
 /* Opens (creating nothing on disk for an empty one), replays, then calls loaded. */
 struct statelog *statelog_open(const struct statelog_conf *conf);
+/* What is under way is not answered any more. */
 void statelog_free(struct statelog *log);
 
 struct statelog_append {
-    struct store_append append; /* private */
-    struct store_group group;   /* private */
-    struct statelog *log;       /* private */
+    struct store_append append;     /* private */
+    struct store_group group;       /* private */
+    struct statelog *log;           /* private */
     struct statelog_entity *entity; /* private */
-    struct slice batch;         /* private */
+    struct list link;               /* private: while it waits for the open or a snapshot */
     void (*done)(struct statelog_append *a, enum err err);
 };
 /* One batch of records about one entity, from a builder that batch_add filled; the builder is empty

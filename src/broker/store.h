@@ -2,16 +2,17 @@
  *
  * Implemented by store/ (the embedded log), by the simulated remote store that the contract suite
  * uses, and by engine/ on an existing cluster. A struct store is one reactor's handle; a struct
- * store_log is one partition's log, opened on the reactor that its shard belongs to and used on that
- * reactor only. The store keys by (topic id, partition) and knows nothing of names or the catalog.
+ * store_log is one partition's log, opened on the reactor that its shard belongs to and used on
+ * that reactor only. The store keys by (topic id, partition) and knows nothing of names or the
+ * catalog.
  *
- * Every call is asynchronous: its struct is the caller's, stays valid until done is called, and done
- * may be called from inside the call itself. Calls on one log complete in the order of their kind
- * (appends among appends, reads among reads).
+ * Every call is asynchronous: its struct is the caller's, stays valid until done is called, and
+ * done may be called from inside the call itself. Calls on one log complete in the order of their
+ * kind (appends among appends, reads among reads).
  *
  * Appends go in groups: begin, append to one or several logs, commit or abort. A committed group is
- * visible whole or not at all, after a crash too. A group of one append is the ordinary produce. The
- * embedded store writes all groups of a loop turn by one write and one sync at the turn's end.
+ * visible whole or not at all, after a crash too. A group of one append is the ordinary produce.
+ * The embedded store writes all groups of a loop turn by one write and one sync at the turn's end.
  *
  * What a log shows: offsets from log_start up to `end`, which is the durable end (as durable as the
  * log's flush mode promises) and moves by the event end_moved. Offsets may have gaps.
@@ -49,8 +50,8 @@ struct store_log_id {
 struct store_log_conf {
     enum store_flush flush;
     uint32_t flush_ms;
-    int64_t segment_bytes; /* roll when the active segment would exceed it */
-    int64_t segment_ms;    /* roll when the first record is older */
+    int64_t segment_bytes;   /* roll when the active segment would exceed it */
+    int64_t segment_ms;      /* roll when the first record is older */
     int64_t retention_ms;    /* -1: no limit; by a segment's largest timestamp */
     int64_t retention_bytes; /* -1: no limit */
     int64_t delete_delay_ms; /* a deleted segment's files stay this long for readers */
@@ -64,8 +65,9 @@ struct store_log_events {
     /* Retention moved the log start. */
     void (*start_moved)(void *user, int64_t log_start);
     /* Asked at a checkpoint: what the owner wants back at the next open, together with the batches
-     * appended after this moment (its producers' sequence numbers, say). Slice owned by the store
-     * afterwards; empty: nothing. */
+     * appended after this moment (its producers' sequence numbers, say): all those whose group's
+     * done has not been called yet, so not from between end_moved and the done that it belongs to.
+     * Slice owned by the store afterwards; empty: nothing. */
     struct slice (*snapshot)(void *user);
 };
 
@@ -100,10 +102,10 @@ struct store_append {
 };
 
 struct store_group {
-    struct store *store;                          /* private */
-    struct store_append *head, *tail;             /* private */
-    struct store_group *next;                     /* private */
-    uint64_t token;                               /* private */
+    struct store *store;              /* private */
+    struct store_append *head, *tail; /* private */
+    struct store_group *next;         /* private */
+    uint64_t token;                   /* private */
     /* ERR_OK: durable as promised and visible. ERR_DISK_FULL, ERR_STORAGE: nothing of the group
      * exists. A failing journal does not answer here: the process stops (store_conf.failed). */
     void (*done)(struct store_group *group, enum err err);
@@ -115,6 +117,7 @@ struct store_read {
     int64_t limit;    /* nothing at or above it; at most `end` */
     size_t bytes_max; /* of batches; whole batches only, but for min_one */
     bool min_one;     /* the first batch comes even if larger than bytes_max (KIP-74) */
+    bool in_memory;   /* out holds no file ranges: for a reader that looks into the batches */
     void (*done)(struct store_read *op, enum err err); /* ERR_OFFSET_RANGE: outside [start, end] */
     /* out: whole batches, possibly none; the caller clears or moves the queue */
     struct chunkq out;
@@ -146,13 +149,13 @@ struct store_trim {
 };
 
 struct store_delete {
-    struct store_log *log; /* invalid from this call on */
+    struct store_log *log;                               /* invalid from this call on */
     void (*done)(struct store_delete *op, enum err err); /* durable: it will not come back */
 };
 
 struct store_log_stat {
     int64_t log_start, end;
-    uint64_t bytes;       /* of the segments' batches */
+    uint64_t bytes; /* of the segments' batches */
     uint32_t segments;
     int32_t leader_epoch; /* that this incarnation writes */
 };

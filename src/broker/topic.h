@@ -32,7 +32,18 @@
 
 enum topic_time { TOPIC_CREATE_TIME, TOPIC_APPEND_TIME };
 
-/* Every setting of a topic, in the unit of Kafka's key of the same name. A row of the table in
+/* How durable an acknowledgement is, in two vocabularies. weir.flush = each | <duration> | os, or
+ * Kafka's two keys; what was set last rules, and each is shown in terms of the other:
+ *
+ *     weir.flush  flush.messages  flush.ms
+ *     each        1 (default)     maximum    durable before it is acknowledged: the default
+ *     10ms        maximum         10         a power cut loses up to that
+ *     os          maximum         maximum    a power cut loses what the page cache holds
+ *
+ * flush.messages between 1 and the maximum (Kafka: sync every N) promises more than an interval; it
+ * gets `each`. Setting only flush.ms is asking for the interval. flush.ms = 0 is `each`.
+ *
+ * Every setting of a topic, in the unit of Kafka's key of the same name. A row of the table in
  * topic_conf.c per field: key, type, default, check, documentation, whether it acts. */
 struct topic_conf {
     int64_t retention_ms, retention_bytes;
@@ -45,6 +56,8 @@ struct topic_conf {
     double min_cleanable_dirty_ratio;
     int64_t min_insync_replicas;
     enum topic_time timestamp_type;
+    int64_t gzip_level, lz4_level,
+        zstd_level; /* kept and shown; batches stay as producers sent them */
     bool preallocate, unclean_leader_election, compact;
     enum store_flush flush;
     uint64_t set; /* bit per row of the table: set on the topic, not a default */
@@ -61,6 +74,12 @@ struct topic {
     struct topic_conf conf;
     uint64_t created_ms;
 };
+
+/* State topics have ids fixed in code, which no random id can equal (they are no UUIDs of version
+ * 4): the store's logs of these need no catalog. */
+enum topic_state { TOPIC_STATE_CATALOG = 1, TOPIC_STATE_OFFSETS = 2 };
+struct uuid topic_state_id(enum topic_state state);
+bool topic_id_is_state(const struct uuid *id);
 
 const struct topic *topic_ref(const struct topic *t);
 void topic_unref(const struct topic *t);
