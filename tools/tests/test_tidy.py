@@ -110,6 +110,14 @@ class Files(unittest.TestCase):
         self.assertEqual(tidy.check(files), ["src/base/buf.h:1: nothing includes it"])
 
 
+    def test_a_link_to_nothing(self):
+        files = {"docs/a.md": "[b](b.md) [up](../README.md#x) [web](https://example.org/x)\n",
+                 "README.md": "[docs](docs) [gone](docs/gone.md)\n"}
+        self.assertEqual(tidy.check(files),
+                         ["README.md:1: links to docs/gone.md, which is not there",
+                          "docs/a.md:1: links to b.md, which is not there"])
+
+
 class Shape(unittest.TestCase):
     def test_functions_are_measured(self):
         text = "static int f(int a,\n             int b)\n{\n    return a;\n}\n\nint x;\n"
