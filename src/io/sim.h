@@ -35,20 +35,31 @@ struct rng *sim_rng(struct sim *sim);
 /* A set of n loops on this machine, as loop_set_make; they run inside of sim_run. The functions of
  * loop.h work on them (loop_run excepted). */
 void sim_loops(struct sim *sim, unsigned n, struct loop **loops);
+/* A set on another machine: clients that outlive a power cut and see their streams reset. They
+ * have no disk. */
+void sim_client_loops(struct sim *sim, unsigned n, struct loop **loops);
+/* Calls what loop_on_signal registered, in a later turn. */
+void sim_signal(struct loop *loop, int signo);
 struct disk *sim_disk(struct sim *sim);
 uint64_t sim_mono_us(const struct sim *sim);
 
 /* Runs turns until no event is due before virtual time `until_us` and sets the clock to it. */
 void sim_run_until(struct sim *sim, uint64_t until_us);
-/* Runs until *flag is set; false when nothing is left to happen within limit_us. */
+/* Runs until *flag is set; false when nothing is left to happen within limit_us from now. */
 bool sim_run_while_not(struct sim *sim, const bool *flag, uint64_t limit_us);
 /* One event or turn; false: nothing will ever happen again. */
 bool sim_step(struct sim *sim);
 /* Moves the wall clock only. */
 void sim_wall_jump(struct sim *sim, int64_t ms);
 
+/* Neither is called from inside the program. Both switch the disk's faults off. */
 void sim_power_cut(struct sim *sim);
 void sim_kill(struct sim *sim);
+/* Runs fn, which may make disk calls outside of any loop (a start, a recovery). False: a power cut
+ * (cut_after) ended it on the way. */
+bool sim_try(struct sim *sim, void (*fn)(void *arg), void *arg);
+/* A hash over all that has happened: equal for equal runs. */
+uint64_t sim_trace(const struct sim *sim);
 
 /* Disk faults. Counters count calls of the named kinds from now on; 0 switches a fault off. */
 struct sim_disk_faults {
@@ -62,6 +73,7 @@ struct sim_disk_faults {
                               * sim_step then answers false and sim_was_cut is true */
 };
 void sim_disk_set_faults(struct sim *sim, const struct sim_disk_faults *faults);
+/* Whether the last sim_step, sim_run_* or sim_try ended so. */
 bool sim_was_cut(const struct sim *sim);
 /* How many writes, syncs, renames were made so far: the bound for the counters above. */
 uint64_t sim_disk_calls(const struct sim *sim);
