@@ -10,11 +10,15 @@
 #include "front/kafka/verbs.h"
 
 #define ROW(key, min, max, flexible, name, verb)                                                   \
-    {key, min, max, flexible, name, &kafka_##verb##_request_table, &kafka_##verb##_response_table, \
-     kafka_##verb##_run, false}
+    {                                                                                              \
+        key, min, max, flexible, name, &kafka_##verb##_request_table,                              \
+            &kafka_##verb##_response_table, kafka_##verb##_run, false                              \
+    }
 #define ROW_BY_HAND(key, min, max, flexible, name, verb)                                           \
-    {key, min, max, flexible, name, &kafka_##verb##_request_table, &kafka_##verb##_response_table, \
-     kafka_##verb##_run, true}
+    {                                                                                              \
+        key, min, max, flexible, name, &kafka_##verb##_request_table,                              \
+            &kafka_##verb##_response_table, kafka_##verb##_run, true                               \
+    }
 
 /* clang-format off */
 const struct kafka_api kafka_apis[] = {
