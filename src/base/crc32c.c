@@ -11,7 +11,7 @@
  * times x^33 mod P. So zero_words[n] = x^(64 n - 33) mod P turns any checksum into the one of its
  * bytes with n zero words behind them; x^31 is 1 in reflected order, and each next constant is the
  * one before it with a zero word appended. Any L up to WORDS_MAX has its constants in the table, so
- * also inputs of a few hundred bytes run in three streams.
+ * also inputs of a hundred bytes run in three streams.
  *
  * Without these instructions: eight tables of 256 entries, eight bytes a step ("slicing by 8").
  */
