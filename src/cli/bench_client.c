@@ -63,7 +63,7 @@ static enum err set_producer(const struct rdkafka *k, rd_kafka_conf_t *conf,
     if (!err)
         err = set(k, conf, "batch.num.messages", "1000000", text);
     if (!err)
-        err = set(k, conf, "queue.buffering.max.messages", "100000", text);
+        err = set_number(k, conf, "queue.buffering.max.messages", BENCH_QUEUE_MAX, text);
     if (!err)
         err = set(k, conf, "message.timeout.ms", "60000", text);
     if (!err)
@@ -97,10 +97,6 @@ static enum err make(struct bench_client *c, rd_kafka_conf_t *conf, rd_kafka_typ
         c->k->conf_destroy(conf);
         return err_say(text, ERR_CONFIG_INVALID, "librdkafka: %s", why);
     }
-    c->topic = c->k->topic_new(c->rk, c->topic_name, NULL);
-    if (!c->topic)
-        return err_say(text, ERR_TOPIC_INVALID, "librdkafka does not take the topic '%s'",
-                       c->topic_name);
     return ERR_OK;
 }
 
@@ -157,9 +153,14 @@ static int32_t partitions_ready(struct bench_client *c)
     return n;
 }
 
+/* From here on librdkafka asks for the topic, which may create it by itself, with one partition. */
 static enum err wait_topic(struct bench_client *c, const struct bench_options *o,
                            struct err_text *text)
 {
+    c->topic = c->k->topic_new(c->rk, c->topic_name, NULL);
+    if (!c->topic)
+        return err_say(text, ERR_TOPIC_INVALID, "librdkafka does not take the topic '%s'",
+                       c->topic_name);
     uint64_t until = clock_mono_us() + TOPIC_WAIT_MS * 1000;
     int32_t n;
     while (!(n = partitions_ready(c))) {
@@ -198,7 +199,9 @@ enum err bench_producer_open(struct bench_client *c, const struct bench_options 
     err = make(c, conf, RD_KAFKA_PRODUCER, text);
     if (!err && o->create)
         err = create_topic(c, o->partitions ? (int)o->partitions : 1, text);
-    return err ? err : wait_topic(c, o, text);
+    if (!err)
+        err = wait_topic(c, o, text);
+    return err;
 }
 
 enum err bench_consumer_open(struct bench_client *c, const struct bench_options *o,
@@ -219,7 +222,9 @@ enum err bench_consumer_open(struct bench_client *c, const struct bench_options 
         return err;
     }
     err = make(c, conf, RD_KAFKA_CONSUMER, text);
-    return err ? err : wait_topic(c, o, text);
+    if (!err)
+        err = wait_topic(c, o, text);
+    return err;
 }
 
 void bench_client_close(struct bench_client *c)

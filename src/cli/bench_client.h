@@ -8,6 +8,10 @@
 #include "cli/bench_options.h"
 #include "cli/rdkafka_module.h"
 
+enum {
+    BENCH_QUEUE_MAX = 100000, /* records that wait in a producer, or for their acknowledgement */
+};
+
 struct bench_client {
     const struct rdkafka *k;
     rd_kafka_t *rk;

@@ -52,6 +52,14 @@ static void take_reports(struct producer *p, int wait_ms)
         p->last_ack_us = clock_mono_us();
 }
 
+/* librdkafka's queue is full: waits until there is room for many, not for one. Ends at the latest
+ * when librdkafka gives the records up (message.timeout.ms). */
+static void wait_room(struct producer *p)
+{
+    while (p->client.k->outq_len(p->client.rk) > BENCH_QUEUE_MAX / 4 * 3)
+        take_reports(p, 10);
+}
+
 /* Hands over up to n records; what does not fit in librdkafka's queue is not sent. */
 static void send_group(struct producer *p, int32_t partition, int n)
 {
@@ -65,7 +73,9 @@ static void send_group(struct producer *p, int32_t partition, int n)
         }
         p->group[i].err = 0;
     }
-    take_reports(p, taken < n ? 1 : 0);
+    take_reports(p, 0);
+    if (taken < n)
+        wait_room(p);
 }
 
 static void *producer_main(void *arg)
