@@ -17,6 +17,8 @@
  */
 #include "base/crc32c.h"
 
+#include "base/assert.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -54,6 +56,11 @@ static uint32_t soft_word(uint32_t crc, uint64_t word)
            tables[2][word >> 40 & 0xff] ^ tables[1][word >> 48 & 0xff] ^ tables[0][word >> 56];
 }
 
+static uint32_t soft_byte(uint32_t crc, uint8_t byte)
+{
+    return crc >> 8 ^ tables[0][(crc ^ byte) & 0xff];
+}
+
 uint32_t crc32c_soft(uint32_t crc, const void *data, size_t n)
 {
     const uint8_t *p = data;
@@ -61,24 +68,102 @@ uint32_t crc32c_soft(uint32_t crc, const void *data, size_t n)
     for (; n >= 8; n -= 8, p += 8)
         crc = soft_word(crc, word_at(p));
     for (; n != 0; n--, p++)
-        crc = crc >> 8 ^ tables[0][(crc ^ *p) & 0xff];
+        crc = soft_byte(crc, *p);
     return ~crc;
 }
 
+/* What the three streams need of a CPU: a checksum with 1 and with 8 bytes more, and a carry-less
+ * product. */
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 
 #define CPU_TARGET __attribute__((target("sse4.2,pclmul")))
-#define WORDS_MAX 256 /* L of one round */
-#define WORDS_MIN 4   /* below, joining costs more than three streams gain */
-
-static uint32_t zero_words[2 * WORDS_MAX + 1];
 
 static bool cpu_has_crc(void)
 {
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
+
+CPU_TARGET static inline uint32_t cpu_word(uint32_t crc, uint64_t word)
+{
+    return (uint32_t)_mm_crc32_u64(crc, word);
+}
+
+CPU_TARGET static inline uint32_t cpu_byte(uint32_t crc, uint8_t byte)
+{
+    return _mm_crc32_u8(crc, byte);
+}
+
+CPU_TARGET static inline uint64_t cpu_product(uint32_t a, uint32_t b)
+{
+    __m128i product =
+        _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)a), _mm_cvtsi64_si128((long long)b), 0);
+    return (uint64_t)_mm_cvtsi128_si64(product);
+}
+
+#elif defined(__aarch64__) && defined(__GNUC__) && !defined(__clang__)
+
+#include <arm_acle.h>
+#include <arm_neon.h>
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+#define CPU_TARGET __attribute__((target("+crc+crypto")))
+
+static bool cpu_has_crc(void)
+{
+    unsigned long caps = getauxval(AT_HWCAP);
+    return (caps & HWCAP_CRC32) != 0 && (caps & HWCAP_PMULL) != 0;
+}
+
+CPU_TARGET static inline uint32_t cpu_word(uint32_t crc, uint64_t word)
+{
+    return __crc32cd(crc, word);
+}
+
+CPU_TARGET static inline uint32_t cpu_byte(uint32_t crc, uint8_t byte)
+{
+    return __crc32cb(crc, byte);
+}
+
+CPU_TARGET static inline uint64_t cpu_product(uint32_t a, uint32_t b)
+{
+    return vgetq_lane_u64(vreinterpretq_u64_p128(vmull_p64(a, b)), 0);
+}
+
+#else
+
+#define CPU_TARGET
+
+static bool cpu_has_crc(void)
+{
+    return false;
+}
+
+static inline uint32_t cpu_word(uint32_t crc, uint64_t word)
+{
+    return soft_word(crc, word);
+}
+
+static inline uint32_t cpu_byte(uint32_t crc, uint8_t byte)
+{
+    return soft_byte(crc, byte);
+}
+
+static inline uint64_t cpu_product(uint32_t a, uint32_t b)
+{
+    (void)a;
+    (void)b;
+    weir_unreachable();
+}
+
+#endif
+
+#define WORDS_MAX 256 /* L of one round */
+#define WORDS_MIN 4   /* below, joining costs more than three streams gain */
+
+static uint32_t zero_words[2 * WORDS_MAX + 1];
 
 static void make_zero_words(void)
 {
@@ -87,25 +172,17 @@ static void make_zero_words(void)
         zero_words[n] = soft_word(zero_words[n - 1], 0);
 }
 
-/* crc with `words` zero words behind its bytes, as a word still to be reduced. */
-CPU_TARGET static inline uint64_t append_zeros(uint32_t crc, size_t words)
-{
-    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)crc),
-                                           _mm_cvtsi64_si128((long long)zero_words[words]), 0);
-    return (uint64_t)_mm_cvtsi128_si64(product);
-}
-
 CPU_TARGET static uint32_t three_streams(uint32_t crc, const uint8_t *p, size_t words)
 {
     const uint8_t *pb = p + 8 * words, *pc = pb + 8 * words;
-    uint64_t a = crc, b = 0, c = 0;
+    uint32_t a = crc, b = 0, c = 0;
     for (size_t i = 0; i < 8 * words; i += 8) {
-        a = _mm_crc32_u64(a, word_at(p + i));
-        b = _mm_crc32_u64(b, word_at(pb + i));
-        c = _mm_crc32_u64(c, word_at(pc + i));
+        a = cpu_word(a, word_at(p + i));
+        b = cpu_word(b, word_at(pb + i));
+        c = cpu_word(c, word_at(pc + i));
     }
-    uint64_t joined = append_zeros((uint32_t)a, 2 * words) ^ append_zeros((uint32_t)b, words);
-    return (uint32_t)(_mm_crc32_u64(0, joined) ^ c);
+    uint64_t joined = cpu_product(a, zero_words[2 * words]) ^ cpu_product(b, zero_words[words]);
+    return cpu_word(0, joined) ^ c;
 }
 
 CPU_TARGET static uint32_t crc32c_cpu(uint32_t crc, const uint8_t *p, size_t n)
@@ -117,29 +194,11 @@ CPU_TARGET static uint32_t crc32c_cpu(uint32_t crc, const uint8_t *p, size_t n)
         n -= 24 * words;
     }
     for (; n >= 8; n -= 8, p += 8)
-        crc = (uint32_t)_mm_crc32_u64(crc, word_at(p));
+        crc = cpu_word(crc, word_at(p));
     for (; n != 0; n--, p++)
-        crc = _mm_crc32_u8(crc, *p);
+        crc = cpu_byte(crc, *p);
     return crc;
 }
-
-#else
-
-static bool cpu_has_crc(void)
-{
-    return false;
-}
-
-static void make_zero_words(void)
-{
-}
-
-static uint32_t crc32c_cpu(uint32_t crc, const uint8_t *p, size_t n)
-{
-    return ~crc32c_soft(~crc, p, n);
-}
-
-#endif
 
 static bool use_cpu;
 

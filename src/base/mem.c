@@ -24,11 +24,18 @@ static _Noreturn void out_of_memory(void)
 }
 
 /* True when the countdown of a test ends with this allocation. */
+static bool countdown_ends(void)
+{
+    unsigned long n = atomic_load(&fail_countdown);
+    while (n != 0 && !atomic_compare_exchange_weak(&fail_countdown, &n, n - 1))
+        ;
+    return n == 1;
+}
+
 static bool fault_due(void)
 {
-    if (__builtin_expect(atomic_load_explicit(&fail_countdown, memory_order_relaxed) == 0, 1))
-        return false;
-    return atomic_fetch_sub_explicit(&fail_countdown, 1, memory_order_relaxed) == 1;
+    bool off = atomic_load_explicit(&fail_countdown, memory_order_relaxed) == 0;
+    return __builtin_expect(!off, 0) && countdown_ends();
 }
 
 void *mem_try(size_t size)
