@@ -193,6 +193,7 @@ class Story:
         seconds = self.watch(JOIN_IN_SECONDS_MAX, all_receive)
         if self.claim(seconds is not None, "the other consumers joined in after "
                       + (f"{seconds:.1f} s" if seconds else f"more than {JOIN_IN_SECONDS_MAX} s")):
+            self.watch(2)  # the new owners catch up with their partitions
             self.watch(STEADY_SECONDS, steady=True)
 
     def kill_and_restart(self):
