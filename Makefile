@@ -9,11 +9,11 @@ PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
-.PHONY: help weir run tutorial test lint fresh clean setup-build setup-run setup-test build-all
+.PHONY: help weir run tutorial test bench lint fresh clean setup-build setup-run setup-test build-all
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
-	    printf '  make %-10s %s\n' "$$name" "$$text"; done
+	    printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 weir: $(BUILD)/build.ninja ## build build/weir (what plain `make` does)
 	@ninja -C $(BUILD) --quiet weir
@@ -26,6 +26,11 @@ tutorial: setup-run weir ## the same, and stop at the end instead of staying up
 
 test: setup-test build-all ## every test that fits in 15 minutes; the last line is the count
 	@tools/run-tests $(SUITES)
+
+bench: $(BUILD)/build.ninja ## measure weir beside a floor server; PEER=kafka: beside Kafka too
+	@$(if $(findstring kafka,$(PEER)),tools/setup test)
+	@ninja -C $(BUILD) --quiet
+	@bench/run
 
 lint: setup-test ## include layers, house rules, formatting
 	@tools/lint

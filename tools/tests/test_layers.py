@@ -37,6 +37,13 @@ class Layers(unittest.TestCase):
         self.add("main.c", "io/disk.h", "broker/store.h", "base/buf.h")
         self.assertEqual(self.found(), [])
 
+    def test_the_top_includes_all_and_is_included_by_none(self):
+        self.add("io/disk.h")
+        self.add("serve.h", "io/disk.h")
+        self.add("main.c", "serve.h")
+        self.add("cli/serve.c", "serve.h")
+        self.assertEqual(self.found(), ['cli/serve.c:1: cli may not include "serve.h"'])
+
     def test_base_includes_nothing_else(self):
         self.add("io/disk.h")
         self.add("base/buf.c", "io/disk.h")
