@@ -474,7 +474,7 @@ bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe
     return true;
 }
 
-void kafka_front_drain(struct kafka_front *front, unsigned reactor)
+void kafka_front_drain(struct kafka_front *front, unsigned reactor, bool force)
 {
     struct kafka_reactor *r = &front->reactors[reactor];
     r->draining = true;
@@ -483,7 +483,9 @@ void kafka_front_drain(struct kafka_front *front, unsigned reactor)
         struct kafka_conn *conn = container_of(l, struct kafka_conn, link);
         if (!conn->pipe || conn->closing)
             continue;
-        if (list_empty(&conn->requests))
+        if (force)
+            pipe_abort(conn->pipe, ERR_CLOSED);
+        else if (list_empty(&conn->requests))
             conn_close(conn, "the broker is stopping");
         else
             conn->close_when_idle = true;

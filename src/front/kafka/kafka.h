@@ -28,8 +28,9 @@ struct kafka_front *kafka_front_make(const struct kafka_conf *conf, struct broke
 void kafka_front_free(struct kafka_front *front);
 /* A fresh pipe on reactor `reactor`; sets the pipe's user. False: not now (too many). */
 bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe *pipe);
-/* Stops: connections are closed once what they are waiting for has been answered. Per reactor. */
-void kafka_front_drain(struct kafka_front *front, unsigned reactor);
+/* Stops, on the reactor: no more connections; those that are open are closed once what they wait
+ * for has been answered, or (force) at once. */
+void kafka_front_drain(struct kafka_front *front, unsigned reactor, bool force);
 
 /* Read by ops/ for metrics, on the reactor. */
 struct kafka_stats {

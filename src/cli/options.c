@@ -1,0 +1,257 @@
+#include "cli/options.h"
+
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMBER(type, out, o) (*(type *)(void *)((char *)(out) + (o)->offset))
+
+/* ---- one value ------------------------------------------------------------------------------ */
+
+static enum err bad_value(struct err_text *text, const char *place, const char *given,
+                          const char *right)
+{
+    return err_say(text, ERR_REQUEST_INVALID, "%s: '%s' is not valid; give %s", place, given,
+                   right);
+}
+
+static enum err set_number(const struct option *o, const char *place, const char *s, void *out,
+                           struct err_text *text)
+{
+    int64_t v = 0;
+    enum err err = o->kind == OPTION_INT        ? str_to_i64(str_of(s), &v)
+                   : o->kind == OPTION_DURATION ? str_to_duration_ms(str_of(s), &v)
+                                                : str_to_size(str_of(s), &v);
+    char right[128];
+    const char *form = o->kind == OPTION_INT        ? "a whole number"
+                       : o->kind == OPTION_DURATION ? "a duration such as 500ms, 30s or 7d, in ms"
+                                                    : "a size such as 64KiB or 1GiB, in bytes";
+    snprintf(right, sizeof right, "%s from %lld to %lld", form, (long long)o->min,
+             (long long)o->max);
+    if (err || v < o->min || v > o->max)
+        return bad_value(text, place, s, right);
+    MEMBER(int64_t, out, o) = v;
+    return ERR_OK;
+}
+
+static enum err set_switch(const struct option *o, const char *place, const char *s, void *out,
+                           struct err_text *text)
+{
+    static const char *const yes[] = {"on", "true", "yes", "1"};
+    static const char *const no[] = {"off", "false", "no", "0"};
+    for (size_t i = 0; i < 4; i++) {
+        if (!strcmp(s, yes[i]) || !strcmp(s, no[i])) {
+            MEMBER(bool, out, o) = !strcmp(s, yes[i]);
+            return ERR_OK;
+        }
+    }
+    return bad_value(text, place, s, "on or off");
+}
+
+static enum err set_choice(const struct option *o, const char *place, const char *s, void *out,
+                           struct err_text *text)
+{
+    char right[128] = "one of";
+    for (int64_t i = 0; o->choices[i]; i++) {
+        if (!strcmp(s, o->choices[i])) {
+            MEMBER(int64_t, out, o) = i;
+            return ERR_OK;
+        }
+        size_t used = strlen(right);
+        snprintf(right + used, sizeof right - used, " %s", o->choices[i]);
+    }
+    return bad_value(text, place, s, right);
+}
+
+static enum err set_value(const struct option *o, const char *place, const char *s, void *out,
+                          struct err_text *text)
+{
+    char host[256];
+    uint16_t port;
+    switch (o->kind) {
+    case OPTION_INT:
+    case OPTION_DURATION:
+    case OPTION_SIZE:
+        return set_number(o, place, s, out, text);
+    case OPTION_SWITCH:
+        return set_switch(o, place, s, out, text);
+    case OPTION_CHOICE:
+        return set_choice(o, place, s, out, text);
+    case OPTION_HOST_PORT:
+        if (strncmp(s, "unix:", 5) && str_to_host_port(str_of(s), host, sizeof host, &port))
+            return bad_value(text, place, s, "HOST:PORT, such as 127.0.0.1:9092 or [::1]:9092");
+        break;
+    case OPTION_TEXT:
+        break;
+    }
+    MEMBER(const char *, out, o) = s;
+    return ERR_OK;
+}
+
+/* ---- flags and environment ------------------------------------------------------------------ */
+
+static const struct option *find(const struct option_set *set, struct str name)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (str_is(name, set->options[i].name))
+            return &set->options[i];
+    }
+    return NULL;
+}
+
+static enum err unknown(const struct option_set *set, const char *flag, struct str name,
+                        struct err_text *text)
+{
+    const struct option *best = NULL;
+    unsigned least = 4;
+    for (size_t i = 0; i < set->n; i++) {
+        unsigned d = str_distance(name, str_of(set->options[i].name));
+        if (d < least) {
+            least = d;
+            best = &set->options[i];
+        }
+    }
+    if (best)
+        return err_say(text, ERR_REQUEST_INVALID, "%s: there is no such option; did you mean --%s?",
+                       flag, best->name);
+    return err_say(text, ERR_REQUEST_INVALID, "%s: there is no such option; see --help", flag);
+}
+
+/* One flag at argv[*i]; moves *i over a value that stands apart. */
+static enum err take_flag(const struct option_set *set, int argc, char **argv, int *i, void *out,
+                          bool *given, struct err_text *text)
+{
+    const char *flag = argv[*i], *equals = strchr(flag, '=');
+    size_t len = equals ? (size_t)(equals - flag) : strlen(flag);
+    struct str name = {flag + 2, len - 2};
+    const struct option *o = find(set, name);
+    if (!o)
+        return unknown(set, flag, name, text);
+    const char *value = equals ? equals + 1 : NULL;
+    if (!value && o->kind == OPTION_SWITCH)
+        value = "on";
+    if (!value && *i + 1 >= argc)
+        return err_say(text, ERR_REQUEST_INVALID, "%s: a value is missing: --%s %s", flag, o->name,
+                       o->value);
+    if (!value)
+        value = argv[++*i];
+    char place[96];
+    snprintf(place, sizeof place, "--%s", o->name);
+    given[o - set->options] = true;
+    return set_value(o, place, value, out, text);
+}
+
+static enum err take_rest(const struct option_set *set, const bool *given, void *out,
+                          struct err_text *text)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct option *o = &set->options[i];
+        if (given[i])
+            continue;
+        const char *env = o->env ? getenv(o->env) : NULL;
+        char place[96];
+        snprintf(place, sizeof place, "environment variable %s", o->env ? o->env : "");
+        enum err err = ERR_OK;
+        if (env && *env)
+            err = set_value(o, place, env, out, text);
+        else if (o->dflt)
+            err = set_value(o, o->name, o->dflt, out, text);
+        else if (o->required)
+            err = err_say(text, ERR_REQUEST_INVALID, "--%s %s is missing: %s", o->name, o->value,
+                          o->help);
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    }
+    return false;
+}
+
+#define OPTIONS_MAX 64
+
+enum err options_parse(const struct option_set *set, int argc, char **argv, void *out,
+                       const char **args, size_t *args_n, bool *help, struct err_text *text)
+{
+    bool given[OPTIONS_MAX] = {false}, flags = true;
+    *help = wants_help(argc, argv);
+    *args_n = 0;
+    for (int i = 1; i < argc && !*help; i++) {
+        enum err err = ERR_OK;
+        if (flags && !strcmp(argv[i], "--"))
+            flags = false;
+        else if (flags && !strncmp(argv[i], "--", 2))
+            err = take_flag(set, argc, argv, &i, out, given, text);
+        else if (flags && argv[i][0] == '-' && argv[i][1])
+            err = err_say(text, ERR_REQUEST_INVALID, "%s: options have two dashes; see --help",
+                          argv[i]);
+        else if (*args_n >= set->args_max)
+            err = err_say(text, ERR_REQUEST_INVALID, "'%s': one argument too many; see --help",
+                          argv[i]);
+        else
+            args[(*args_n)++] = argv[i];
+        if (err)
+            return err;
+    }
+    if (*help)
+        return ERR_OK;
+    if (*args_n < set->args_min)
+        return err_say(text, ERR_REQUEST_INVALID, "an argument is missing: %s", set->args);
+    return take_rest(set, given, out, text);
+}
+
+/* ---- help ----------------------------------------------------------------------------------- */
+
+static void help_row(const struct option *o, FILE *to)
+{
+    char left[64];
+    snprintf(left, sizeof left, "--%s %s", o->name,
+             o->kind == OPTION_SWITCH ? "" : (o->value ? o->value : ""));
+    fprintf(to, "  %-28s %s", left, o->help);
+    if (o->choices) {
+        fprintf(to, " (");
+        for (size_t i = 0; o->choices[i]; i++)
+            fprintf(to, "%s%s", i ? ", " : "", o->choices[i]);
+        fprintf(to, ")");
+    }
+    if (o->dflt)
+        fprintf(to, " [%s]", o->dflt);
+    if (o->env)
+        fprintf(to, " %s", o->env);
+    fprintf(to, "\n");
+}
+
+void options_help(const struct option_set *set, FILE *to)
+{
+    fprintf(to, "usage: %s\n\n%s\n", set->usage, set->about);
+    if (set->args)
+        fprintf(to, "\narguments: %s\n", set->args);
+    fprintf(to, "\noptions: [default] and environment variable at the end of the line\n");
+    for (size_t i = 0; i < set->n; i++)
+        help_row(&set->options[i], to);
+    if (set->example)
+        fprintf(to, "\nexample:\n  %s\n", set->example);
+}
+
+int options_begin(const struct option_set *set, int argc, char **argv, void *out, const char **args,
+                  size_t *args_n)
+{
+    struct err_text text = {""};
+    bool help;
+    if (options_parse(set, argc, argv, out, args, args_n, &help, &text)) {
+        fprintf(stderr, "%s\nusage: %s\n", text.s, set->usage);
+        return 2 + 1;
+    }
+    if (help) {
+        options_help(set, stdout);
+        return 0 + 1;
+    }
+    return 0;
+}

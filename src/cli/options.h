@@ -1,0 +1,61 @@
+/* options.h: options of a command from one table: flags, environment, defaults, help.
+ *
+ * A row a setting. Values are looked for in this order: flag, environment variable, default. What
+ * is wrong is said with its place (which flag or variable), what was given and what would be right,
+ * and for an unknown flag the nearest known one. The same table prints --help and the
+ * documentation.
+ *
+ * Flags are `--name VALUE` or `--name=VALUE`; a switch is `--name` or `--name=on|off`.
+ */
+#pragma once
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum option_kind {
+    OPTION_TEXT,      /* const char * */
+    OPTION_SWITCH,    /* bool */
+    OPTION_INT,       /* int64_t, min..max */
+    OPTION_DURATION,  /* int64_t, ms */
+    OPTION_SIZE,      /* int64_t, bytes */
+    OPTION_HOST_PORT, /* const char *, checked */
+    OPTION_CHOICE,    /* int64_t: index into choices */
+};
+
+struct option {
+    const char *name; /* without the dashes */
+    const char *env;  /* NULL: none */
+    enum option_kind kind;
+    size_t offset;     /* of the value in the caller's struct */
+    const char *dflt;  /* in text; NULL: unset (NULL, false or 0) */
+    const char *value; /* how help calls the value: "DIR" */
+    const char *help;
+    int64_t min, max;           /* OPTION_INT, OPTION_DURATION, OPTION_SIZE */
+    const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
+    bool required;
+};
+
+struct option_set {
+    const char *usage;   /* "weir serve [options]" */
+    const char *about;   /* a paragraph */
+    const char *example; /* NULL: none */
+    const struct option *options;
+    size_t n;
+    const char *args; /* what positional arguments mean; NULL: there are none */
+    size_t args_min, args_max;
+};
+
+/* Fills the struct at out; positional arguments are left in args (borrowed from argv, args_max
+ * places) and counted in *args_n. argv[0] is skipped. ERR_REQUEST_INVALID: text says what and
+ * where. *help is set, and nothing else checked, when --help or -h is there. */
+enum err must_use options_parse(const struct option_set *set, int argc, char **argv, void *out,
+                                const char **args, size_t *args_n, bool *help,
+                                struct err_text *text);
+void options_help(const struct option_set *set, FILE *to);
+/* parse, print help or the error, and say whether to go on: 0 go on, else an exit status + 1. */
+int options_begin(const struct option_set *set, int argc, char **argv, void *out, const char **args,
+                  size_t *args_n);

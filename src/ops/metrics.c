@@ -1,0 +1,295 @@
+/* metrics.c: two rounds of questions, then the page.
+ *
+ *     OFFSETS   the first and last offset of every partition of every topic
+ *     GROUPS    the list of groups, then the committed offsets of each
+ *     PAGE      written at once
+ */
+#include "ops/metrics.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "broker/group.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LABELS_MAX 1024
+
+struct metrics_partition {
+    struct metrics *all;
+    const struct topic *topic; /* a reference */
+    int32_t partition;
+    struct list_op first, last;
+};
+
+struct metrics_group {
+    struct metrics *all;
+    char *name;
+    struct group_fetch_op fetch;
+    struct metrics_offset {
+        char *topic;
+        int32_t partition;
+        int64_t offset;
+    } * offsets;
+    size_t offsets_n;
+};
+
+struct metrics {
+    struct broker *broker;
+    void (*extra)(void *arg, struct wr *w);
+    void *extra_arg;
+    metrics_done_fn *done;
+    void *arg;
+    unsigned waiting;
+    struct metrics_partition *partitions;
+    size_t partitions_n;
+    struct group_list_op list;
+    struct metrics_group *groups;
+    size_t groups_n;
+};
+
+static const struct actor metrics_actor = {ACTOR_TENANT_DEFAULT, "User:metrics", {"", 0}, ""};
+
+/* ---- lines ---------------------------------------------------------------------------------- */
+
+void metrics_head(struct wr *w, const char *name, const char *type, const char *help)
+{
+    char line[512];
+    int n = snprintf(line, sizeof line, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    wr_bytes(w, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+void metrics_value(struct wr *w, const char *name, const char *labels, double value)
+{
+    char line[LABELS_MAX + 256];
+    int n = labels ? snprintf(line, sizeof line, "%s{%s} %.17g\n", name, labels, value)
+                   : snprintf(line, sizeof line, "%s %.17g\n", name, value);
+    wr_bytes(w, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+const char *metrics_label(char *out, size_t cap, struct str value)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < value.len && n + 3 < cap; i++) {
+        char c = value.at[i];
+        if (c == '\\' || c == '"' || c == '\n')
+            out[n++] = '\\';
+        out[n++] = c == '\n' ? 'n' : c;
+    }
+    out[n] = 0;
+    return out;
+}
+
+/* ---- the page ------------------------------------------------------------------------------- */
+
+static void partition_line(const struct metrics_partition *p, const char *name, int64_t value,
+                           struct wr *w)
+{
+    char labels[LABELS_MAX];
+    snprintf(labels, sizeof labels, "topic=\"%s\",partition=\"%d\"", p->topic->name, p->partition);
+    metrics_value(w, name, labels, (double)value);
+}
+
+static void page_topics(struct metrics *m, struct wr *w)
+{
+    metrics_head(w, "kafka_brokers", "gauge", "Number of brokers.");
+    metrics_value(w, "kafka_brokers", NULL, 1);
+    metrics_head(w, "kafka_topic_partitions", "gauge", "Number of partitions of this topic.");
+    for (size_t i = 0; i < m->partitions_n; i++) {
+        char labels[LABELS_MAX];
+        if (m->partitions[i].partition)
+            continue;
+        snprintf(labels, sizeof labels, "topic=\"%s\"", m->partitions[i].topic->name);
+        metrics_value(w, "kafka_topic_partitions", labels, m->partitions[i].topic->partitions);
+    }
+    metrics_head(w, "kafka_topic_partition_current_offset", "gauge",
+                 "High watermark of the partition.");
+    for (size_t i = 0; i < m->partitions_n; i++)
+        partition_line(&m->partitions[i], "kafka_topic_partition_current_offset",
+                       m->partitions[i].last.offset, w);
+    metrics_head(w, "kafka_topic_partition_oldest_offset", "gauge",
+                 "Log start offset of the partition.");
+    for (size_t i = 0; i < m->partitions_n; i++)
+        partition_line(&m->partitions[i], "kafka_topic_partition_oldest_offset",
+                       m->partitions[i].first.offset, w);
+}
+
+static const struct metrics_partition *partition_of(const struct metrics *m,
+                                                    const struct metrics_offset *o)
+{
+    for (size_t i = 0; i < m->partitions_n; i++) {
+        if (m->partitions[i].partition == o->partition &&
+            !strcmp(m->partitions[i].topic->name, o->topic))
+            return &m->partitions[i];
+    }
+    return NULL;
+}
+
+/* What is left to read: from the commit, or from the log start where that is later. */
+static int64_t lag_of(const struct metrics_partition *p, int64_t committed)
+{
+    int64_t from = committed > p->first.offset ? committed : p->first.offset;
+    return p->last.offset > from ? p->last.offset - from : 0;
+}
+
+static void group_lines(struct metrics *m, bool lag, const char *name, struct wr *w)
+{
+    for (size_t g = 0; g < m->groups_n; g++) {
+        char label[512], labels[LABELS_MAX];
+        metrics_label(label, sizeof label, str_of(m->groups[g].name));
+        for (size_t i = 0; i < m->groups[g].offsets_n; i++) {
+            const struct metrics_offset *o = &m->groups[g].offsets[i];
+            const struct metrics_partition *p = partition_of(m, o);
+            if (lag && !p)
+                continue;
+            snprintf(labels, sizeof labels, "consumergroup=\"%s\",topic=\"%s\",partition=\"%d\"",
+                     label, o->topic, o->partition);
+            metrics_value(w, name, labels, (double)(lag ? lag_of(p, o->offset) : o->offset));
+        }
+    }
+}
+
+static void page_groups(struct metrics *m, struct wr *w)
+{
+    metrics_head(w, "kafka_consumergroup_current_offset", "gauge",
+                 "Committed offset of the group for the partition.");
+    group_lines(m, false, "kafka_consumergroup_current_offset", w);
+    metrics_head(w, "kafka_consumergroup_lag", "gauge",
+                 "Records of the partition that the group has not committed yet.");
+    group_lines(m, true, "kafka_consumergroup_lag", w);
+}
+
+static void metrics_free(struct metrics *m)
+{
+    for (size_t i = 0; i < m->partitions_n; i++)
+        topic_unref(m->partitions[i].topic);
+    for (size_t g = 0; g < m->groups_n; g++) {
+        for (size_t i = 0; i < m->groups[g].offsets_n; i++)
+            mem_free(m->groups[g].offsets[i].topic);
+        mem_free(m->groups[g].offsets);
+        mem_free(m->groups[g].name);
+    }
+    mem_free(m->groups);
+    mem_free(m->partitions);
+    mem_free(m);
+}
+
+static void page(struct metrics *m)
+{
+    struct wr w;
+    wr_init(&w, 16384);
+    page_topics(m, &w);
+    page_groups(m, &w);
+    if (m->extra)
+        m->extra(m->extra_arg, &w);
+    m->done(m->arg, wr_take(&w));
+    metrics_free(m);
+}
+
+/* ---- groups --------------------------------------------------------------------------------- */
+
+static void group_fetched(struct op *op)
+{
+    struct metrics_group *g = container_of(op, struct metrics_group, fetch.op);
+    size_t n = op->err ? 0 : g->fetch.offsets_n;
+    g->offsets = mem_zalloc(n ? n : 1, sizeof *g->offsets);
+    for (size_t i = 0; i < n; i++) {
+        const struct group_offset *o = &g->fetch.offsets[i];
+        g->offsets[i].topic = mem_strndup(o->topic.at, o->topic.len);
+        g->offsets[i].partition = o->partition;
+        g->offsets[i].offset = o->offset;
+    }
+    g->offsets_n = n;
+    if (--g->all->waiting == 0)
+        page(g->all);
+}
+
+static void groups_listed(struct op *op)
+{
+    struct metrics *m = container_of(op, struct metrics, list.op);
+    size_t n = op->err ? 0 : m->list.groups_n;
+    m->groups = mem_zalloc(n ? n : 1, sizeof *m->groups);
+    m->groups_n = n;
+    for (size_t i = 0; i < n; i++) {
+        m->groups[i].all = m;
+        m->groups[i].name = mem_strndup(m->list.groups[i].group.at, m->list.groups[i].group.len);
+    }
+    m->waiting = 1;
+    for (size_t i = 0; i < n; i++) {
+        struct group_fetch_op *f = &m->groups[i].fetch;
+        f->op.done = group_fetched;
+        f->actor = &metrics_actor;
+        f->group = str_of(m->groups[i].name);
+        f->member_epoch = -1;
+        f->all = true;
+        m->waiting++;
+        broker_group_fetch(m->broker, f);
+    }
+    if (--m->waiting == 0)
+        page(m);
+}
+
+static void ask_groups(struct metrics *m)
+{
+    m->list.op.done = groups_listed;
+    m->list.actor = &metrics_actor;
+    broker_group_list(m->broker, &m->list);
+}
+
+/* ---- partitions ----------------------------------------------------------------------------- */
+
+static void offset_done(struct metrics_partition *p)
+{
+    if (--p->all->waiting == 0)
+        ask_groups(p->all);
+}
+
+static void first_done(struct op *op)
+{
+    offset_done(container_of(op, struct metrics_partition, first.op));
+}
+
+static void last_done(struct op *op)
+{
+    offset_done(container_of(op, struct metrics_partition, last.op));
+}
+
+static void ask(struct metrics_partition *p, struct list_op *op, int64_t what,
+                void (*done)(struct op *op))
+{
+    *op = (struct list_op){.op.done = done,
+                           .actor = &metrics_actor,
+                           .topic = p->topic->id,
+                           .partition = p->partition,
+                           .timestamp = what,
+                           .leader_epoch = -1};
+    p->all->waiting++;
+    broker_list_offset(p->all->broker, op);
+}
+
+void metrics_gather(struct broker *broker, void (*extra)(void *arg, struct wr *w), void *extra_arg,
+                    metrics_done_fn *done, void *arg)
+{
+    struct metrics *m = mem_zalloc(1, sizeof *m);
+    *m = (struct metrics){
+        .broker = broker, .extra = extra, .extra_arg = extra_arg, .done = done, .arg = arg};
+    const struct topic *t;
+    for (t = broker_topic_next(broker, NULL); t; t = broker_topic_next(broker, t))
+        m->partitions_n += t->internal ? 0 : (size_t)t->partitions;
+    m->partitions = mem_zalloc(m->partitions_n + 1, sizeof *m->partitions);
+    struct metrics_partition *p = m->partitions;
+    for (t = broker_topic_next(broker, NULL); t; t = broker_topic_next(broker, t)) {
+        for (int32_t i = 0; !t->internal && i < t->partitions; i++, p++) {
+            p->all = m;
+            p->topic = topic_ref(t);
+            p->partition = i;
+        }
+    }
+    m->waiting = 1;
+    for (size_t i = 0; i < m->partitions_n; i++) {
+        ask(&m->partitions[i], &m->partitions[i].first, LIST_EARLIEST, first_done);
+        ask(&m->partitions[i], &m->partitions[i].last, LIST_LATEST, last_done);
+    }
+    if (--m->waiting == 0)
+        ask_groups(m);
+}
