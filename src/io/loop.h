@@ -19,7 +19,12 @@
  *
  * Limits: LOOP_OUTPUT_MAX unsent bytes per stream make pipe_send answer false; at four times that
  * the stream is aborted with ERR_BUSY (a reader that does not read must not fill our memory; bytes
- * of file ranges count a hundredth, since they cost no memory).
+ * of file ranges count a hundredth, since they cost no memory). One stream receives about 1 MB and
+ * sends about 4 MB in a turn, then others have theirs. What pipe_close leaves to send has
+ * LOOP_CLOSE_MAX_MS to leave; then the stream is aborted with ERR_TIMED_OUT.
+ *
+ * Streams end with ERR_OK (pipe_close), with what pipe_abort was given, or with ERR_CLOSED (the
+ * peer or the network ended them, or a connection could not be made) or ERR_TIMED_OUT.
  */
 #pragma once
 
@@ -28,7 +33,9 @@
 #include "broker/env.h"
 
 #define LOOP_OUTPUT_MAX ((size_t)16 << 20)
+/* Threads for jobs, per loop; started when they are needed. */
 #define LOOP_JOB_THREADS 2
+#define LOOP_CLOSE_MAX_MS 10000
 
 struct loop;
 
@@ -40,6 +47,8 @@ struct loop *loop_of(struct env *env);
 /* n loops that can post to each other, as reactors 0..n-1. Call once, then loop_run each on its own
  * thread (loop 0 on the caller's). */
 enum err must_use loop_set_make(unsigned n, struct loop **loops);
+/* After all loops have left loop_run. Waits for jobs that run, drops those that do not and all
+ * mail; listeners are closed, streams that are open get closed(ERR_CLOSED). */
 void loop_set_free(unsigned n, struct loop **loops);
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *loop);
@@ -80,7 +89,8 @@ enum err must_use loop_listen(struct loop **loops, unsigned n, const struct list
                               struct listener **out, struct err_text *text);
 /* The address it is bound to, with the real port. */
 const char *listener_addr(const struct listener *l);
-/* No more accepts; established streams stay. */
+/* No more accepts, except one that another loop may be in at this moment: arg stays valid until
+ * the loops have stopped. Established streams stay. */
 void listener_close(struct listener *l);
 
 /* Connects to a numeric address; the user's closed() tells of failure. */
@@ -89,6 +99,7 @@ enum err must_use loop_connect(struct loop *loop, const char *addr,
 /* Streams that are open on this loop. */
 size_t loop_streams(const struct loop *loop);
 
-/* Signals, on loop 0: fn runs in a turn, not in a handler. */
+/* Signals, on loop 0: fn runs in a turn, not in a handler. Called before other threads start, since
+ * a signal must be blocked in all of them. */
 typedef void loop_signal_fn(void *arg, int signo);
 enum err must_use loop_on_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *arg);

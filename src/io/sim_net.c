@@ -57,6 +57,7 @@ struct sim_stream {
     bool closing; /* closes when all is sent */
     bool ended;   /* closed() follows at the end of the turn */
     enum err why;
+    struct env_timer close_timer;
 };
 
 struct sim_conn {
@@ -174,6 +175,7 @@ static void stream_detach(struct sim_stream *s)
 {
     struct list *at;
     output_clear(s);
+    env_timer_stop(&s->loop->loop.env, &s->close_timer);
     while ((at = list_pop(&s->arrived)) != NULL)
         segment_free(container_of(at, struct sim_segment, link));
     list_remove(&s->link);
@@ -226,12 +228,19 @@ static void stream_resume(struct pipe *p)
     stream_wake(s);
 }
 
+static void close_expired(struct env_timer *timer)
+{
+    stream_abort(&container_of(timer, struct sim_stream, close_timer)->pipe, ERR_TIMED_OUT);
+}
+
 static void stream_close(struct pipe *p)
 {
     struct sim_stream *s = (struct sim_stream *)p;
-    if (s->ended)
+    if (s->ended || s->closing)
         return;
     s->closing = true;
+    s->close_timer.fire = close_expired;
+    env_timer_set(&s->loop->loop.env, &s->close_timer, LOOP_CLOSE_MAX_MS * UINT64_C(1000));
     stream_wake(s);
 }
 

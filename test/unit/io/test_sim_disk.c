@@ -543,7 +543,9 @@ static void run_life(void *arg)
     life->f = create("/log");
     assert_int_equal(disk_sync_dir(disk, "/"), ERR_OK);
     for (unsigned i = 0; i < 10; i++) {
-        fill(life->f, 'a' + (int)i, 700, (uint64_t)i * 700);
+        uint8_t block[700]; /* not from the heap: a life that is cut frees nothing */
+        memset(block, 'a' + (int)i, sizeof(block));
+        assert_int_equal(disk_write(life->f, block, sizeof(block), (uint64_t)i * 700), ERR_OK);
         life->reached++;
         assert_int_equal(disk_sync(life->f), ERR_OK);
         life->synced++;
