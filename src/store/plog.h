@@ -38,8 +38,8 @@ struct plog_place {
     uint32_t at;     /* byte position in it */
 };
 
-/* What a checkpoint knows of a log, and what an open trusts: below `synced` the files hold what they
- * should; behind it everything is to be replayed or cut. */
+/* What a checkpoint knows of a log, and what an open trusts: below `synced` the files hold what
+ * they should; behind it everything is to be replayed or cut. */
 struct plog_state {
     int64_t log_start;
     int64_t next_offset;      /* end at the checkpoint */
@@ -48,7 +48,7 @@ struct plog_state {
     const struct plog_epoch {
         int32_t epoch;
         int64_t start;
-    } *epoch;
+    } * epoch;
     /* CRC-32C of each sealed segment's index, timeindex and sidecar, by segment, for R6 */
     int32_t sealed;
     const struct plog_sealed {
@@ -56,19 +56,16 @@ struct plog_state {
         uint64_t log_bytes;
         uint32_t index_crc, timeindex_crc, append_crc;
         int64_t max_timestamp;
-    } *seal;
+    } * seal;
     /* the same for the segment that is appended to: bytes of each that belong to what lies below
-     * `synced`, and their CRCs; all 0 when there is none */
+     * `synced`, and their CRCs; all 0 when there is none. To be kept in the manifest like the rest:
+     * with zeros in place of them the log opens too, but rebuilds these files at their first use.
+     */
     struct plog_entries {
         uint32_t index_bytes, timeindex_bytes, append_bytes;
         uint32_t index_crc, timeindex_crc, append_crc;
     } active;
 };
-
-/* The state as bytes, for the manifest, and back: *out is one block, for mem_free. ERR_CORRUPT: the
- * bytes are no state. */
-void plog_state_write(const struct plog_state *state, struct wr *w);
-enum err must_use plog_state_read(struct rd *r, struct plog_state **out);
 
 /* Opens or, with state == NULL, starts a log in `dir` (not yet created). What state does not know
  * (behind synced) is not seen and stays only until plog_replay_end, or the first append, cuts it
@@ -82,8 +79,8 @@ enum err must_use plog_open(struct disk *disk, const char *dir, const struct sto
                             struct err_text *text);
 /* Nothing may be queued and no sync job under way. */
 void plog_close(struct plog *log);
-/* Lets the log's files count in `files` (of the same reactor), before anything else is done with it.
- * A log without keeps up to 16 files open. */
+/* Lets the log's files count in `files` (of the same reactor), before anything else is done with
+ * it. A log without keeps up to 16 files open. */
 void plog_use_files(struct plog *log, struct plog_files *files);
 void plog_configure(struct plog *log, const struct store_log_conf *conf);
 
@@ -102,11 +99,10 @@ bool plog_dirty(const struct plog *log);
 void plog_mark(struct plog *log);
 enum err must_use plog_undo(struct plog *log);
 
-/* Recovery: puts a batch back at its place (creating the segment if need be) and goes on from there:
- * everything behind it is cut by plog_replay_end. Batches come in order. */
+/* Recovery: puts a batch back at its place (creating the segment if need be) and goes on from
+ * there: everything behind it is cut by plog_replay_end. Batches come in order. */
 enum err must_use plog_replay(struct plog *log, struct plog_place place,
-                              const struct batch_head *head, const void *batch,
-                              int64_t append_ms);
+                              const struct batch_head *head, const void *batch, int64_t append_ms);
 /* Recovery of a reference: the bytes are expected at the place already. Checks head, length and
  * CRC (CRC-32C of all `bytes` bytes of the batch) there; ERR_CORRUPT if they are not the batch. */
 enum err must_use plog_replay_ref(struct plog *log, struct plog_place place, uint32_t bytes,
@@ -131,10 +127,10 @@ enum err must_use plog_find_time(struct plog *log, int64_t ts, int64_t limit, in
                                  int64_t *timestamp, int32_t *epoch);
 enum err must_use plog_find_max_time(struct plog *log, int64_t limit, int64_t *offset,
                                      int64_t *timestamp, int32_t *epoch);
-/* Calls fn for every batch head from offset `from` on: sidecar's append time with it. */
+/* Calls fn for every batch head from offset `from` on, with the sidecar's append time (-1: lost).
+ * fn must not append to this log or trim it. */
 enum err must_use plog_scan(struct plog *log, int64_t from,
-                            void (*fn)(void *arg, const struct batch_head *head,
-                                       int64_t append_ms),
+                            void (*fn)(void *arg, const struct batch_head *head, int64_t append_ms),
                             void *arg);
 
 /* Moves log_start and drops the segments that lie below it whole (renamed to .deleted; unlinked by
@@ -150,12 +146,13 @@ uint64_t plog_reap(struct plog *log, uint64_t now_ms);
 enum err must_use plog_remove(struct disk *disk, const char *dir);
 
 /* Checkpoint, step 1 (reactor): a job that names the files dirty now and the state they reach. The
- * state's arrays belong to the job. */
+ * state's arrays belong to the job. Nothing may be queued; what was appended before can no longer
+ * be undone. One such job a log at a time. */
 struct plog_sync;
 struct plog_sync *plog_sync_begin(struct plog *log);
-/* As plog_sync_begin, for the batches alone (the .log files and the names that lead to them): what a
- * journal group refers to without carrying it. It has no state and may run while a checkpoint's job
- * runs; steps 2 and 3 are the same. */
+/* As plog_sync_begin, for the batches alone (the .log files and the names that lead to them): what
+ * a journal group refers to without carrying it. It has no state and may run while a checkpoint's
+ * job runs; steps 2 and 3 are the same. */
 struct plog_sync *plog_sync_begin_data(struct plog *log);
 /* Step 2 (helper thread), two ways: plog_sync_run syncs segments, indexes, sidecars and the folder;
  * or plog_sync_write for every job, then one disk_sync_all for all of them. plog_sync_write brings
@@ -175,10 +172,10 @@ uint64_t plog_bytes(const struct plog *log);
 uint32_t plog_segments(const struct plog *log);
 
 /* For fsck, no log open: verifies every batch of the log in `dir` (structure, CRC, offsets that
- * increase over all segments, the sidecar's CRC of its head) and that the indexes lead to where they
- * say. `fault` is called for each finding with the file, the byte position in it and a sentence.
- * Below state->synced a fault is corruption; behind it the journal decides, and nothing is checked.
- * state == NULL: all there is. ERR_OK: all was read, whatever was found. */
+ * increase over all segments, the sidecar's CRC of its head) and that the indexes lead to where
+ * they say. `fault` is called for each finding with the file, the byte position in it and a
+ * sentence. Below state->synced a fault is corruption; behind it the journal decides, and nothing
+ * is checked. state == NULL: all there is. ERR_OK: all was read, whatever was found. */
 typedef void plog_fault_fn(void *arg, const char *file, uint64_t at, const char *what);
 struct plog_check_result {
     uint64_t batches, bytes, faults;
