@@ -185,7 +185,7 @@ struct trim_op { /* DeleteRecords */
 void broker_trim(struct broker *b, struct trim_op *op);
 
 /* A producer id that was never given out before, by no incarnation and reactor. Durable without a
- * write: incarnation (23 bits) . reactor (8) . counter (32). */
+ * write: incarnation (23 bits) . reactor (8) . counter (32). -1: the counter is used up. */
 int64_t broker_producer_id(struct broker *b);
 
 /* What metrics and describe calls show of a partition that is on this reactor; false: it is not. */

@@ -1,10 +1,10 @@
 /* op.h: one call of a broker verb, wherever the thing it concerns lives.
  *
- * Everything belongs to one of BROKER_SHARDS shards, and a shard to one reactor. A verb that concerns
- * a partition or a group is a struct with an op as its first member: op_submit runs it at once when
- * the shard is this reactor's, else it travels there by mail, and its answer travels back the same
- * way. The caller cannot tell the two apart but by time: done is called exactly once, on the reactor
- * of submission, possibly from inside op_submit.
+ * Everything belongs to one of BROKER_SHARDS shards, and a shard to one reactor. A verb that
+ * concerns a partition or a group is a struct with an op as its first member: op_submit runs it at
+ * once when the shard is this reactor's, else it travels there by mail, and its answer travels back
+ * the same way. The caller cannot tell the two apart but by time: done is called exactly once, on
+ * the reactor of submission, possibly from inside op_submit.
  *
  *     front (reactor A)                        owner (reactor B)
  *     op_submit(a, shard, op)   -- mail -->    op->run(b, op)

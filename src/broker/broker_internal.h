@@ -1,0 +1,46 @@
+/* broker_internal.h: what one reactor's broker is made of. Inside of broker/ only.
+ *
+ *     struct broker_set ----+---- broker (reactor 0) -- catalog: the truth about topics
+ *       conf, all brokers   |        topics: this reactor's copy of it
+ *                           |        partitions: those of this reactor's shards
+ *                           |        groups: likewise
+ *                           +---- broker (reactor 1) ...
+ *
+ * Everything of a struct broker is touched on its reactor only; the set is immutable once made.
+ */
+#pragma once
+
+#include "broker/broker.h"
+#include "broker/topics.h"
+
+#define BROKER_MAGIC 0x626b7231u
+#define BROKER_REACTORS_MAX BROKER_SHARDS
+
+struct catalog;
+struct groups;
+
+struct broker_set {
+    struct broker_conf conf;
+    unsigned n;
+    struct broker *brokers[BROKER_REACTORS_MAX];
+};
+
+struct broker {
+    uint32_t magic;
+    uint32_t producer_ids; /* given out by broker_producer_id */
+    struct env *env;
+    struct store *store;
+    struct broker_set *set;
+    struct topics topics;
+    struct map partitions;   /* struct partition by topic id and index */
+    struct list producing;   /* struct partition with producer state, for the sweep */
+    struct env_timer sweep;  /* expired producers */
+    struct catalog *catalog; /* reactor 0 */
+    struct groups *groups;   /* NULL until loading began */
+    bool loaded;
+};
+
+static inline struct broker *broker_on(struct broker *b, unsigned reactor)
+{
+    return b->set->brokers[reactor];
+}

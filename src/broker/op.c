@@ -1,0 +1,46 @@
+#include "broker/op.h"
+
+#include "base/assert.h"
+#include "broker/broker_internal.h"
+
+static struct op *op_of(struct env_mail *mail)
+{
+    return container_of(mail, struct op, mail);
+}
+
+static void op_arrive(struct env_mail *mail, struct env *env)
+{
+    struct op *op = op_of(mail);
+    op->run(broker_on(op->home, env->reactor), op);
+}
+
+static void op_return(struct env_mail *mail, struct env *env)
+{
+    (void)env;
+    struct op *op = op_of(mail);
+    op->done(op);
+}
+
+void op_submit(struct broker *b, unsigned shard, struct op *op)
+{
+    weir_assert(op->run != NULL && op->done != NULL);
+    unsigned owner = broker_reactor_of_shard(b, shard);
+    op->home = b;
+    if (owner == b->env->reactor) {
+        op->run(b, op);
+        return;
+    }
+    op->mail.run = op_arrive;
+    env_post(b->env, owner, &op->mail);
+}
+
+void op_finish(struct broker *owner, struct op *op, enum err err)
+{
+    op->err = err;
+    if (op->home == owner) {
+        op->done(op);
+        return;
+    }
+    op->mail.run = op_return;
+    env_post(owner->env, op->home->env->reactor, &op->mail);
+}

@@ -1,0 +1,509 @@
+/* How a state log runs.
+ *
+ * Load: open, read from the log's start batch by batch, apply each record; an entity's `since` is
+ * the offset of the first batch that speaks of it. A log that does not exist is empty, and is made
+ * by the first write.
+ *
+ * Write: one group of one append. An entity's first one gives it its `since`.
+ *
+ * Round: when an ordinary write is done and the log has grown enough, the round's mark is set to
+ * the present end. Entities are kept in the order of `since`; as long as the oldest is below the
+ * mark, it is written whole (one at a time), gets the new offset and goes to the end of the order;
+ * at the end of the round the log is trimmed below the oldest. An entity with writes under way is
+ * `held`: later writes about it queue until the former are done and the snapshot is submitted, so
+ * that what is in memory then is exactly what the log says before the snapshot.
+ *
+ * Failures: a write that fails is told to its caller. A snapshot or trim that fails is tried again
+ * by the next round's step: nothing depends on it but disk space.
+ *
+ * Crash: at any point the log from its start on tells all: a snapshot is one batch, there whole or
+ * not at all, and only once it is durable is what it replaces trimmed.
+ */
+#include "broker/statelog.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "broker/env.h"
+#include "broker/topic.h"
+
+#define SLACK_BYTES_DEFAULT ((uint64_t)4 << 20)
+#define LOAD_BYTES ((size_t)256 << 10)
+#define SEGMENT_BYTES ((int64_t)16 << 20)
+
+enum statelog_state { LOADING, ABSENT, CREATING, OPEN };
+
+struct statelog {
+    struct statelog_conf conf;
+    struct store_log *log;
+    enum statelog_state state;
+    int64_t start, end;
+    struct list entities; /* statelog_entity by since */
+    struct list waiting;  /* statelog_append: until the log is made, or held */
+
+    struct store_open open;
+    struct store_read read;
+    bool reading, read_again;
+    enum err load_err;
+
+    uint64_t grown;       /* bytes of ordinary writes since the last round began */
+    uint64_t round_bytes; /* that the last round wrote */
+    bool round;
+    int64_t mark;                     /* the round is over when all since >= mark */
+    struct statelog_entity *snapshot; /* being held or written */
+    bool writing;                     /* its snapshot is under way */
+    bool stepping, step_again;
+    struct store_append snapshot_append;
+    struct store_group snapshot_group;
+    struct slice snapshot_batch;
+    struct store_trim trim;
+    bool trimming;
+};
+
+static void statelog_step(struct statelog *log);
+
+/* ---- entities ----------------------------------------------------------------------------------
+ */
+
+static struct statelog_entity *entity_of(struct list *link)
+{
+    return container_of(link, struct statelog_entity, link);
+}
+
+/* Offsets only grow, so the end of the list is its place. */
+static void entity_since(struct statelog *log, struct statelog_entity *e, int64_t since)
+{
+    if (e->known)
+        list_remove(&e->link);
+    e->known = true;
+    e->since = since;
+    list_push(&log->entities, &e->link);
+}
+
+void statelog_forget(struct statelog *log, struct statelog_entity *e)
+{
+    weir_assert(e->pending == 0);
+    if (log->snapshot == e) /* was waiting for the write that ended it */
+        log->snapshot = NULL;
+    e->held = false;
+    if (!e->known)
+        return;
+    list_remove(&e->link);
+    e->known = false;
+}
+
+int64_t statelog_end(const struct statelog *log)
+{
+    return log->end;
+}
+
+int64_t statelog_start(const struct statelog *log)
+{
+    return log->start;
+}
+
+/* ---- load --------------------------------------------------------------------------------------
+ */
+
+static void log_end_moved(void *user, int64_t end)
+{
+    struct statelog *log = user;
+    log->end = end;
+}
+
+static void log_start_moved(void *user, int64_t log_start)
+{
+    struct statelog *log = user;
+    log->start = log_start;
+}
+
+static struct slice log_snapshot(void *user)
+{
+    (void)user;
+    return (struct slice){NULL, NULL, 0};
+}
+
+static const struct store_log_events log_events = {log_end_moved, log_start_moved, log_snapshot};
+
+static void load_end(struct statelog *log, enum err err)
+{
+    if (err == ERR_OK && log->log != NULL)
+        log->state = OPEN;
+    log->conf.loaded(log->conf.user, log, err);
+}
+
+static enum err apply_batch(struct statelog *log, const uint8_t *p, const struct batch_head *h)
+{
+    struct record_iter it;
+    struct record r;
+    enum err err;
+    record_iter_init(&it, h, p + BATCH_HEAD_BYTES, h->bytes - BATCH_HEAD_BYTES);
+    while ((err = record_iter_next(&it, &r)) == ERR_OK) {
+        struct statelog_entity *e =
+            log->conf.ops->apply(log->conf.user, r.key, r.value, r.timestamp);
+        if (e != NULL && !e->known)
+            entity_since(log, e, h->base_offset);
+    }
+    return err == ERR_NOT_FOUND ? ERR_OK : ERR_CORRUPT;
+}
+
+/* Whole batches in order; one that is compressed or broken was not written by this code. */
+static enum err apply_slice(struct statelog *log, struct slice s)
+{
+    struct batch_head h;
+    while (s.len > 0) {
+        if (batch_head_read(s.at, s.len, &h) != ERR_OK || h.bytes > s.len ||
+            (h.attributes & BATCH_CODEC_MASK) != 0)
+            return ERR_CORRUPT;
+        enum err err = apply_batch(log, s.at, &h);
+        if (err != ERR_OK)
+            return err;
+        log->grown += h.bytes;
+        s = slice_sub(s, h.bytes, s.len - h.bytes);
+    }
+    return ERR_OK;
+}
+
+static enum err apply_chunks(struct statelog *log, struct chunkq *q)
+{
+    enum err err = ERR_OK;
+    for (struct chunk *c = q->head; c != NULL && err == ERR_OK; c = c->next) {
+        weir_assert(c->file == NULL);
+        err = apply_slice(log, c->slice);
+    }
+    chunkq_clear(q);
+    return err;
+}
+
+static void load_run(struct statelog *log);
+
+static void load_read(struct store_read *read, enum err err)
+{
+    struct statelog *log = container_of(read, struct statelog, read);
+    if (err == ERR_OK)
+        err = apply_chunks(log, &read->out);
+    if (err == ERR_OK && read->next_offset <= read->from)
+        err = ERR_CORRUPT; /* nothing came, yet the end is not reached */
+    log->load_err = err;
+    log->read_again = true;
+    if (!log->reading)
+        load_run(log);
+}
+
+/* A loop, not a recursion: a store may answer from inside of the call. */
+static void load_run(struct statelog *log)
+{
+    do {
+        if (log->load_err != ERR_OK || log->read.next_offset >= log->end) {
+            load_end(log, log->load_err);
+            return;
+        }
+        log->read.from = log->read.next_offset;
+        chunkq_init(&log->read.out);
+        log->reading = true;
+        log->read_again = false;
+        store_read(log->conf.store, &log->read);
+        log->reading = false;
+    } while (log->read_again);
+}
+
+static void opened(struct store_open *open, enum err err)
+{
+    struct statelog *log = container_of(open, struct statelog, open);
+    if (err == ERR_NOT_FOUND) {
+        log->state = ABSENT;
+        load_end(log, ERR_OK);
+        return;
+    }
+    if (err != ERR_OK) {
+        load_end(log, err);
+        return;
+    }
+    log->log = open->log;
+    log->start = open->log_start;
+    log->end = open->end;
+    log->read = (struct store_read){
+        .log = log->log,
+        .next_offset = log->start,
+        .limit = log->end,
+        .bytes_max = LOAD_BYTES,
+        .min_one = true,
+        .in_memory = true,
+        .done = load_read,
+    };
+    load_run(log);
+}
+
+static void open_restore(struct store_open *open, struct slice snapshot)
+{
+    (void)open;
+    (void)snapshot;
+}
+
+static void open_replay(struct store_open *open, const struct batch_head *head, int64_t append_ms)
+{
+    (void)open;
+    (void)head;
+    (void)append_ms;
+}
+
+/* No retention: the log is trimmed by what is alive. */
+static void open_start(struct statelog *log, bool create,
+                       void (*done)(struct store_open *open, enum err err))
+{
+    struct topic_conf conf;
+    topic_conf_default(&conf);
+    log->open = (struct store_open){
+        .id = {log->conf.topic, log->conf.partition},
+        .create = create,
+        .events = &log_events,
+        .user = log,
+        .restore = open_restore,
+        .replay = open_replay,
+        .done = done,
+    };
+    topic_conf_store(&conf, &log->open.conf);
+    log->open.conf.retention_ms = log->open.conf.retention_bytes = -1;
+    log->open.conf.segment_bytes = SEGMENT_BYTES; /* so that trimming frees the disk soon */
+    store_open(log->conf.store, &log->open);
+}
+
+struct statelog *statelog_open(const struct statelog_conf *conf)
+{
+    struct statelog *log = mem_zalloc(1, sizeof(*log));
+    log->conf = *conf;
+    if (log->conf.slack_bytes == 0)
+        log->conf.slack_bytes = SLACK_BYTES_DEFAULT;
+    list_init(&log->entities);
+    list_init(&log->waiting);
+    open_start(log, false, opened);
+    return log;
+}
+
+void statelog_free(struct statelog *log)
+{
+    if (log == NULL)
+        return;
+    while (!list_empty(&log->entities))
+        entity_of(list_pop(&log->entities))->known = false;
+    struct list *it;
+    while ((it = list_pop(&log->waiting)) != NULL)
+        slice_unref(container_of(it, struct statelog_append, link)->append.batch);
+    slice_unref(log->snapshot_batch);
+    mem_free(log);
+}
+
+/* ---- writes ------------------------------------------------------------------------------------
+ */
+
+static void write_done(struct store_group *group, enum err err)
+{
+    struct statelog_append *a = container_of(group, struct statelog_append, group);
+    struct statelog *log = a->log;
+    struct statelog_entity *e = a->entity;
+    uint64_t bytes = a->append.batch.len;
+    weir_assert(e->pending > 0);
+    e->pending--;
+    if (err == ERR_OK && !e->known)
+        entity_since(log, e, a->append.base_offset);
+    slice_unref(a->append.batch);
+    a->done(a, err);
+    log->grown += err == ERR_OK ? bytes : 0;
+    statelog_step(log);
+}
+
+static void write_start(struct statelog_append *a)
+{
+    struct statelog *log = a->log;
+    a->append.log = log->log;
+    a->append.append_ms = (int64_t)env_now_ms(log->conf.env);
+    a->group.done = write_done;
+    store_begin(log->conf.store, &a->group);
+    store_append(log->conf.store, &a->group, &a->append);
+    store_commit(log->conf.store, &a->group);
+}
+
+static void write_fail(struct statelog_append *a, enum err err)
+{
+    a->entity->pending--;
+    slice_unref(a->append.batch);
+    a->done(a, err);
+}
+
+/* Those about `e`, or all. Taken out first: what they cause may add new ones. */
+static void waiting_release(struct statelog *log, const struct statelog_entity *e, enum err err)
+{
+    struct list out;
+    list_init(&out);
+    list_for_safe(it, &log->waiting)
+    {
+        if (e != NULL && container_of(it, struct statelog_append, link)->entity != e)
+            continue;
+        list_remove(it);
+        list_push(&out, it);
+    }
+    struct list *it;
+    while ((it = list_pop(&out)) != NULL) {
+        struct statelog_append *a = container_of(it, struct statelog_append, link);
+        if (err == ERR_OK)
+            write_start(a);
+        else
+            write_fail(a, err);
+    }
+}
+
+static void created(struct store_open *open, enum err err)
+{
+    struct statelog *log = container_of(open, struct statelog, open);
+    if (err == ERR_OK) {
+        log->log = open->log;
+        log->start = open->log_start;
+        log->end = open->end;
+    }
+    log->state = err == ERR_OK ? OPEN : ABSENT;
+    waiting_release(log, NULL, err);
+}
+
+void statelog_write(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
+                    struct statelog_entity *entity)
+{
+    weir_assert(log->state != LOADING && a->done != NULL);
+    a->log = log;
+    a->entity = entity;
+    a->append = (struct store_append){.batch = batch_end(b)};
+    if (log->state == OPEN && !entity->held) {
+        entity->pending++;
+        write_start(a);
+        return;
+    }
+    list_push(&log->waiting, &a->link);
+    if (entity->held)
+        return; /* counted as under way when it is released */
+    entity->pending++;
+    if (log->state == ABSENT) {
+        log->state = CREATING;
+        open_start(log, true, created);
+    }
+}
+
+/* ---- rounds ------------------------------------------------------------------------------------
+ */
+
+static void trim_done(struct store_trim *trim, enum err err)
+{
+    struct statelog *log = container_of(trim, struct statelog, trim);
+    log->trimming = false;
+    if (err == ERR_OK && trim->log_start > log->start)
+        log->start = trim->log_start;
+}
+
+/* Nothing below the oldest entity's since is needed; without entities, nothing that is durable. */
+static void trim_start(struct statelog *log)
+{
+    int64_t to = list_empty(&log->entities) ? log->end : entity_of(log->entities.next)->since;
+    if (log->trimming || to <= log->start)
+        return;
+    log->trimming = true;
+    log->trim = (struct store_trim){.log = log->log, .log_start = to, .done = trim_done};
+    store_trim(log->conf.store, &log->trim);
+}
+
+static void held_release(struct statelog *log, struct statelog_entity *e)
+{
+    e->held = false;
+    list_for(it, &log->waiting)
+    {
+        struct statelog_append *a = container_of(it, struct statelog_append, link);
+        e->pending += a->entity == e;
+    }
+    waiting_release(log, e, ERR_OK);
+}
+
+static void snapshot_done(struct store_group *group, enum err err)
+{
+    struct statelog *log = container_of(group, struct statelog, snapshot_group);
+    struct statelog_entity *e = log->snapshot;
+    e->pending--;
+    log->snapshot = NULL;
+    log->writing = false;
+    if (err == ERR_OK) {
+        log->round_bytes += log->snapshot_batch.len;
+        entity_since(log, e, log->snapshot_append.base_offset);
+    } else {
+        log->round = false; /* no room just now: the next round tries again */
+    }
+    slice_unref(log->snapshot_batch);
+    log->snapshot_batch = (struct slice){NULL, NULL, 0};
+    statelog_step(log);
+}
+
+/* Nothing of the entity is under way: what is in memory is what the log says. */
+static void snapshot_write(struct statelog *log)
+{
+    struct statelog_entity *e = log->snapshot;
+    struct batch_builder b;
+    batch_begin(&b, 0);
+    log->conf.ops->snapshot(log->conf.user, e, &b);
+    if (b.count == 0) { /* alive in memory, but without anything to remember */
+        wr_free(&b.wr);
+        log->snapshot = NULL;
+        e->known = false;
+        list_remove(&e->link);
+        held_release(log, e);
+        log->step_again = true;
+        return;
+    }
+    log->writing = true;
+    e->pending++;
+    log->snapshot_batch = batch_end(&b);
+    log->snapshot_append = (struct store_append){
+        .log = log->log,
+        .batch = log->snapshot_batch,
+        .append_ms = (int64_t)env_now_ms(log->conf.env),
+    };
+    log->snapshot_group.done = snapshot_done;
+    store_begin(log->conf.store, &log->snapshot_group);
+    store_append(log->conf.store, &log->snapshot_group, &log->snapshot_append);
+    store_commit(log->conf.store, &log->snapshot_group);
+    held_release(log, e);
+}
+
+static bool round_due(const struct statelog *log)
+{
+    return log->grown >= log->conf.slack_bytes && log->grown >= log->round_bytes;
+}
+
+static void round_step(struct statelog *log)
+{
+    if (!log->round && round_due(log)) {
+        log->round = true;
+        log->mark = log->end;
+        log->grown = log->round_bytes = 0;
+    }
+    if (!log->round || log->writing)
+        return;
+    if (log->snapshot == NULL && !list_empty(&log->entities) &&
+        entity_of(log->entities.next)->since < log->mark) {
+        log->snapshot = entity_of(log->entities.next);
+        log->snapshot->held = true;
+    }
+    if (log->snapshot == NULL) {
+        log->round = false;
+        trim_start(log);
+    } else if (log->snapshot->pending == 0) {
+        snapshot_write(log);
+    }
+}
+
+/* Once after each write that is done; again while steps are completed from inside. */
+static void statelog_step(struct statelog *log)
+{
+    log->step_again = true;
+    if (log->stepping)
+        return;
+    log->stepping = true;
+    while (log->step_again) {
+        log->step_again = false;
+        round_step(log);
+    }
+    log->stepping = false;
+}
