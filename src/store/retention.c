@@ -1,0 +1,75 @@
+#include "store/retention.h"
+
+#include "io/log.h"
+#include "store/embedded_internal.h"
+
+static void start_done(struct commit_item *item, enum err err)
+{
+    struct store_log *log = item->first->log;
+    log->retiring = false;
+    if (!err && log->events && log->events->start_moved)
+        log->events->start_moved(log->user, log->start);
+}
+
+static void log_retain(struct store_reactor *r, struct store_log *log, uint64_t now_ms)
+{
+    int64_t start = plog_retention(log->plog, now_ms, log->end);
+    if (start <= log->start || log->retiring)
+        return;
+    struct commit_item *item = reactor_item(r, start_done);
+    log->retiring = true;
+    reactor_item_mark(item, log, JOURNAL_START, start);
+    reactor_submit(r, item);
+}
+
+/* False: the wall clock jumped. */
+static bool clock_agrees(struct retention *t, const struct env *env)
+{
+    uint64_t now = env_now_ms(env), mono = env_mono_us(env);
+    uint64_t expected = t->wall_ms + (mono - t->mono_us) / 1000;
+    uint64_t apart = now > expected ? now - expected : expected - now;
+    if (apart > RETENTION_JUMP_MS) {
+        if (!t->stopped)
+            log_event(ENV_WARN, "store.retention.stopped",
+                      "moved_ms=%llu meaning=\"the wall clock jumped; nothing is removed until it "
+                      "is back, or until a restart\"",
+                      (unsigned long long)apart);
+        t->stopped = true;
+        return false;
+    }
+    t->stopped = false;
+    t->wall_ms = now;
+    t->mono_us = mono;
+    return true;
+}
+
+void retention_run(struct store_reactor *r)
+{
+    struct env *env = reactor_env(r);
+    if (atomic_load(&r->e->closing) || atomic_load(&r->e->failed) ||
+        !clock_agrees(&r->retention, env))
+        return;
+    for (struct map_node *n = map_next(&r->logs, NULL); n; n = map_next(&r->logs, n)) {
+        struct store_log *log = container_of(n, struct store_log, node);
+        if (!log->plog || log->dead)
+            continue;
+        if (log->open)
+            log_retain(r, log, env_now_ms(env));
+        (void)plog_reap(log->plog, env_now_ms(env));
+    }
+}
+
+static void timer_fire(struct env_timer *timer)
+{
+    struct store_reactor *r = container_of(timer, struct store_reactor, retention.timer);
+    retention_run(r);
+    env_timer_set(reactor_env(r), timer, r->e->conf.retention_ms * 1000);
+}
+
+void retention_init(struct store_reactor *r)
+{
+    struct env *env = reactor_env(r);
+    r->retention = (struct retention){
+        .timer.fire = timer_fire, .wall_ms = env_now_ms(env), .mono_us = env_mono_us(env)};
+    env_timer_set(env, &r->retention.timer, r->e->conf.retention_ms * 1000);
+}
