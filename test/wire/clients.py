@@ -8,7 +8,9 @@ that hangs is ended by a deadline. Verbs:
     create-topic topic= partitions=         create-partitions topic= count=     delete-topic topic=
     list-topics -> {"topics"}               describe-topic topic= -> {"partitions"}
     list-groups -> {"groups"}               describe-group group= -> {"state", "members"}
-    delete-group group=
+    delete-group group=                     group-offsets group= -> {"offsets": {"0": 7}}
+    describe-config topic= setting= -> {"value"}        describe-cluster -> {"brokers"}
+    delete-records topic= partition= offset=            (not in kafka-python 2.0.2)
     produce topic= name= start= count= codec= [partition=] [idempotent=true]
         -> {"partition", "offset"} each
     consume topic= partition= offset= count= -> a record each

@@ -249,6 +249,20 @@ def encode_request(api, version, correlation, body, client_id="raw"):
     return head + encode_fields(api.request, body, version, flex)
 
 
+def decode_request(frame):
+    """-> (API, version, correlation, client id, body) of a request of an API in the table."""
+    reader = Reader(frame)
+    api, version = BY_KEY[reader.unpack(">h")], reader.unpack(">h")
+    flex = version >= api.flexible
+    correlation, length = reader.unpack(">i"), reader.unpack(">h")
+    client_id = None if length < 0 else reader.take(length).decode()
+    if flex:
+        assert reader.uvarint() == 0, "tags in a request header"
+    body = decode_fields(api.request, reader, version, flex)
+    assert reader.at == len(frame), f"{len(frame) - reader.at} bytes left after {api.name}"
+    return api, version, correlation, client_id, body
+
+
 def decode_response(api, version, frame):
     """-> (correlation, body). ApiVersions keeps header v0 in every version (KIP-511)."""
     flex = version >= api.flexible
@@ -392,6 +406,24 @@ class Raw(Conn):
         return answer["topics"][0]["partitions"][0]
 
     def producer_id(self):
-        answer = self.call("InitProducerId")
-        assert answer["error"] == 0, answer
+        """A new producer id; asked again while the coordinator loads (14), as clients do."""
+        answer = self.retry(lambda: self.call("InitProducerId"), lambda answer: answer["error"])
         return answer["producer_id"], answer["epoch"]
+
+    def await_group(self, group):
+        """Waits until the group's coordinator answers, as every client does before it joins."""
+        self.retry(lambda: self.call("FindCoordinator", 2, key=group),
+                   lambda answer: answer["error"])
+        self.retry(lambda: self.call("DescribeGroups", 5, groups=[group]),
+                   lambda answer: answer["groups"][0]["error"])
+
+    @staticmethod
+    def retry(ask, error_of, seconds=20):
+        """Asks until the coordinator is neither loading (14), missing (15) nor elsewhere (16)."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = ask()
+            if error_of(answer) == 0:
+                return answer
+            assert error_of(answer) in (14, 15, 16) and time.monotonic() < deadline, answer
+            time.sleep(0.02)

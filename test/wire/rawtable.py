@@ -23,11 +23,12 @@ MESSAGES = """
   throttle_ms:i32
   nodes:[id:i32 host:str port:i32 rack:str]#0/10+
 
-1 Fetch 4-17 flexible 12
+1 Fetch 4-18 flexible 12
 > replica_id:i32=-1/0-14 max_wait_ms:i32 min_bytes:i32 max_bytes:i32=52428800 isolation:i8
   session_id:i32/7+ session_epoch:i32=-1/7+
   topics:[name:str/0-12 id:uuid/13+ partitions:[index:i32 leader_epoch:i32=-1/9+ offset:i64
-    last_fetched_epoch:i32=-1/12+ log_start_offset:i64=-1/5+ max_bytes:i32=1048576]]
+    last_fetched_epoch:i32=-1/12+ log_start_offset:i64=-1/5+ max_bytes:i32=1048576
+    directory:uuid#0/17+ high_watermark:i64#1/18+]]
   forgotten:[name:str/0-12 id:uuid/13+ partitions:[i32]]/7+
   rack:str/11+
   cluster_id:str#0/12+ replica_state:{id:i32 epoch:i64}#1/15+
@@ -39,12 +40,14 @@ MESSAGES = """
     snapshot:{end_offset:i64 epoch:i32}#2/12+]]
   nodes:[id:i32 host:str port:i32 rack:str]#0/16+
 
-2 ListOffsets 1-11 flexible 6
+2 ListOffsets 0-11 flexible 6
 > replica_id:i32=-1 isolation:i8/2+
-  topics:[name:str partitions:[index:i32 leader_epoch:i32=-1/4+ timestamp:i64]]
+  topics:[name:str partitions:[index:i32 leader_epoch:i32=-1/4+ timestamp:i64
+    offsets_max:i32=1/0]]
   timeout_ms:i32=30000/10+
 < throttle_ms:i32/2+
-  topics:[name:str partitions:[index:i32 error:i16 timestamp:i64 offset:i64 leader_epoch:i32/4+]]
+  topics:[name:str partitions:[index:i32 error:i16 offsets:[i64]/0 timestamp:i64/1+ offset:i64/1+
+    leader_epoch:i32/4+]]
 
 3 Metadata 0-13 flexible 9
 > topics:[id:uuid/10+ name:str] allow_auto_create:bool/4+ cluster_operations:bool/8-10
@@ -57,20 +60,22 @@ MESSAGES = """
     operations:i32/8+]
   cluster_operations:i32/8-10 error:i16/13+
 
-8 OffsetCommit 2-9 flexible 8
-> group:str generation:i32=-1 member:str instance:str=null/7+ retention_ms:i64=-1/2-4
-  topics:[name:str partitions:[index:i32 offset:i64 leader_epoch:i32=-1/6+ metadata:str]]
-< throttle_ms:i32/3+ topics:[name:str partitions:[index:i32 error:i16]]
+8 OffsetCommit 0-10 flexible 8
+> group:str generation:i32=-1/1+ member:str/1+ instance:str=null/7+ retention_ms:i64=-1/2-4
+  topics:[name:str/0-9 id:uuid/10+ partitions:[index:i32 offset:i64 leader_epoch:i32=-1/6+
+    timestamp:i64=-1/1 metadata:str]]
+< throttle_ms:i32/3+ topics:[name:str/0-9 id:uuid/10+ partitions:[index:i32 error:i16]]
 
-9 OffsetFetch 1-9 flexible 6
+9 OffsetFetch 0-10 flexible 6
 > group:str/0-7 topics:[name:str partitions:[i32]]/0-7
-  groups:[group:str member:str=null/9+ member_epoch:i32=-1/9+ topics:[name:str partitions:[i32]]]/8+
+  groups:[group:str member:str=null/9+ member_epoch:i32=-1/9+
+    topics:[name:str/0-9 id:uuid/10+ partitions:[i32]]]/8+
   require_stable:bool/7+
 < throttle_ms:i32/3+
   topics:[name:str partitions:[index:i32 offset:i64 leader_epoch:i32/5+ metadata:str
     error:i16]]/0-7
   error:i16/2-7
-  groups:[group:str topics:[name:str partitions:[index:i32 offset:i64 leader_epoch:i32
+  groups:[group:str topics:[name:str/0-9 id:uuid/10+ partitions:[index:i32 offset:i64 leader_epoch:i32
     metadata:str error:i16]] error:i16]/8+
 
 10 FindCoordinator 0-6 flexible 3
@@ -116,17 +121,17 @@ MESSAGES = """
   supported:[name:str min:i16 max:i16]#0/3+ finalized_epoch:i64#1/3+
   finalized:[name:str max:i16 min:i16]#2/3+ zk_migration:bool#3/3+
 
-19 CreateTopics 2-7 flexible 5
+19 CreateTopics 0-7 flexible 5
 > topics:[name:str partitions:i32=1 replication:i16=1
     assignments:[index:i32 brokers:[i32]] configs:[name:str value:str]]
-  timeout_ms:i32=30000 validate_only:bool
-< throttle_ms:i32
-  topics:[name:str id:uuid/7+ error:i16 error_message:str partitions:i32/5+ replication:i16/5+
+  timeout_ms:i32=30000 validate_only:bool/1+
+< throttle_ms:i32/2+
+  topics:[name:str id:uuid/7+ error:i16 error_message:str/1+ partitions:i32/5+ replication:i16/5+
     configs:[name:str value:str read_only:bool source:i8 sensitive:bool]/5+ config_error:i16#0/5+]
 
-20 DeleteTopics 1-6 flexible 4
+20 DeleteTopics 0-6 flexible 4
 > topics:[name:str id:uuid]/6+ names:[str]/0-5 timeout_ms:i32=30000
-< throttle_ms:i32 topics:[name:str id:uuid/6+ error:i16 error_message:str/5+]
+< throttle_ms:i32/1+ topics:[name:str id:uuid/6+ error:i16 error_message:str/5+]
 
 21 DeleteRecords 0-2 flexible 2
 > topics:[name:str partitions:[index:i32 offset:i64]] timeout_ms:i32=30000
@@ -136,17 +141,18 @@ MESSAGES = """
 > transactional_id:str=null timeout_ms:i32=60000 producer_id:i64=-1/3+ epoch:i16=-1/3+
 < throttle_ms:i32 error:i16 producer_id:i64 epoch:i16
 
-23 OffsetForLeaderEpoch 2-4 flexible 4
+23 OffsetForLeaderEpoch 0-4 flexible 4
 > replica_id:i32=-1/3+
-  topics:[name:str partitions:[index:i32 current_leader_epoch:i32=-1 leader_epoch:i32]]
-< throttle_ms:i32 topics:[name:str partitions:[error:i16 index:i32 leader_epoch:i32 end_offset:i64]]
+  topics:[name:str partitions:[index:i32 current_leader_epoch:i32=-1/2+ leader_epoch:i32]]
+< throttle_ms:i32/2+
+  topics:[name:str partitions:[error:i16 index:i32 leader_epoch:i32/1+ end_offset:i64]]
 
-32 DescribeConfigs 1-4 flexible 4
-> resources:[type:i8 name:str keys:[str]=null] synonyms:bool documentation:bool/3+
+32 DescribeConfigs 0-4 flexible 4
+> resources:[type:i8 name:str keys:[str]=null] synonyms:bool/1+ documentation:bool/3+
 < throttle_ms:i32
   results:[error:i16 error_message:str type:i8 name:str
-    configs:[name:str value:str read_only:bool source:i8 sensitive:bool
-      synonyms:[name:str value:str source:i8] type:i8/3+ documentation:str/3+]]
+    configs:[name:str value:str read_only:bool is_default:bool/0 source:i8/1+ sensitive:bool
+      synonyms:[name:str value:str source:i8]/1+ type:i8/3+ documentation:str/3+]]
 
 37 CreatePartitions 0-3 flexible 2
 > topics:[name:str count:i32 assignments:[brokers:[i32]]=null] timeout_ms:i32=30000

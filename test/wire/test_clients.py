@@ -174,7 +174,7 @@ def test_seek_by_time(client, raw, make_topic):
 
 
 def test_administration(client, raw, unique):
-    """Topics: create, describe, list, grow, delete. Groups: list, describe, delete."""
+    """Topics, groups, settings, the cluster: made, listed, described, grown, cut, deleted."""
     if not client.has_admin:
         pytest.skip("this client has no administration")
     topic, group = unique("topic"), unique("group")
@@ -191,8 +191,16 @@ def test_administration(client, raw, unique):
     assert client.run("describe-group", group=group)[-1] == {"state": "Stable", "members": 1}
     member.finish()
     assert client.run("describe-group", group=group)[-1] == {"state": "Empty", "members": 0}
+    assert client.run("group-offsets", group=group)[-1]["offsets"]["4"] == 3
     client.run("delete-group", group=group)
     assert group not in client.run("list-groups")[-1]["groups"]
+
+    found = client.run("describe-config", topic=topic, setting="cleanup.policy")
+    assert found[-1]["value"] == "delete"
+    assert client.run("describe-cluster")[-1]["brokers"] == 1
+    if client.name != "kafka-python-2.0.2":
+        client.run("delete-records", topic=topic, partition=4, offset=2)
+        assert raw.list_offset(topic, -2, partition=4)["offset"] == 2
 
     client.run("delete-topic", topic=topic)
     assert topic not in client.run("list-topics")[-1]["topics"]

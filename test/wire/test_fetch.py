@@ -26,7 +26,7 @@ def leader_epoch(raw, topic):
 # --- what a fetch returns ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [4, 5, 7, 9, 11, 12, 13, 16, 17])
+@pytest.mark.parametrize("version", [4, 5, 7, 9, 11, 12, 13, 16, 18])
 def test_reads_from_any_offset(raw, topic, version):
     fill(raw, topic, 5, per_batch=3)
     for offset, first in ((0, 0), (3, 3), (4, 3), (5, 3), (14, 12)):

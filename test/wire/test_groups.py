@@ -1,13 +1,14 @@
 """Consumer groups of the classic protocol, member by member, over plain frames."""
 
 import time
+import uuid
 
 import pytest
 
 UNKNOWN_TOPIC, METADATA_TOO_LARGE = 3, 12
 ILLEGAL_GENERATION, INCONSISTENT_PROTOCOL, INVALID_GROUP, UNKNOWN_MEMBER = 22, 23, 24, 25
 BAD_SESSION_TIMEOUT, REBALANCING, NON_EMPTY_GROUP, GROUP_NOT_FOUND = 26, 27, 68, 69
-MEMBER_ID_REQUIRED, FENCED_INSTANCE = 79, 82
+MEMBER_ID_REQUIRED, FENCED_INSTANCE, UNKNOWN_ID = 79, 82, 100
 JOIN = 9
 # What a consumer subscribes to, version 0: no topics, user data. weir only passes it on, but
 # Kafka reads it, and never answers a join whose metadata it cannot read.
@@ -98,8 +99,10 @@ class Member:
 
 
 @pytest.fixture
-def group(unique):
-    return unique("group")
+def group(raw, unique):
+    name = unique("group")
+    raw.await_group(name)
+    return name
 
 
 @pytest.fixture
@@ -306,6 +309,22 @@ def test_commit_and_fetch(raw, connect, group, topic, version):
     assert (found["offset"], found["leader_epoch"], found["metadata"]) == (43, 0, "")
 
 
+def test_commit_and_fetch_by_topic_id(raw, group, topic):
+    """Version 10 of both knows topics by their ids only."""
+    known, stranger = raw.topic_id(topic), uuid.uuid4()
+    parts = [{"index": 0, "offset": 12, "metadata": "by id"}]
+    answer = raw.call("OffsetCommit", 10, group=group, topics=[
+        {"id": known, "partitions": parts}, {"id": stranger, "partitions": parts}])
+    errors = {one["id"]: one["partitions"][0]["error"] for one in answer["topics"]}
+    assert errors == {known: 0, stranger: UNKNOWN_ID}
+    (found,) = raw.call("OffsetFetch", 10, groups=[{"group": group, "topics": [
+        {"id": known, "partitions": [0]}, {"id": stranger, "partitions": [0]}]}])["groups"]
+    parts = {one["id"]: one["partitions"][0] for one in found["topics"]}
+    assert (parts[known]["offset"], parts[known]["metadata"]) == (12, "by id")
+    assert parts[stranger]["error"] == UNKNOWN_ID
+    assert committed(raw, group, topic)["offset"] == 12
+
+
 def test_fetch_of_nothing(raw, group, topic):
     for version in range(1, 10):
         found = committed(raw, group, topic, version)
@@ -314,6 +333,8 @@ def test_fetch_of_nothing(raw, group, topic):
 
 def test_fetch_all_topics_of_several_groups(raw, connect, unique):
     groups, topics = [unique("group") for _ in range(2)], [unique() for _ in range(2)]
+    for group in groups:
+        raw.await_group(group)
     for index, name in enumerate(topics):
         raw.create_topic(name)
         for group in groups[: index + 1]:

@@ -14,6 +14,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -22,6 +23,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -50,6 +52,10 @@ public final class WireClient {
         case "list-groups" -> client.listGroups();
         case "describe-group" -> client.describeGroup();
         case "delete-group" -> client.deleteGroup();
+        case "group-offsets" -> client.groupOffsets();
+        case "describe-config" -> client.describeConfig();
+        case "describe-cluster" -> client.describeCluster();
+        case "delete-records" -> client.deleteRecords();
         case "produce" -> client.produce();
         case "consume" -> client.consume();
         case "seek" -> client.seek();
@@ -152,6 +158,37 @@ public final class WireClient {
     private void deleteGroup() throws Exception {
         try (Admin admin = admin()) {
             admin.deleteConsumerGroups(List.of(args.get("group"))).all().get();
+        }
+    }
+
+    private void groupOffsets() throws Exception {
+        try (Admin admin = admin()) {
+            var found = admin.listConsumerGroupOffsets(args.get("group"))
+                .partitionsToOffsetAndMetadata().get();
+            say("{\"offsets\":{%s}}", found.entrySet().stream()
+                .map(one -> "\"" + one.getKey().partition() + "\":" + one.getValue().offset())
+                .collect(Collectors.joining(",")));
+        }
+    }
+
+    private void describeConfig() throws Exception {
+        ConfigResource asked = new ConfigResource(ConfigResource.Type.TOPIC, args.get("topic"));
+        try (Admin admin = admin()) {
+            var found = admin.describeConfigs(List.of(asked)).all().get().get(asked);
+            say("{\"value\":%s}", quote(found.get(args.get("setting")).value()));
+        }
+    }
+
+    private void describeCluster() throws Exception {
+        try (Admin admin = admin()) {
+            say("{\"brokers\":%d}", admin.describeCluster().nodes().get().size());
+        }
+    }
+
+    private void deleteRecords() throws Exception {
+        RecordsToDelete before = RecordsToDelete.beforeOffset(Long.parseLong(args.get("offset")));
+        try (Admin admin = admin()) {
+            admin.deleteRecords(Map.of(partition(), before)).all().get();
         }
     }
 

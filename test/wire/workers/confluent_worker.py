@@ -5,7 +5,8 @@ import sys
 from common import input_end, main, records_of, say, text
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import (AdminClient, ConfigResource, NewPartitions, NewTopic,
+                                   ResourceType)
 
 
 KEPT = []
@@ -60,6 +61,27 @@ def describe_group(bootstrap, args):
 
 def delete_group(bootstrap, args):
     all_done(admin(bootstrap).delete_consumer_groups([args["group"]]))
+
+
+def group_offsets(bootstrap, args):
+    asked = ConsumerGroupTopicPartitions(args["group"])
+    found = admin(bootstrap).list_consumer_group_offsets([asked])[args["group"]].result(30)
+    say(offsets={str(part.partition): part.offset for part in found.topic_partitions})
+
+
+def describe_config(bootstrap, args):
+    asked = ConfigResource(ResourceType.TOPIC, args["topic"])
+    found = admin(bootstrap).describe_configs([asked])[asked].result(30)
+    say(value=found[args["setting"]].value)
+
+
+def describe_cluster(bootstrap, _):
+    say(brokers=len(admin(bootstrap).describe_cluster().result(30).nodes))
+
+
+def delete_records(bootstrap, args):
+    where = TopicPartition(args["topic"], int(args["partition"]), int(args["offset"]))
+    all_done(admin(bootstrap).delete_records([where]))
 
 
 def produce(bootstrap, args):
@@ -154,13 +176,6 @@ def group(bootstrap, args):
     say(event="closed")
 
 
-def offsets(bootstrap, args):
-    """The committed offsets of a group, by the administration's way: {"offsets": {"0": 7}}."""
-    asked = ConsumerGroupTopicPartitions(args["group"])
-    found = admin(bootstrap).list_consumer_group_offsets([asked])[args["group"]].result(30)
-    say(offsets={str(part.partition): part.offset for part in found.topic_partitions})
-
-
 main({
     "create-topic": create_topic,
     "create-partitions": create_partitions,
@@ -170,9 +185,12 @@ main({
     "list-groups": list_groups,
     "describe-group": describe_group,
     "delete-group": delete_group,
+    "group-offsets": group_offsets,
+    "describe-config": describe_config,
+    "describe-cluster": describe_cluster,
+    "delete-records": delete_records,
     "produce": produce,
     "consume": consume,
     "seek": seek,
     "group": group,
-    "offsets": offsets,
 })

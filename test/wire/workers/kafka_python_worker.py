@@ -2,7 +2,8 @@
 
 from common import input_end, main, records_of, say, text
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
+from kafka.admin import (ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions,
+                         NewTopic)
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
@@ -48,6 +49,28 @@ def delete_group(bootstrap, args):
     for _, error in admin(bootstrap).delete_consumer_groups([args["group"]]):
         if error.errno != 0:
             raise error
+
+
+def group_offsets(bootstrap, args):
+    found = admin(bootstrap).list_consumer_group_offsets(args["group"])
+    say(offsets={str(part.partition): where.offset for part, where in found.items()})
+
+
+def describe_config(bootstrap, args):
+    asked = ConfigResource(ConfigResourceType.TOPIC, args["topic"])
+    answer = admin(bootstrap).describe_configs([asked])[0].resources[0]
+    # error, message, type, name, settings, of which each is name, value, ...
+    assert answer[0] == 0, answer
+    say(value=next(one[1] for one in answer[4] if one[0] == args["setting"]))
+
+
+def describe_cluster(bootstrap, _):
+    say(brokers=len(admin(bootstrap).describe_cluster()["brokers"]))
+
+
+def delete_records(bootstrap, args):
+    where = TopicPartition(args["topic"], int(args["partition"]))
+    admin(bootstrap).delete_records({where: int(args["offset"])})
 
 
 def produce(bootstrap, args):
@@ -141,6 +164,10 @@ main({
     "list-groups": list_groups,
     "describe-group": describe_group,
     "delete-group": delete_group,
+    "group-offsets": group_offsets,
+    "describe-config": describe_config,
+    "describe-cluster": describe_cluster,
+    "delete-records": delete_records,
     "produce": produce,
     "consume": consume,
     "seek": seek,
