@@ -64,6 +64,17 @@ static enum err set_choice(const struct option *o, const char *place, const char
     return bad_value(text, place, s, right);
 }
 
+static enum err add_value(const struct option *o, const char *place, const char *s, void *out,
+                          struct err_text *text)
+{
+    struct option_list *list = &MEMBER(struct option_list, out, o);
+    if (list->n == OPTION_LIST_MAX)
+        return err_say(text, ERR_REQUEST_INVALID, "%s: given more than %d times", place,
+                       OPTION_LIST_MAX);
+    list->at[list->n++] = s;
+    return ERR_OK;
+}
+
 static enum err set_value(const struct option *o, const char *place, const char *s, void *out,
                           struct err_text *text)
 {
@@ -82,6 +93,8 @@ static enum err set_value(const struct option *o, const char *place, const char 
         if (strncmp(s, "unix:", 5) && str_to_host_port(str_of(s), host, sizeof host, &port))
             return bad_value(text, place, s, "HOST:PORT, such as 127.0.0.1:9092 or [::1]:9092");
         break;
+    case OPTION_LIST:
+        return add_value(o, place, s, out, text);
     case OPTION_TEXT:
         break;
     }

@@ -24,6 +24,14 @@ enum option_kind {
     OPTION_SIZE,      /* int64_t, bytes */
     OPTION_HOST_PORT, /* const char *, checked */
     OPTION_CHOICE,    /* int64_t: index into choices */
+    OPTION_LIST,      /* struct option_list: may be given several times */
+};
+
+#define OPTION_LIST_MAX 64
+
+struct option_list {
+    const char *at[OPTION_LIST_MAX];
+    size_t n;
 };
 
 struct option {
