@@ -41,7 +41,8 @@ struct stream {
     struct env_mail mail;      /* takes a fresh stream to its loop */
     struct acceptor *acceptor; /* then who is to have it */
     bool readable, writable;
-    bool hup; /* the peer ended its direction: read until 0 comes */
+    bool hup;    /* the peer ended its direction: read until 0 comes */
+    bool broken; /* the connection is gone: read what came, then the error */
     bool paused;
     bool connecting;
     bool over;    /* pipe_send has said false */
@@ -200,8 +201,13 @@ static size_t receive_once(struct stream *s)
 {
     size_t cap = 0;
     void *space = s->pipe.user_ops->space(s->pipe.user, &cap);
-    if (!space || s->ended || s->closing) {
-        s->paused = !space;
+    if (s->ended || s->closing)
+        return 0;
+    if (!space) {
+        s->paused = true;
+        /* Nobody is going to read the error. */
+        if (s->broken)
+            stream_end(s, ERR_CLOSED);
         return 0;
     }
     weir_assert(cap > 0);
@@ -310,7 +316,8 @@ static void output_send(struct stream *s)
             return;
         }
         if (n < 0) {
-            stream_end(s, errno == EIO ? ERR_IO : stream_errno(errno));
+            /* Where our side failed, the peer is not to take the bytes for complete. */
+            pipe_stream_abort(&s->pipe, errno == EIO ? ERR_IO : stream_errno(errno));
             return;
         }
         chunkq_drop(&s->out, (size_t)n);
@@ -406,8 +413,9 @@ static void stream_ready(struct epoll_loop *el, struct watch *watch, uint32_t ev
         s->readable = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         s->hup = true;
-    /* Nobody is going to read the error from this one. */
-    if (events & EPOLLERR && (s->paused || s->closing))
+    if (events & EPOLLERR)
+        s->broken = true;
+    if (s->broken && (s->paused || s->closing))
         stream_end(s, ERR_CLOSED);
     readable_add(s);
     if (events & EPOLLOUT) {
