@@ -73,7 +73,9 @@ def number(value, digits):
 def ratio(a, b):
     if not a or not b:
         return "-"
-    return f"{a / b:.2f}x" if a / b < 10 else f"{a / b:.0f}x"
+    if a / b < 0.1:
+        return f"1/{b / a:,.0f}"
+    return f"{a / b:.2f}x" if a / b < 10 else f"{a / b:,.0f}x"
 
 
 def table(results):
@@ -116,8 +118,8 @@ def markdown_table(head, rows):
 
 DOCUMENT = """# Benchmarks
 
-Written by `make bench DOCS=1` ({when}); `bench/README.md` says how each figure is measured and what
-it leaves out.
+Written by `make bench DOCS=1` ({when}); `bench/README.md` says how each figure is
+measured and what it leaves out.
 
 ![The figures as bars](benchmarks.svg)
 

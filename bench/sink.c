@@ -196,7 +196,7 @@ static double cpu_seconds(void)
 static void usage(void)
 {
     fputs("usage: sink --bootstrap HOST:PORT --topic T [--depth 2] [--seconds S]\n"
-          "            [--fetch-bytes 52428800] [--partition-bytes 8388608]\n",
+          "            [--fetch-bytes 52428800] [--partition-bytes 1048576]\n",
           stderr);
     exit(2);
 }
@@ -214,7 +214,7 @@ static int number(const char *s, int max)
 
 int main(int argc, char **argv)
 {
-    struct sink s = {.depth = 2, .fetch_max = 52428800, .partition_max = 8 << 20};
+    struct sink s = {.depth = 2, .fetch_max = 52428800, .partition_max = 1 << 20};
     char host[64] = "";
     uint16_t port = 0;
     int seconds = 0;
