@@ -1,5 +1,7 @@
 #include "io/disk.h"
 
+#include "base/list.h"
+
 #include <stdio.h>
 
 #define DISK_PATH_MAX 4096
@@ -67,4 +69,34 @@ enum err disk_replace_file(struct disk *d, const char *dir, const char *name, co
         return e;
     e = disk_rename(d, tmp, path);
     return e ? e : disk_sync_dir(d, dir);
+}
+
+static enum err load_chunk(struct chunk *c)
+{
+    struct disk_file *f = container_of(c->file, struct disk_file, ref);
+    size_t got = 0;
+    struct buf *b = buf_try(c->len);
+    if (!b)
+        return ERR_MEMORY;
+    enum err e = disk_read(f, b->data, c->len, c->at, &got);
+    if (!e && got < c->len)
+        e = ERR_CORRUPT;
+    if (e) {
+        buf_unref(b);
+        return e;
+    }
+    disk_close(f);
+    c->file = NULL;
+    c->slice = (struct slice){b, b->data, c->len};
+    return ERR_OK;
+}
+
+enum err disk_load_chunks(struct chunkq *q)
+{
+    enum err e = ERR_OK;
+    for (struct chunk *c = q->head; c && !e; c = c->next) {
+        if (c->file)
+            e = load_chunk(c);
+    }
+    return e;
 }

@@ -173,6 +173,9 @@ static inline enum err must_use disk_free_bytes(struct disk *d, const char *path
 /* The whole file, at most max bytes (ERR_MESSAGE_TOO_LARGE beyond). The caller unrefs *out. */
 enum err must_use disk_read_file(struct disk *d, const char *path, size_t max, struct buf **out,
                                  size_t *len);
+/* Reads the file ranges of q into memory: q holds the same bytes in the same order, without files.
+ * ERR_MEMORY, ERR_IO: q is unchanged in part. ERR_CORRUPT: a file is shorter than a range. */
+enum err must_use disk_load_chunks(struct chunkq *q);
 /* Durably replaces path: dir/path.tmp is written, synced, renamed, and dir synced. */
 enum err must_use disk_replace_file(struct disk *d, const char *dir, const char *name,
                                     const void *p, size_t n);

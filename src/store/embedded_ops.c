@@ -253,6 +253,8 @@ static void op_read(struct store *s, struct store_read *op)
     if (op->from < limit)
         err = plog_read(log->plog, op->from, limit, op->bytes_max, op->min_one, &op->out,
                         &op->next_offset);
+    if (!err && op->in_memory)
+        err = disk_load_chunks(&op->out);
     op->done(op, err);
 }
 
