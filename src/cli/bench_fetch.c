@@ -57,7 +57,8 @@ static enum err read_all(struct bench_client *c, uint64_t total, struct bench_ra
 {
     rd_kafka_message_t **batch = mem_alloc(BATCH * sizeof(rd_kafka_message_t *));
     rd_kafka_queue_t *queue = c->k->queue_get_consumer(c->rk);
-    uint64_t start = 0, last = clock_mono_us(), cpu = 0, before_start = 0;
+    uint64_t begun = clock_mono_us(), cpu_begun = clock_cpu_us(), last = begun, start = 0;
+    uint64_t cpu = cpu_begun, before_start = 0, first_bytes = 0;
     bool stalled = false;
     while (before_start + out->records < total && !out->failed && !stalled) {
         uint64_t left = total - before_start - out->records;
@@ -70,8 +71,16 @@ static enum err read_all(struct bench_client *c, uint64_t total, struct bench_ra
             start = now;
             cpu = clock_cpu_us();
             before_start = out->records;
+            first_bytes = out->bytes;
             out->records = out->bytes = 0;
         }
+    }
+    uint64_t got = before_start + out->records;
+    if (!out->records) { /* all came in the first delivery */
+        out->records = before_start;
+        out->bytes = first_bytes;
+        start = begun;
+        cpu = cpu_begun;
     }
     out->seconds = (double)(last - start) / 1e6;
     out->cpu_seconds = (double)(clock_cpu_us() - cpu) / 1e6;
@@ -79,8 +88,7 @@ static enum err read_all(struct bench_client *c, uint64_t total, struct bench_ra
     mem_free(batch);
     if (stalled)
         return err_say(text, ERR_TIMED_OUT, "no record for 30 s, after %llu of %llu",
-                       (unsigned long long)(before_start + out->records),
-                       (unsigned long long)total);
+                       (unsigned long long)got, (unsigned long long)total);
     return ERR_OK;
 }
 

@@ -121,15 +121,12 @@ static void send_due(struct run *r, uint64_t due_us, int n)
 static void send_at_rate(struct run *r, uint64_t start_us)
 {
     const struct bench_options *o = r->o;
-    uint64_t end_us = start_us + (o->warmup_s + o->seconds) * 1000000;
-    for (uint64_t i = 0; o->count ? i < o->count : true; i += o->burst) {
+    uint64_t total = o->warmup_s * o->rate + (o->count ? o->count : o->seconds * o->rate);
+    for (uint64_t i = 0; i < total; i += o->burst) {
         uint64_t due_us = start_us + i * 1000000 / o->rate;
-        if (!o->count && due_us >= end_us)
-            break;
         if (clock_mono_us() < due_us)
             clock_sleep_until_us(due_us);
-        uint64_t left = o->count ? o->count - i : o->burst;
-        send_due(r, due_us, (int)(left < o->burst ? left : o->burst));
+        send_due(r, due_us, (int)(total - i < o->burst ? total - i : o->burst));
     }
 }
 
@@ -141,12 +138,15 @@ static bool wait_progress(struct run *r)
     return sem_timedwait(&r->progress, &until) == 0 && sem_timedwait(&r->progress, &until) == 0;
 }
 
-static void send_singly(struct run *r, uint64_t start_us)
+static void send_singly(struct run *r)
 {
-    const struct bench_options *o = r->o;
-    uint64_t end_us = start_us + (o->warmup_s + o->seconds) * 1000000;
-    while (o->count ? r->out->sent < o->count : clock_mono_us() < end_us) {
-        send_due(r, clock_mono_us(), 1);
+    uint64_t end_us = r->count_from_us + r->o->seconds * 1000000, counted = 0;
+    for (;;) {
+        uint64_t now_us = clock_mono_us();
+        if (r->o->count ? counted == r->o->count : now_us >= end_us)
+            return;
+        send_due(r, now_us, 1);
+        counted += now_us >= r->count_from_us;
         if (!wait_progress(r) || r->failed)
             return;
     }
@@ -167,7 +167,7 @@ static void measure(struct run *r)
     uint64_t start_us = clock_mono_us(), cpu_us = clock_cpu_us();
     r->count_from_us = start_us + r->o->warmup_s * 1000000;
     if (r->single)
-        send_singly(r, start_us);
+        send_singly(r);
     else
         send_at_rate(r, start_us);
     r->out->seconds = (double)(clock_mono_us() - start_us) / 1e6;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COUNT_MAX (UINT64_C(1) << 50) /* 30 years at a million a second */
+
 enum kind {
     TEXT,
     NUMBER,
@@ -28,9 +30,9 @@ static const struct option table[] = {
     {"--partitions", NUMBER, AT(partitions), 1, 100000, "use that many (all that the topic has)"},
     {"--create", FLAG, AT(create), 0, 0, "create the topic with --partitions first"},
     {"--size", NUMBER, AT(size), BENCH_RECORD_MIN, BENCH_RECORD_MAX, "bytes of a record (1024)"},
-    {"--count", NUMBER, AT(count), 1, UINT64_MAX, "how many records"},
+    {"--count", NUMBER, AT(count), 1, COUNT_MAX, "how many records"},
     {"--seconds", NUMBER, AT(seconds), 1, 86400, "or for how long (5)"},
-    {"--warmup", NUMBER, AT(warmup_s), 0, 3600, "latency: seconds that do not count (1)"},
+    {"--warmup", NUMBER, AT(warmup_s), 0, 3600, "latency, single: seconds that do not count (1)"},
     {"--rate", NUMBER, AT(rate), 1, 10000000, "latency: records a second (10000)"},
     {"--burst", NUMBER, AT(burst), 1, 100000, "latency: records due at the same instant (1)"},
     {"--acks", TEXT, AT(acks), 0, 0, "0, 1 or all (all)"},
