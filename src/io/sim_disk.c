@@ -1,11 +1,5 @@
-/* Names, folders, calls and faults of the simulated disk.
- *
- * A folder's entry holds two files: the one that a lookup finds and the one that is durable under
- * this name. What makes the two differ stands in one list of name changes, in order; a sync of a
- * folder carries out those that put (or removed) a name there. A power cut draws which of the rest
- * happen: each alone, a rename with both of its names.
- *
- * Files and folders are counted: by entries, by changes that wait, by open handles.
+/* The calls of the simulated disk and their faults. What the disk holds is in sim_tree.c (names)
+ * and sim_file.c (bytes).
  */
 #include "io/sim_internal.h"
 
@@ -14,31 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-struct sim_inode {
-    struct list link; /* all of the disk, in the order in which they were made */
-    struct list doom; /* in sim_disk.doomed */
-    unsigned refs;
-    bool is_dir;
-    bool locked;
-    uint64_t id;
-    struct map entries; /* a folder's: struct sim_dentry */
-    struct sim_file file;
-};
-
-struct sim_dentry {
-    struct map_node node;
-    struct sim_inode *now, *durable;
-    unsigned changes; /* that name this entry and wait */
-    char name[];
-};
-
-/* A name that changed. Only `to`: created. Only `from`: unlinked. Both: renamed. */
-struct sim_change {
-    struct list link;
-    struct sim_inode *from_dir, *to_dir, *inode;
-    struct sim_dentry *from, *to;
-};
 
 struct sim_handle {
     struct disk_file f; /* first */
@@ -52,228 +21,13 @@ enum sim_call { CALL_WRITE, CALL_SYNC, CALL_RENAME, CALL_OTHER };
 struct sim_disk {
     struct disk face; /* first */
     struct sim *sim;
-    struct sim_inode *root;
-    struct list inodes, handles, changes;
-    struct list doomed; /* inodes that nothing refers to */
+    struct sim_tree tree;
+    struct list handles;
     struct sim_space space;
     struct sim_disk_faults faults;
     uint64_t calls;
-    uint64_t next_id;
     bool cut_due; /* this call does not return */
 };
-
-#define SIM_NAME_MAX 255u
-
-/* ---- inodes and entries ---- */
-
-static struct sim_inode *inode_get(struct sim_inode *inode)
-{
-    inode->refs++;
-    return inode;
-}
-
-static void inode_put(struct sim_disk *d, struct sim_inode *inode)
-{
-    if (!inode)
-        return;
-    weir_assert(inode->refs > 0);
-    if (--inode->refs == 0)
-        list_push(&d->doomed, &inode->doom);
-}
-
-static struct sim_inode *inode_make(struct sim_disk *d, bool is_dir)
-{
-    struct sim_inode *inode = mem_zalloc(1, sizeof(*inode));
-    inode->is_dir = is_dir;
-    inode->id = ++d->next_id;
-    map_init(&inode->entries);
-    sim_file_init(&inode->file, &d->space);
-    list_push(&d->inodes, &inode->link);
-    return inode;
-}
-
-static void entry_free(struct sim_disk *d, struct sim_dentry *e)
-{
-    inode_put(d, e->now);
-    inode_put(d, e->durable);
-    mem_free(e);
-}
-
-/* Frees what nothing refers to any more, and what only that referred to. */
-static void inodes_reap(struct sim_disk *d)
-{
-    struct list *at;
-    while ((at = list_pop(&d->doomed)) != NULL) {
-        struct sim_inode *inode = container_of(at, struct sim_inode, doom);
-        list_remove(&inode->link);
-        struct map_node *node = map_next(&inode->entries, NULL);
-        while (node) {
-            struct map_node *next = map_next(&inode->entries, node);
-            entry_free(d, container_of(node, struct sim_dentry, node));
-            node = next;
-        }
-        map_free(&inode->entries);
-        sim_file_free(&inode->file);
-        mem_free(inode);
-    }
-}
-
-struct sim_name {
-    const char *at;
-    size_t len;
-};
-
-static bool entry_eq(const struct map_node *node, const void *key)
-{
-    const struct sim_dentry *e = container_of(node, struct sim_dentry, node);
-    const struct sim_name *name = key;
-    return strlen(e->name) == name->len && memcmp(e->name, name->at, name->len) == 0;
-}
-
-static struct sim_dentry *entry_find(const struct sim_inode *dir, struct sim_name name)
-{
-    struct map_node *node = map_find(&dir->entries, hash_bytes(name.at, name.len), entry_eq, &name);
-    return node ? container_of(node, struct sim_dentry, node) : NULL;
-}
-
-static struct sim_dentry *entry_make(struct sim_inode *dir, struct sim_name name)
-{
-    struct sim_dentry *e = mem_zalloc(1, sizeof(*e) + name.len + 1);
-    memcpy(e->name, name.at, name.len);
-    map_insert(&dir->entries, &e->node, hash_bytes(name.at, name.len));
-    return e;
-}
-
-/* Forgets an entry that names nothing in either view. */
-static void entry_tidy(struct sim_inode *dir, struct sim_dentry *e)
-{
-    if (e->now || e->durable || e->changes)
-        return;
-    map_remove(&dir->entries, &e->node);
-    mem_free(e);
-}
-
-static void entry_set(struct sim_disk *d, struct sim_inode **slot, struct sim_inode *inode)
-{
-    struct sim_inode *before = *slot;
-    *slot = inode ? inode_get(inode) : NULL;
-    inode_put(d, before);
-}
-
-/* ---- paths ---- */
-
-/* The folder of the last component and that component; an empty one: the path is a folder that
- * has no name (the root). "." is skipped, ".." is not known. */
-static enum err path_walk(struct sim_disk *d, const char *path, struct sim_inode **dir,
-                          struct sim_name *last)
-{
-    *dir = d->root;
-    *last = (struct sim_name){path, 0};
-    while (*path) {
-        size_t n = strcspn(path, "/");
-        if (n > SIM_NAME_MAX)
-            return ERR_IO;
-        if (n > 0 && !(n == 1 && *path == '.')) {
-            if (last->len) {
-                const struct sim_dentry *e = entry_find(*dir, *last);
-                if (!e || !e->now || !e->now->is_dir)
-                    return ERR_NOT_FOUND;
-                *dir = e->now;
-            }
-            *last = (struct sim_name){path, n};
-        }
-        path += n + (path[n] == '/');
-    }
-    return ERR_OK;
-}
-
-/* The file or folder at the path. */
-static enum err path_find(struct sim_disk *d, const char *path, struct sim_inode **out)
-{
-    struct sim_inode *dir;
-    struct sim_name last;
-    enum err e = path_walk(d, path, &dir, &last);
-    if (e)
-        return e;
-    if (last.len == 0) {
-        *out = dir;
-        return ERR_OK;
-    }
-    const struct sim_dentry *entry = entry_find(dir, last);
-    if (!entry || !entry->now)
-        return ERR_NOT_FOUND;
-    *out = entry->now;
-    return ERR_OK;
-}
-
-static enum err path_find_dir(struct sim_disk *d, const char *path, struct sim_inode **out)
-{
-    enum err e = path_find(d, path, out);
-    if (e)
-        return e;
-    return (*out)->is_dir ? ERR_OK : ERR_IO;
-}
-
-/* ---- changes of names ---- */
-
-static void change_add(struct sim_disk *d, struct sim_inode *from_dir, struct sim_dentry *from,
-                       struct sim_inode *to_dir, struct sim_dentry *to, struct sim_inode *inode)
-{
-    struct sim_change *c = mem_zalloc(1, sizeof(*c));
-    c->inode = inode_get(inode);
-    if (from) {
-        c->from_dir = inode_get(from_dir);
-        c->from = from;
-        from->changes++;
-    }
-    if (to) {
-        c->to_dir = inode_get(to_dir);
-        c->to = to;
-        to->changes++;
-    }
-    list_push(&d->changes, &c->link);
-    /* The view of lookups follows at once; `to` last, for a rename may drop the file it replaces.
-     */
-    if (from)
-        entry_set(d, &from->now, NULL);
-    if (to)
-        entry_set(d, &to->now, inode);
-}
-
-/* Takes the change out of the list; `happens`: it is durable now. */
-static void change_settle(struct sim_disk *d, struct sim_change *c, bool happens)
-{
-    if (c->from) {
-        if (happens)
-            entry_set(d, &c->from->durable, NULL);
-        c->from->changes--;
-        if (c->from != c->to)
-            entry_tidy(c->from_dir, c->from);
-    }
-    if (c->to) {
-        if (happens)
-            entry_set(d, &c->to->durable, c->inode);
-        c->to->changes--;
-        entry_tidy(c->to_dir, c->to);
-    }
-    list_remove(&c->link);
-    inode_put(d, c->inode);
-    inode_put(d, c->from_dir);
-    inode_put(d, c->to_dir);
-    mem_free(c);
-}
-
-/* Those whose name stands (or stood, if removed) in dir; NULL: all. */
-static void changes_sync(struct sim_disk *d, const struct sim_inode *dir)
-{
-    list_for_safe(it, &d->changes)
-    {
-        struct sim_change *c = container_of(it, struct sim_change, link);
-        if (!dir || (c->to ? c->to_dir : c->from_dir) == dir)
-            change_settle(d, c, true);
-    }
-    inodes_reap(d);
-}
 
 /* ---- calls and faults ---- */
 
@@ -333,7 +87,7 @@ static void handle_detach(struct sim_handle *h)
     if (h->holds_lock)
         h->inode->locked = false;
     list_remove(&h->link);
-    inode_put(d, h->inode);
+    sim_inode_put(&d->tree, h->inode);
     h->inode = NULL;
 }
 
@@ -343,7 +97,7 @@ static void handle_release(struct file_ref *ref)
     if (h->inode) {
         struct sim_disk *d = disk_of(h->f.disk);
         handle_detach(h);
-        inodes_reap(d);
+        sim_tree_reap(&d->tree);
     }
     mem_free(h);
 }
@@ -355,7 +109,7 @@ static struct disk_file *handle_make(struct sim_disk *d, struct sim_inode *inode
     h->f.ref.release = handle_release;
     h->f.disk = &d->face;
     h->f.fd = -1;
-    h->inode = inode_get(inode);
+    h->inode = sim_inode_get(inode);
     list_push(&d->handles, &h->link);
     return &h->f;
 }
@@ -368,12 +122,12 @@ static enum err open_inode(struct sim_disk *d, const char *path, unsigned flags,
 {
     struct sim_inode *dir;
     struct sim_name last;
-    enum err e = path_walk(d, path, &dir, &last);
+    enum err e = sim_tree_walk(&d->tree, path, &dir, &last);
     if (e)
         return e;
     if (last.len == 0)
         return ERR_IO;
-    struct sim_dentry *entry = entry_find(dir, last);
+    struct sim_dentry *entry = sim_entry_find(dir, last);
     if (entry && entry->now) {
         if (flags & DISK_CREATE && flags & DISK_EXCL)
             return ERR_EXISTS;
@@ -382,8 +136,8 @@ static enum err open_inode(struct sim_disk *d, const char *path, unsigned flags,
     }
     if (!(flags & DISK_CREATE))
         return ERR_NOT_FOUND;
-    *out = inode_make(d, false);
-    change_add(d, NULL, NULL, dir, entry ? entry : entry_make(dir, last), *out);
+    *out = sim_inode_make(&d->tree, false);
+    sim_change_add(&d->tree, NULL, NULL, dir, entry ? entry : sim_entry_make(dir, last), *out);
     return ERR_OK;
 }
 
@@ -534,21 +288,23 @@ static enum err rename_names(struct sim_disk *d, const char *from_path, const ch
 {
     struct sim_inode *from_dir, *to_dir;
     struct sim_name from_name, to_name;
-    enum err e = path_walk(d, from_path, &from_dir, &from_name);
+    enum err e = sim_tree_walk(&d->tree, from_path, &from_dir, &from_name);
     if (!e)
-        e = path_walk(d, to_path, &to_dir, &to_name);
+        e = sim_tree_walk(&d->tree, to_path, &to_dir, &to_name);
     if (e)
         return e;
     if (from_name.len == 0 || to_name.len == 0)
         return ERR_IO;
-    struct sim_dentry *from = entry_find(from_dir, from_name), *to = entry_find(to_dir, to_name);
+    struct sim_dentry *from = sim_entry_find(from_dir, from_name),
+                      *to = sim_entry_find(to_dir, to_name);
     if (!from || !from->now)
         return ERR_NOT_FOUND;
     struct sim_inode *inode = from->now;
     e = rename_check(inode, to ? to->now : NULL);
     if (e || from == to)
         return e;
-    change_add(d, from_dir, from, to_dir, to ? to : entry_make(to_dir, to_name), inode);
+    sim_change_add(&d->tree, from_dir, from, to_dir, to ? to : sim_entry_make(to_dir, to_name),
+                   inode);
     return ERR_OK;
 }
 
@@ -559,7 +315,7 @@ static enum err sim_rename(struct disk *face, const char *from_path, const char 
     if (!e)
         e = rename_names(d, from_path, to_path);
     call_end(d);
-    inodes_reap(d);
+    sim_tree_reap(&d->tree);
     return e;
 }
 
@@ -570,18 +326,18 @@ static enum err name_remove(struct sim_disk *d, const char *path, bool is_dir)
     struct sim_name last;
     enum err e = call_begin(d, CALL_OTHER);
     if (!e)
-        e = path_walk(d, path, &dir, &last);
+        e = sim_tree_walk(&d->tree, path, &dir, &last);
     if (e)
         return e;
-    struct sim_dentry *entry = last.len ? entry_find(dir, last) : NULL;
+    struct sim_dentry *entry = last.len ? sim_entry_find(dir, last) : NULL;
     if (!entry || !entry->now)
         return last.len ? ERR_NOT_FOUND : ERR_IO;
     if (entry->now->is_dir != is_dir)
         return ERR_IO;
     if (is_dir && !dir_is_empty(entry->now))
         return ERR_EXISTS;
-    change_add(d, dir, entry, NULL, NULL, entry->now);
-    inodes_reap(d);
+    sim_change_add(&d->tree, dir, entry, NULL, NULL, entry->now);
+    sim_tree_reap(&d->tree);
     return ERR_OK;
 }
 
@@ -602,13 +358,14 @@ static enum err sim_mkdir(struct disk *face, const char *path)
     struct sim_name last;
     enum err e = call_begin(d, CALL_OTHER);
     if (!e)
-        e = path_walk(d, path, &dir, &last);
+        e = sim_tree_walk(&d->tree, path, &dir, &last);
     if (e)
         return e;
-    struct sim_dentry *entry = last.len ? entry_find(dir, last) : NULL;
+    struct sim_dentry *entry = last.len ? sim_entry_find(dir, last) : NULL;
     if (last.len == 0 || (entry && entry->now))
         return ERR_EXISTS;
-    change_add(d, NULL, NULL, dir, entry ? entry : entry_make(dir, last), inode_make(d, true));
+    sim_change_add(&d->tree, NULL, NULL, dir, entry ? entry : sim_entry_make(dir, last),
+                   sim_inode_make(&d->tree, true));
     return ERR_OK;
 }
 
@@ -620,9 +377,9 @@ static enum err sim_sync_dir(struct disk *face, const char *path)
     call_end(d);
     sim_spend(d->sim, sim_draw_us(d->sim, d->sim->conf.sync_us));
     if (!e)
-        e = path_find_dir(d, path, &dir);
+        e = sim_tree_find_dir(&d->tree, path, &dir);
     if (!e)
-        changes_sync(d, dir);
+        sim_tree_sync(&d->tree, dir);
     return e;
 }
 
@@ -634,11 +391,11 @@ static enum err sim_sync_all(struct disk *face, const char *path)
     call_end(d);
     sim_spend(d->sim, sim_draw_us(d->sim, 4 * (uint64_t)d->sim->conf.sync_us));
     if (!e)
-        e = path_find(d, path, &there);
+        e = sim_tree_find(&d->tree, path, &there);
     if (e)
         return e;
-    changes_sync(d, NULL);
-    list_for(it, &d->inodes) sim_file_sync(&container_of(it, struct sim_inode, link)->file);
+    sim_tree_sync(&d->tree, NULL);
+    list_for(it, &d->tree.inodes) sim_file_sync(&container_of(it, struct sim_inode, link)->file);
     return ERR_OK;
 }
 
@@ -658,7 +415,7 @@ static enum err sim_list(struct disk *face, const char *path, disk_list_fn *fn, 
     struct sim_inode *dir;
     enum err e = call_begin(d, CALL_OTHER);
     if (!e)
-        e = path_find_dir(d, path, &dir);
+        e = sim_tree_find_dir(&d->tree, path, &dir);
     if (e)
         return e;
     /* Copied first: fn may change the folder. */
@@ -702,7 +459,7 @@ static enum err sim_free_bytes(struct disk *face, const char *path, uint64_t *ou
     struct sim_inode *there;
     enum err e = call_begin(d, CALL_OTHER);
     if (!e)
-        e = path_find(d, path, &there);
+        e = sim_tree_find(&d->tree, path, &there);
     if (!e)
         *out = d->space.full ? 0 : (d->space.total - d->space.used) * SIM_PAGE;
     return e;
@@ -713,51 +470,16 @@ static enum err sim_free_bytes(struct disk *face, const char *path, uint64_t *ou
 void sim_disk_kill(struct sim_disk *d)
 {
     list_for_safe(it, &d->handles) handle_detach(container_of(it, struct sim_handle, link));
-    inodes_reap(d);
+    sim_tree_reap(&d->tree);
     d->faults = (struct sim_disk_faults){0};
     d->space.full = false;
     d->cut_due = false;
 }
 
-/* Which of the name changes that wait happen. */
-static void changes_draw(struct sim_disk *d)
-{
-    enum { ALL_LOST, ALL_KEPT, PREFIX, EACH, MODES };
-    struct rng *rng = &d->sim->rng;
-    uint64_t count = 0, n = 0;
-    list_for(it, &d->changes) count++;
-    unsigned mode = (unsigned)rng_below(rng, MODES);
-    uint64_t prefix = rng_below(rng, count + 1);
-    list_for_safe(it, &d->changes)
-    {
-        bool kept = mode == ALL_KEPT || (mode == PREFIX && n < prefix) ||
-                    (mode == EACH && rng_one_in(rng, 2));
-        change_settle(d, container_of(it, struct sim_change, link), kept);
-        n++;
-    }
-}
-
-/* Lookups find what is durable. */
-static void dir_revert(struct sim_disk *d, struct sim_inode *dir)
-{
-    struct map_node *node = map_next(&dir->entries, NULL);
-    while (node) {
-        struct map_node *next = map_next(&dir->entries, node);
-        struct sim_dentry *e = container_of(node, struct sim_dentry, node);
-        entry_set(d, &e->now, e->durable);
-        entry_tidy(dir, e);
-        node = next;
-    }
-}
-
 void sim_disk_cut(struct sim_disk *d)
 {
     sim_disk_kill(d);
-    changes_draw(d);
-    list_for_safe(it, &d->inodes) dir_revert(d, container_of(it, struct sim_inode, link));
-    inodes_reap(d);
-    list_for(it, &d->inodes)
-        sim_file_cut(&container_of(it, struct sim_inode, link)->file, &d->sim->rng);
+    sim_tree_cut(&d->tree, &d->sim->rng);
 }
 
 /* ---- for tests ---- */
@@ -776,7 +498,7 @@ uint64_t sim_disk_calls(const struct sim *sim)
 enum err sim_disk_corrupt(struct sim *sim, const char *path, uint64_t at)
 {
     struct sim_inode *inode;
-    enum err e = path_find(sim->disk, path, &inode);
+    enum err e = sim_tree_find(&sim->disk->tree, path, &inode);
     if (e)
         return e;
     if (inode->is_dir || at >= inode->file.size)
@@ -811,11 +533,8 @@ struct sim_disk *sim_disk_make(struct sim *sim)
     d->face.ops = &sim_ops;
     d->sim = sim;
     d->space.total = sim->conf.disk_bytes / SIM_PAGE;
-    list_init(&d->inodes);
     list_init(&d->handles);
-    list_init(&d->changes);
-    list_init(&d->doomed);
-    d->root = inode_get(inode_make(d, true));
+    sim_tree_init(&d->tree, &d->space);
     return d;
 }
 
@@ -827,10 +546,6 @@ struct disk *sim_disk_face(struct sim_disk *d)
 void sim_disk_free(struct sim_disk *d)
 {
     sim_disk_kill(d);
-    list_for_safe(it, &d->changes)
-        change_settle(d, container_of(it, struct sim_change, link), false);
-    inode_put(d, d->root);
-    inodes_reap(d);
-    weir_assert(list_empty(&d->inodes));
+    sim_tree_free(&d->tree);
     mem_free(d);
 }

@@ -3,7 +3,8 @@
  *      sim_world.c   virtual time, the queue of events, power cuts
  *      sim_loop.c    loops: turns, mail, jobs
  *      sim_net.c     streams and listeners
- *      sim_disk.c    names and folders, the disk's calls and their faults
+ *      sim_disk.c    the disk's calls and their faults
+ *      sim_tree.c    names and folders
  *      sim_file.c    the bytes of one file: what is durable, what is not yet
  */
 #pragma once
@@ -142,3 +143,61 @@ void sim_file_sync_failed(struct sim_file *f, struct rng *rng);
 void sim_file_cut(struct sim_file *f, struct rng *rng);
 /* Flips a bit, of what is read and of what is durable. */
 void sim_file_flip(struct sim_file *f, uint64_t at, unsigned bit);
+
+/* ---- names and folders, see sim_tree.c ---- */
+
+struct sim_inode {
+    struct list link; /* all of the disk, in the order in which they were made */
+    struct list doom; /* in sim_tree.doomed */
+    unsigned refs;    /* entries, changes that wait, handles */
+    bool is_dir;
+    bool locked;
+    uint64_t id;
+    struct map entries; /* a folder's: struct sim_dentry */
+    struct sim_file file;
+};
+
+struct sim_dentry {
+    struct map_node node;
+    struct sim_inode *now, *durable; /* what a lookup finds, what a power cut leaves */
+    unsigned changes;                /* that name this entry and wait */
+    char name[];
+};
+
+struct sim_tree {
+    struct sim_inode *root;
+    struct list inodes;
+    struct list changes; /* unsynced: struct sim_change */
+    struct list doomed;  /* inodes that nothing refers to */
+    struct sim_space *space;
+    uint64_t next_id;
+};
+
+/* A component of a path. */
+struct sim_name {
+    const char *at;
+    size_t len;
+};
+
+void sim_tree_init(struct sim_tree *t, struct sim_space *space);
+void sim_tree_free(struct sim_tree *t);
+struct sim_inode *sim_inode_make(struct sim_tree *t, bool is_dir);
+struct sim_inode *sim_inode_get(struct sim_inode *inode);
+/* NULL is allowed. What nothing refers to goes at the next sim_tree_reap. */
+void sim_inode_put(struct sim_tree *t, struct sim_inode *inode);
+void sim_tree_reap(struct sim_tree *t);
+struct sim_dentry *sim_entry_find(const struct sim_inode *dir, struct sim_name name);
+struct sim_dentry *sim_entry_make(struct sim_inode *dir, struct sim_name name);
+/* The folder of the path's last component, and that component; an empty one: the root itself. */
+enum err sim_tree_walk(struct sim_tree *t, const char *path, struct sim_inode **dir,
+                       struct sim_name *last);
+enum err sim_tree_find(struct sim_tree *t, const char *path, struct sim_inode **out);
+/* ERR_IO: it is a file. */
+enum err sim_tree_find_dir(struct sim_tree *t, const char *path, struct sim_inode **out);
+/* Lookups see the change at once, the disk at a sync. Only `to`: created; only `from`: unlinked. */
+void sim_change_add(struct sim_tree *t, struct sim_inode *from_dir, struct sim_dentry *from,
+                    struct sim_inode *to_dir, struct sim_dentry *to, struct sim_inode *inode);
+/* Makes durable the changes of names in dir; NULL: in all. */
+void sim_tree_sync(struct sim_tree *t, const struct sim_inode *dir);
+/* What a power cut leaves, of names and of bytes. */
+void sim_tree_cut(struct sim_tree *t, struct rng *rng);
