@@ -6,6 +6,7 @@
  * the wanted time: an entry (t, o) of the time index says that no batch before the one that ends at
  * o has a timestamp of t or more. */
 #include "store/plog_internal.h"
+#include "store/plog_records.h"
 
 #include "base/assert.h"
 
@@ -69,9 +70,12 @@ static enum err find_in_batch(struct disk_file *file, uint32_t at, const struct 
     enum err err = plog_records_open(&r, file, at, head);
     if (err == ERR_COMPRESSION) /* cannot be looked into: its beginning is not too late */
         err = found(f, first, head->max_timestamp, head->leader_epoch);
-    else
-        err = err ? err : find_in_records(&r, head, f);
+    else if (!err)
+        err = find_in_records(&r, head, f);
     plog_records_close(&r);
+    if (err == ERR_RECORD_INVALID &&
+        (head->attributes & BATCH_CODEC_MASK)) /* the producer's doing */
+        return found(f, first, head->max_timestamp, head->leader_epoch);
     return err == ERR_RECORD_INVALID ? ERR_CORRUPT : err;
 }
 
