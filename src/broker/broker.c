@@ -11,6 +11,7 @@
 #include "broker/catalog.h"
 #include "broker/partition.h"
 #include "broker/spread.h"
+#include "broker/topic_internal.h"
 
 #define SWEEP_US ((uint64_t)600 * 1000 * 1000) /* as Kafka's producer.id.expiration.check */
 
@@ -32,6 +33,23 @@ static void sweep_fire(struct env_timer *timer)
     list_for(it, &b->producing) producers_expire(
         container_of(it, struct partition, producing)->producers, now > age ? now - age : 0);
     env_timer_set(b->env, &b->sweep, SWEEP_US);
+}
+
+/* State topics: known on every reactor from the start, and read as topics. The partitions get their
+ * logs from who owns them (statelog.c). */
+static void add_state_topic(struct broker_set *set, enum topic_state state, const char *name,
+                            int32_t partitions)
+{
+    struct topic *t = topic_make(topic_state_id(state), str_of(name), partitions);
+    t->conf.retention_ms = t->conf.retention_bytes = -1;
+    for (unsigned i = 0; i < set->n; i++)
+        topics_change(&set->brokers[i]->topics, NULL, t);
+    for (int32_t i = 0; i < partitions; i++) {
+        unsigned shard = broker_shard_of_partition(&t->id, i);
+        partition_attach(
+            broker_on(set->brokers[0], broker_reactor_of_shard(set->brokers[0], shard)), t, i);
+    }
+    topic_unref(t);
 }
 
 static struct broker *broker_make(struct broker_set *set, struct env *env, struct store *store)
@@ -56,6 +74,8 @@ void broker_set_make(const struct broker_conf *conf, unsigned n, struct env **en
     set->n = n;
     for (unsigned i = 0; i < n; i++)
         set->brokers[i] = out[i] = broker_make(set, envs[i], stores[i]);
+    add_state_topic(set, TOPIC_STATE_CATALOG, TOPIC_CATALOG_NAME, 1);
+    add_state_topic(set, TOPIC_STATE_OFFSETS, TOPIC_OFFSETS_NAME, BROKER_SHARDS);
 }
 
 static void broker_free(struct broker *b)

@@ -251,6 +251,7 @@ struct catalog *catalog_open(struct broker *b, catalog_loaded_fn *loaded, void *
     struct statelog_conf conf = {
         .store = b->store,
         .env = b->env,
+        .broker = b,
         .topic = topic_state_id(TOPIC_STATE_CATALOG),
         .ops = &log_ops,
         .user = c,
@@ -482,18 +483,17 @@ static enum err find_to_change(struct broker *b, struct str name, struct entry *
     enum err err = check_loaded(b);
     if (err != ERR_OK)
         return err;
+    const struct topic *t = topics_find(&b->topics, name);
+    if (t != NULL && t->internal)
+        return err_say(text, ERR_TOPIC_INVALID, "topic %s is internal: it cannot be changed",
+                       t->name);
     struct entry *e = entry_find(b->catalog, name);
     if (e != NULL && !str_is(name, e->name))
         e = NULL;
     *out = e;
     if (e == NULL)
         return ERR_TOPIC_UNKNOWN;
-    if (e->busy)
-        return ERR_BUSY;
-    if (e->topic->internal)
-        return err_say(text, ERR_TOPIC_INVALID, "topic %s is internal: it cannot be changed",
-                       e->name);
-    return ERR_OK;
+    return e->busy ? ERR_BUSY : ERR_OK;
 }
 
 /* create */
@@ -604,11 +604,12 @@ static void delete_run(struct broker *b, struct op *base)
     struct str name = op->name;
     if (name.at == NULL && b->loaded) {
         e = entry_find_id(b->catalog, &op->id);
-        if (e == NULL) {
+        const struct topic *t = topics_find_id(&b->topics, &op->id);
+        if (e == NULL && t == NULL) {
             op_finish(b, base, ERR_TOPIC_ID_UNKNOWN);
             return;
         }
-        name = str_of(e->name);
+        name = str_of(e != NULL ? e->name : t->name);
     }
     enum err err = find_to_change(b, name, &e, &op->text);
     if (err == ERR_BUSY) {

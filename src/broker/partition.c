@@ -247,8 +247,7 @@ void partitions_change(struct broker *b, const struct topic *now)
         topic_conf_store(&now->conf, &conf);
         topic_unref(p->topic);
         p->topic = topic_ref(now);
-        if (!p->attached)
-            store_configure(b->store, p->log, &conf);
+        store_configure(b->store, p->log, &conf);
         if (grown)
             partition_fire(p, true);
     }
@@ -356,6 +355,23 @@ void partition_remove_orphan(struct broker *b, const struct store_log_id *id)
     store_open(b->store, &r->open);
 }
 
+void partition_attach(struct broker *b, const struct topic *topic, int32_t index)
+{
+    struct partition *p = partition_add(b, topic, index);
+    p->attached = true;
+    p->state = PARTITION_OPEN;
+}
+
+void partition_attached(struct partition *p, struct store_log *log, int64_t log_start, int64_t end)
+{
+    bool start_moved = log_start != p->log_start;
+    weir_assert(p->attached && log != NULL);
+    p->log = log;
+    p->log_start = log_start;
+    p->end = end;
+    partition_fire(p, start_moved);
+}
+
 bool broker_partition_stat(struct broker *b, const struct uuid *topic, int32_t partition,
                            struct partition_stat *out)
 {
@@ -363,7 +379,9 @@ bool broker_partition_stat(struct broker *b, const struct uuid *topic, int32_t p
     struct store_log_stat log;
     if (p == NULL || p->state != PARTITION_OPEN)
         return false;
-    store_stat(b->store, p->log, &log);
+    log = (struct store_log_stat){0};
+    if (p->log != NULL)
+        store_stat(b->store, p->log, &log);
     *out = (struct partition_stat){
         .log_start = p->log_start,
         .high_watermark = p->end,

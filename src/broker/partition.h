@@ -27,7 +27,7 @@ struct partition {
     struct uuid topic_id; /* as topic's: stays while topic changes */
     int32_t index;
     uint8_t state;    /* enum partition_state */
-    bool attached;    /* the log of a state topic, which another owns: read only */
+    bool attached;    /* a state topic's: another owns the log (NULL: is not made yet); read only */
     uint32_t pending; /* store calls under way */
     int64_t log_start, end;
     struct list watches;         /* watch_op */
@@ -65,6 +65,10 @@ void partition_remove_orphan(struct broker *b, const struct store_log_id *id);
 
 /* Completes those of the partition's watches for which something has happened; all: each. */
 void partition_fire(struct partition *p, bool all);
+
+/* A state topic's partition: who owns its log says where it is, and what moves. */
+void partition_attach(struct broker *b, const struct topic *topic, int32_t index);
+void partition_attached(struct partition *p, struct store_log *log, int64_t log_start, int64_t end);
 
 /* The leader epoch in a request against the present one; -1: not told. */
 enum err must_use partition_epoch_check(const struct partition *p, int32_t epoch);

@@ -87,7 +87,7 @@ static void read_check_epoch(struct read_op *op)
         read_answer(op, ERR_OFFSET_RANGE);
         return;
     }
-    if (op->last_fetched_epoch < 0 || op->last_fetched_epoch == present) {
+    if (op->last_fetched_epoch < 0 || op->last_fetched_epoch == present || p->log == NULL) {
         read_start(op);
         return;
     }
@@ -168,8 +168,12 @@ static void list_find(struct list_op *op, enum store_find_what what, int64_t ts,
         .ts = ts,
         .limit = op->at->end,
         .done = done,
+        .offset = -1,
     };
-    store_find(op->at->broker->store, &op->find);
+    if (op->at->log != NULL)
+        store_find(op->at->broker->store, &op->find);
+    else
+        done(&op->find, ERR_OK); /* a state log that nothing was written to */
 }
 
 static void list_start(struct list_op *op)
@@ -255,8 +259,8 @@ static void epoch_start(struct epoch_op *op)
         epoch_answer(op, ERR_OK);
         return;
     }
-    if (op->asked_epoch == present) {
-        op->found_epoch = present;
+    if (op->asked_epoch == present || p->log == NULL) {
+        op->found_epoch = op->asked_epoch;
         op->end_offset = p->end;
         epoch_answer(op, ERR_OK);
         return;

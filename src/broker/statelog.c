@@ -23,8 +23,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "broker/env.h"
-#include "broker/topic.h"
+#include "broker/partition.h"
 
 #define SLACK_BYTES_DEFAULT ((uint64_t)4 << 20)
 #define LOAD_BYTES ((size_t)256 << 10)
@@ -35,6 +34,7 @@ enum statelog_state { LOADING, ABSENT, CREATING, OPEN };
 struct statelog {
     struct statelog_conf conf;
     struct store_log *log;
+    struct partition *shown; /* as which clients read it; NULL: not shown */
     enum statelog_state state;
     int64_t start, end;
     struct list entities; /* statelog_entity by since */
@@ -104,16 +104,24 @@ int64_t statelog_start(const struct statelog *log)
 /* ---- load --------------------------------------------------------------------------------------
  */
 
+static void show(struct statelog *log)
+{
+    if (log->shown != NULL)
+        partition_attached(log->shown, log->log, log->start, log->end);
+}
+
 static void log_end_moved(void *user, int64_t end)
 {
     struct statelog *log = user;
     log->end = end;
+    show(log);
 }
 
 static void log_start_moved(void *user, int64_t log_start)
 {
     struct statelog *log = user;
     log->start = log_start;
+    show(log);
 }
 
 static struct slice log_snapshot(void *user)
@@ -126,8 +134,10 @@ static const struct store_log_events log_events = {log_end_moved, log_start_move
 
 static void load_end(struct statelog *log, enum err err)
 {
-    if (err == ERR_OK && log->log != NULL)
+    if (err == ERR_OK && log->log != NULL) {
         log->state = OPEN;
+        show(log);
+    }
     log->conf.loaded(log->conf.user, log, err);
 }
 
@@ -275,6 +285,8 @@ struct statelog *statelog_open(const struct statelog_conf *conf)
         log->conf.slack_bytes = SLACK_BYTES_DEFAULT;
     list_init(&log->entities);
     list_init(&log->waiting);
+    if (conf->broker != NULL)
+        log->shown = partition_find(conf->broker, &conf->topic, (int32_t)conf->partition);
     open_start(log, false, opened);
     return log;
 }
@@ -358,6 +370,7 @@ static void created(struct store_open *open, enum err err)
         log->log = open->log;
         log->start = open->log_start;
         log->end = open->end;
+        show(log);
     }
     log->state = err == ERR_OK ? OPEN : ABSENT;
     waiting_release(log, NULL, err);
@@ -392,8 +405,10 @@ static void trim_done(struct store_trim *trim, enum err err)
 {
     struct statelog *log = container_of(trim, struct statelog, trim);
     log->trimming = false;
-    if (err == ERR_OK && trim->log_start > log->start)
-        log->start = trim->log_start;
+    if (err != ERR_OK || trim->log_start <= log->start)
+        return;
+    log->start = trim->log_start;
+    show(log);
 }
 
 /* Nothing below the oldest entity's since is needed; without entities, nothing that is durable. */

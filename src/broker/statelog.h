@@ -51,7 +51,8 @@ struct statelog_ops {
 struct statelog_conf {
     struct store *store;
     struct env *env;
-    struct uuid topic; /* ids of state topics are fixed in code */
+    struct broker *broker; /* whose clients can read it as a partition; NULL: nobody's */
+    struct uuid topic;     /* ids of state topics are fixed in code */
     uint32_t partition;
     const struct statelog_ops *ops;
     void *user;
