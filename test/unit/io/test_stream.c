@@ -1,6 +1,7 @@
 #include "world.h"
 
 #include "base/mem.h"
+#include "io/log.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -584,8 +585,16 @@ static void test_streams_open_at_free(void **state)
     assert_int_equal(client.why, ERR_CLOSED);
 }
 
-/* Out of descriptors: connections are refused, not left waiting in a busy loop; when there are some
- * again, they are taken. */
+static unsigned complaints;
+
+static void count_complaint(const char *line, size_t len)
+{
+    (void)len;
+    complaints += strstr(line, "ERROR listener.no_descriptors addr=127.0.0.1:") != NULL;
+}
+
+/* Out of descriptors: connections are refused, not left waiting in a busy loop, and the log says so
+ * once; when there are some again, they are taken. */
 static void test_no_descriptors(void **state)
 {
     (void)state;
@@ -595,8 +604,15 @@ static void test_no_descriptors(void **state)
     atomic_store(&open_parties, 1);
     atomic_store(&accepts, 0);
     listen_on("127.0.0.1:0", accept_one);
+    /* Three connections wait; each is refused. */
+    struct party early[2] = {0};
+    party_connect(&early[0], world.loops[0]);
+    party_connect(&early[1], world.loops[0]);
+    atomic_store(&open_parties, 3);
     party_connect(&client, world.loops[0]);
-    client.close_on_end = true;
+    client.close_on_end = early[0].close_on_end = early[1].close_on_end = true;
+    complaints = 0;
+    log_set_sink(count_complaint);
     int top = dup(0);
     close(top);
     getrlimit(RLIMIT_NOFILE, &before);
@@ -605,8 +621,10 @@ static void test_no_descriptors(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     world_run();
     setrlimit(RLIMIT_NOFILE, &before);
+    log_set_sink(NULL);
+    assert_int_equal(complaints, 1);
     assert_int_equal(atomic_load(&accepts), 0);
-    assert_int_equal(client.closes, 1);
+    assert_int_equal(client.closes + early[0].closes + early[1].closes, 3);
     client = (struct party){.stop_at = 1};
     server = (struct party){.echo = true, .close_on_end = true};
     atomic_store(&open_parties, 2);
