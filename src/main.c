@@ -422,12 +422,18 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", serve, "run the broker"},
+    {"topic", cli_topic, "list, describe, create, delete topics; add partitions"},
+    {"produce", cli_produce, "send lines of standard input to a topic"},
+    {"consume", cli_consume, "print the records of a topic"},
+    {"group", cli_group, "list, describe, reset, delete consumer groups"},
+    {"bench", cli_bench, "measure a broker"},
     {"version", version, "print the version"},
 };
 
 /* Kafka's names, without their ending. */
 static const struct command aliases[] = {
-    {"none", version, ""},
+    {"kafka-topics", cli_kafka_topics, "kafka-topics.sh"},
+    {"kafka-consumer-groups", cli_kafka_consumer_groups, "kafka-consumer-groups.sh"},
 };
 
 static int usage(FILE *to)

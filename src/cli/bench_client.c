@@ -7,6 +7,7 @@
 enum {
     TOPIC_WAIT_MS = 30000,
     QUERY_MS = 10000,
+    LINGER_MS = 5,
     FETCH_PARTITION_BYTES = 8 << 20,
 };
 
@@ -20,22 +21,22 @@ static enum err set(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *
 }
 
 static enum err set_number(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *name,
-                           uint64_t value, struct err_text *text)
+                           int64_t value, struct err_text *text)
 {
     char s[24];
-    snprintf(s, sizeof s, "%llu", (unsigned long long)value);
+    snprintf(s, sizeof s, "%lld", (long long)value);
     return set(k, conf, name, s, text);
 }
 
-/* The -X options, last, so that they win. */
+/* The --property options, last, so that they win. */
 static enum err set_extra(const struct rdkafka *k, rd_kafka_conf_t *conf,
                           const struct bench_options *o, struct err_text *text)
 {
     enum err err = ERR_OK;
-    for (int i = 0; i < o->extra_count && !err; i++) {
+    for (size_t i = 0; i < o->properties.n && !err; i++) {
         char name[100];
-        const char *eq = strchr(o->extra[i], '=');
-        snprintf(name, sizeof name, "%.*s", (int)(eq - o->extra[i]), o->extra[i]);
+        const char *given = o->properties.at[i], *eq = strchr(given, '=');
+        snprintf(name, sizeof name, "%.*s", (int)(eq - given), given);
         err = set(k, conf, name, eq + 1, text);
     }
     return err;
@@ -55,7 +56,8 @@ static enum err set_common(const struct rdkafka *k, rd_kafka_conf_t *conf,
 static enum err set_producer(const struct rdkafka *k, rd_kafka_conf_t *conf,
                              const struct bench_options *o, struct err_text *text)
 {
-    enum err err = set_number(k, conf, "linger.ms", o->linger_ms, text);
+    int64_t linger_ms = o->linger_ms == BENCH_LINGER_AUTO ? LINGER_MS : o->linger_ms;
+    enum err err = set_number(k, conf, "linger.ms", linger_ms, text);
     if (!err)
         err = set_number(k, conf, "batch.size", o->batch_bytes, text);
     if (!err)
@@ -67,7 +69,7 @@ static enum err set_producer(const struct rdkafka *k, rd_kafka_conf_t *conf,
     if (!err)
         err = set(k, conf, "message.timeout.ms", "60000", text);
     if (!err)
-        err = set(k, conf, "acks", o->acks, text);
+        err = set(k, conf, "acks", bench_acks[o->acks], text);
     if (!err)
         err = set(k, conf, "enable.idempotence", o->idempotent ? "true" : "false", text);
     return err;
@@ -169,10 +171,10 @@ static enum err wait_topic(struct bench_client *c, const struct bench_options *o
                            c->topic_name);
         clock_sleep_until_us(clock_mono_us() + 20000);
     }
-    if ((uint64_t)n < o->partitions)
+    if (n < o->partitions)
         return err_say(text, ERR_PARTITIONS_INVALID,
-                       "topic '%s' has %d partitions, not %llu; --create makes a new one",
-                       c->topic_name, n, (unsigned long long)o->partitions);
+                       "topic '%s' has %d partitions, not %lld; --create makes a new one",
+                       c->topic_name, n, (long long)o->partitions);
     c->partitions = o->partitions ? (int32_t)o->partitions : n;
     return ERR_OK;
 }

@@ -92,6 +92,12 @@ static enum err read_all(struct bench_client *c, uint64_t total, struct bench_ra
     return ERR_OK;
 }
 
+/* limit 0: none. */
+static uint64_t least(uint64_t total, int64_t limit)
+{
+    return limit && (uint64_t)limit < total ? (uint64_t)limit : total;
+}
+
 enum err bench_fetch(const struct bench_options *o, struct bench_rate *out, struct err_text *text)
 {
     *out = (struct bench_rate){0};
@@ -101,7 +107,7 @@ enum err bench_fetch(const struct bench_options *o, struct bench_rate *out, stru
     if (!err)
         err = start_reading(&c, &total, text);
     if (!err)
-        err = read_all(&c, o->count && o->count < total ? o->count : total, out, text);
+        err = read_all(&c, least(total, o->count), out, text);
     bench_client_close(&c);
     return err;
 }

@@ -118,12 +118,18 @@ static void send_due(struct run *r, uint64_t due_us, int n)
     r->out->sent += (uint64_t)n;
 }
 
+/* When record i is due, us since the first. */
+static uint64_t due_after_us(int64_t i, int64_t rate)
+{
+    return (uint64_t)(i / rate * 1000000 + i % rate * 1000000 / rate);
+}
+
 static void send_at_rate(struct run *r, uint64_t start_us)
 {
     const struct bench_options *o = r->o;
-    uint64_t total = o->warmup_s * o->rate + (o->count ? o->count : o->seconds * o->rate);
-    for (uint64_t i = 0; i < total; i += o->burst) {
-        uint64_t due_us = start_us + i * 1000000 / o->rate;
+    int64_t total = o->warmup_s * o->rate + (o->count ? o->count : o->seconds * o->rate);
+    for (int64_t i = 0; i < total; i += o->burst) {
+        uint64_t due_us = start_us + due_after_us(i, o->rate);
         if (clock_mono_us() < due_us)
             clock_sleep_until_us(due_us);
         send_due(r, due_us, (int)(total - i < o->burst ? total - i : o->burst));
@@ -140,7 +146,8 @@ static bool wait_progress(struct run *r)
 
 static void send_singly(struct run *r)
 {
-    uint64_t end_us = r->count_from_us + r->o->seconds * 1000000, counted = 0;
+    uint64_t end_us = r->count_from_us + (uint64_t)r->o->seconds * 1000000;
+    int64_t counted = 0;
     for (;;) {
         uint64_t now_us = clock_mono_us();
         if (r->o->count ? counted == r->o->count : now_us >= end_us)
@@ -165,7 +172,7 @@ static void settle(struct run *r)
 static void measure(struct run *r)
 {
     uint64_t start_us = clock_mono_us(), cpu_us = clock_cpu_us();
-    r->count_from_us = start_us + r->o->warmup_s * 1000000;
+    r->count_from_us = start_us + (uint64_t)r->o->warmup_s * 1000000;
     if (r->single)
         send_singly(r);
     else
@@ -208,10 +215,10 @@ static enum err run_threads(struct run *r, struct err_text *text)
 
 static void make_group(struct run *r)
 {
-    uint64_t n = r->o->burst, size = r->o->size;
+    size_t n = (size_t)r->o->burst, size = (size_t)r->o->size;
     r->group = mem_zalloc(n, sizeof *r->group);
     r->values = mem_zalloc(n, size);
-    for (uint64_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         r->group[i].payload = r->values + i * size;
         r->group[i].len = size;
     }
@@ -222,7 +229,7 @@ enum err bench_latency(const struct bench_options *o, bool single, struct bench_
 {
     memset(out, 0, sizeof *out);
     struct bench_options quick = *o;
-    quick.linger_ms = o->linger_given ? o->linger_ms : 0;
+    quick.linger_ms = o->linger_ms == BENCH_LINGER_AUTO ? 0 : o->linger_ms;
     struct run r = {.o = &quick, .out = out, .single = single, .id = clock_mono_us()};
     sem_init(&r.progress, 0, 0);
     make_group(&r);

@@ -1,150 +1,156 @@
 #include "cli/bench_options.h"
 
-#include <errno.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define COUNT_MAX (UINT64_C(1) << 50) /* 30 years at a million a second */
-
-enum kind {
-    TEXT,
-    NUMBER,
-    FLAG,
-    EXTRA,
-};
-
-struct option {
-    const char *name;
-    enum kind kind;
-    size_t at; /* where the value goes in struct bench_options */
-    uint64_t min, max;
-    const char *help;
-};
-
 #define AT(field) offsetof(struct bench_options, field)
+#define COUNT_MAX (INT64_C(1) << 50) /* 30 years at a million a second */
+
+const char *const bench_acks[] = {"all", "1", "0", NULL};
 
 static const struct option table[] = {
-    {"--bootstrap", TEXT, AT(bootstrap), 0, 0, "HOST:PORT of the broker (127.0.0.1:9092)"},
-    {"--topic", TEXT, AT(topic), 0, 0, "topic to write to and read from (bench)"},
-    {"--partitions", NUMBER, AT(partitions), 1, 100000, "use that many (all that the topic has)"},
-    {"--create", FLAG, AT(create), 0, 0, "create the topic with --partitions first"},
-    {"--size", NUMBER, AT(size), BENCH_RECORD_MIN, BENCH_RECORD_MAX, "bytes of a record (1024)"},
-    {"--count", NUMBER, AT(count), 1, COUNT_MAX, "how many records"},
-    {"--seconds", NUMBER, AT(seconds), 1, 86400, "or for how long (5)"},
-    {"--warmup", NUMBER, AT(warmup_s), 0, 3600, "latency, single: seconds that do not count (1)"},
-    {"--rate", NUMBER, AT(rate), 1, 10000000, "latency: records a second (10000)"},
-    {"--burst", NUMBER, AT(burst), 1, 100000, "latency: records due at the same instant (1)"},
-    {"--acks", TEXT, AT(acks), 0, 0, "0, 1 or all (all)"},
-    {"--linger", NUMBER, AT(linger_ms), 0, 900000, "ms (5; latency and single: 0)"},
-    {"--batch", NUMBER, AT(batch_bytes), 1024, 100000000, "largest batch in bytes (1048576)"},
-    {"--idempotent", FLAG, AT(idempotent), 0, 0, "produce with idempotence"},
-    {"--producers", NUMBER, AT(producers), 1, 256, "produce: clients, each with a thread (1)"},
-    {"--stick", NUMBER, AT(stick), 1, 100000, "produce: records in a row to a partition (100)"},
-    {"--json", FLAG, AT(json), 0, 0, "print JSON"},
-    {"--help", FLAG, AT(help), 0, 0, "print this"},
-    {"-X", EXTRA, 0, 0, 0, "NAME=VALUE for librdkafka, as often as needed"},
+    {.name = "bootstrap",
+     .kind = OPTION_HOST_PORT,
+     .offset = AT(bootstrap),
+     .dflt = "127.0.0.1:9092",
+     .value = "HOST:PORT",
+     .help = "the broker"},
+    {.name = "topic",
+     .kind = OPTION_TEXT,
+     .offset = AT(topic),
+     .dflt = "bench",
+     .value = "NAME",
+     .help = "where to write and what to read"},
+    {.name = "partitions",
+     .kind = OPTION_INT,
+     .offset = AT(partitions),
+     .dflt = "0",
+     .value = "N",
+     .max = 100000,
+     .help = "how many of them; 0: all that the topic has"},
+    {.name = "create",
+     .kind = OPTION_SWITCH,
+     .offset = AT(create),
+     .help = "create the topic, with --partitions, if it does not exist"},
+    {.name = "size",
+     .kind = OPTION_INT,
+     .offset = AT(size),
+     .dflt = "1024",
+     .value = "BYTES",
+     .min = BENCH_RECORD_MIN,
+     .max = BENCH_RECORD_MAX,
+     .help = "of a record's value"},
+    {.name = "count",
+     .kind = OPTION_INT,
+     .offset = AT(count),
+     .dflt = "0",
+     .value = "N",
+     .max = COUNT_MAX,
+     .help = "how many records; 0: for --seconds"},
+    {.name = "seconds",
+     .kind = OPTION_INT,
+     .offset = AT(seconds),
+     .dflt = "5",
+     .value = "S",
+     .min = 1,
+     .max = 86400,
+     .help = "how long to send"},
+    {.name = "warmup",
+     .kind = OPTION_INT,
+     .offset = AT(warmup_s),
+     .dflt = "1",
+     .value = "S",
+     .max = 3600,
+     .help = "latency, single: seconds before that, which do not count"},
+    {.name = "rate",
+     .kind = OPTION_INT,
+     .offset = AT(rate),
+     .dflt = "10000",
+     .value = "N",
+     .min = 1,
+     .max = 10000000,
+     .help = "latency: records a second"},
+    {.name = "burst",
+     .kind = OPTION_INT,
+     .offset = AT(burst),
+     .dflt = "1",
+     .value = "N",
+     .min = 1,
+     .max = 100000,
+     .help = "latency: records that are due at the same instant"},
+    {.name = "acks",
+     .kind = OPTION_CHOICE,
+     .offset = AT(acks),
+     .dflt = "all",
+     .value = "ACKS",
+     .choices = bench_acks,
+     .help = "whose acknowledgement counts"},
+    {.name = "linger",
+     .kind = OPTION_INT,
+     .offset = AT(linger_ms),
+     .dflt = "-1",
+     .value = "MS",
+     .min = BENCH_LINGER_AUTO,
+     .max = 900000,
+     .help = "-1: 5, and 0 for latency and single"},
+    {.name = "batch",
+     .kind = OPTION_INT,
+     .offset = AT(batch_bytes),
+     .dflt = "1048576",
+     .value = "BYTES",
+     .min = 1024,
+     .max = 100000000,
+     .help = "largest batch"},
+    {.name = "idempotent",
+     .kind = OPTION_SWITCH,
+     .offset = AT(idempotent),
+     .help = "produce with idempotence"},
+    {.name = "producers",
+     .kind = OPTION_INT,
+     .offset = AT(producers),
+     .dflt = "1",
+     .value = "N",
+     .min = 1,
+     .max = 256,
+     .help = "produce: how many clients, each with a thread"},
+    {.name = "stick",
+     .kind = OPTION_INT,
+     .offset = AT(stick),
+     .dflt = "100",
+     .value = "N",
+     .min = 1,
+     .max = 100000,
+     .help = "produce: records in a row for one partition"},
+    {.name = "property",
+     .kind = OPTION_LIST,
+     .offset = AT(properties),
+     .value = "NAME=VALUE",
+     .help = "a setting of librdkafka; may be repeated"},
+    {.name = "json", .kind = OPTION_SWITCH, .offset = AT(json), .help = "print JSON"},
 };
 
-enum { TABLE_COUNT = sizeof table / sizeof table[0] };
+const struct option_set bench_option_set = {
+    .usage = "weir bench produce|fetch|latency|single|all [options]",
+    .about = "Measures a Kafka broker, this one or another, with librdkafka as the client.\n\n"
+             "  produce  how many records a second are acknowledged\n"
+             "  fetch    how many records a second a consumer gets\n"
+             "  latency  at a fixed rate: until acknowledged, until received\n"
+             "  single   the same, one record at a time\n"
+             "  all      the four, one after the other",
+    .example = "weir bench all --bootstrap 127.0.0.1:9092 --seconds 10",
+    .options = table,
+    .n = sizeof table / sizeof table[0],
+    .args = "what to measure",
+    .args_min = 1,
+    .args_max = 1,
+};
 
-void bench_options_help(FILE *out)
+enum err bench_options_check(const struct bench_options *o, struct err_text *text)
 {
-    fputs("usage: weir bench produce|fetch|latency|single|all [options]\n\n", out);
-    for (int i = 0; i < TABLE_COUNT; i++) {
-        bool valued = table[i].kind == TEXT || table[i].kind == NUMBER;
-        fprintf(out, "  %-13s%-3s %s\n", table[i].name, valued ? "V" : "", table[i].help);
+    for (size_t i = 0; i < o->properties.n; i++) {
+        const char *given = o->properties.at[i], *equals = strchr(given, '=');
+        if (!equals || equals == given)
+            return err_say(text, ERR_REQUEST_INVALID,
+                           "--property: '%s' is not valid; give NAME=VALUE", given);
     }
-}
-
-/* Finds "--name" or "--name=value"; *value is what follows the equals sign, else NULL. */
-static const struct option *find(const char *arg, const char **value)
-{
-    for (int i = 0; i < TABLE_COUNT; i++) {
-        size_t n = strlen(table[i].name);
-        if (strncmp(arg, table[i].name, n) != 0 || (arg[n] && arg[n] != '='))
-            continue;
-        *value = arg[n] ? arg + n + 1 : NULL;
-        return &table[i];
-    }
-    return NULL;
-}
-
-static enum err set_number(const struct option *opt, void *field, const char *value,
-                           struct err_text *text)
-{
-    char *end;
-    errno = 0;
-    unsigned long long n = strtoull(value, &end, 10);
-    bool is_number = value[0] >= '0' && value[0] <= '9' && !*end && !errno;
-    if (!is_number || n < opt->min || n > opt->max)
-        return err_say(text, ERR_CONFIG_INVALID, "%s takes a number from %llu to %llu, not '%s'",
-                       opt->name, (unsigned long long)opt->min, (unsigned long long)opt->max,
-                       value);
-    *(uint64_t *)field = n;
-    return ERR_OK;
-}
-
-static enum err set_extra(struct bench_options *o, const char *value, struct err_text *text)
-{
-    if (!strchr(value, '='))
-        return err_say(text, ERR_CONFIG_INVALID, "-X takes NAME=VALUE, not '%s'", value);
-    if (o->extra_count == BENCH_EXTRA_MAX)
-        return err_say(text, ERR_CONFIG_INVALID, "-X may be given %d times", BENCH_EXTRA_MAX);
-    o->extra[o->extra_count++] = value;
-    return ERR_OK;
-}
-
-static enum err set(struct bench_options *o, const struct option *opt, const char *value,
-                    struct err_text *text)
-{
-    char *field = (char *)o + opt->at;
-    switch (opt->kind) {
-    case TEXT:
-        *(const char **)(void *)field = value;
-        return ERR_OK;
-    case NUMBER:
-        o->linger_given |= field == (char *)&o->linger_ms;
-        return set_number(opt, field, value, text);
-    case EXTRA:
-        return set_extra(o, value, text);
-    case FLAG:
-        break;
-    }
-    if (value)
-        return err_say(text, ERR_CONFIG_INVALID, "%s takes no value", opt->name);
-    *(bool *)field = true;
-    return ERR_OK;
-}
-
-enum err bench_options_parse(struct bench_options *o, int argc, char **argv, int from,
-                             struct err_text *text)
-{
-    *o = (struct bench_options){.bootstrap = "127.0.0.1:9092",
-                                .topic = "bench",
-                                .acks = "all",
-                                .producers = 1,
-                                .size = 1024,
-                                .seconds = 5,
-                                .warmup_s = 1,
-                                .rate = 10000,
-                                .burst = 1,
-                                .stick = 100,
-                                .linger_ms = 5,
-                                .batch_bytes = 1048576};
-    for (int i = from; i < argc; i++) {
-        const char *value;
-        const struct option *opt = find(argv[i], &value);
-        if (!opt)
-            return err_say(text, ERR_CONFIG_INVALID, "no such option: '%s'", argv[i]);
-        if (opt->kind != FLAG && !value && !(value = argv[++i]))
-            return err_say(text, ERR_CONFIG_INVALID, "%s needs a value", opt->name);
-        enum err err = set(o, opt, value, text);
-        if (err)
-            return err;
-    }
-    if (strcmp(o->acks, "all") && strcmp(o->acks, "-1") && strcmp(o->acks, "0") &&
-        strcmp(o->acks, "1"))
-        return err_say(text, ERR_CONFIG_INVALID, "--acks takes 0, 1 or all, not '%s'", o->acks);
     return ERR_OK;
 }

@@ -96,10 +96,10 @@ static void *producer_main(void *arg)
 
 static void fill_group(struct producer *p, const struct bench_options *o, void *payload)
 {
-    p->group = mem_zalloc(o->stick, sizeof *p->group);
-    for (uint64_t i = 0; i < o->stick; i++) {
+    p->group = mem_zalloc((size_t)o->stick, sizeof *p->group);
+    for (int64_t i = 0; i < o->stick; i++) {
         p->group[i].payload = payload;
-        p->group[i].len = o->size;
+        p->group[i].len = (size_t)o->size;
     }
 }
 
@@ -107,13 +107,13 @@ static void run_all(struct producer *all, const struct bench_options *o, struct 
                     struct err_text *text)
 {
     uint64_t start = clock_mono_us(), cpu = clock_cpu_us(), last = start;
-    for (uint64_t i = 0; i < o->producers; i++) {
-        all[i].quota = o->count / o->producers + (i < o->count % o->producers);
-        all[i].until_us = start + (o->count ? 0 : o->seconds * 1000000);
+    for (int64_t i = 0; i < o->producers; i++) {
+        all[i].quota = (uint64_t)(o->count / o->producers + (i < o->count % o->producers));
+        all[i].until_us = start + (uint64_t)o->seconds * 1000000;
         if (pthread_create(&all[i].thread, NULL, producer_main, &all[i]))
             err_say(text, ERR_MEMORY, "no thread for producer %d", (int)i);
     }
-    for (uint64_t i = 0; i < o->producers; i++) {
+    for (int64_t i = 0; i < o->producers; i++) {
         struct producer *p = &all[i];
         pthread_join(p->thread, NULL);
         out->records += p->acknowledged;
@@ -122,7 +122,7 @@ static void run_all(struct producer *all, const struct bench_options *o, struct 
         if (p->why.s[0])
             *text = p->why;
     }
-    out->bytes = out->records * o->size;
+    out->bytes = out->records * (uint64_t)o->size;
     out->seconds = (double)(last - start) / 1e6;
     out->cpu_seconds = (double)(clock_cpu_us() - cpu) / 1e6;
 }
@@ -130,12 +130,12 @@ static void run_all(struct producer *all, const struct bench_options *o, struct 
 enum err bench_produce(const struct bench_options *o, struct bench_rate *out, struct err_text *text)
 {
     *out = (struct bench_rate){0};
-    struct producer *all = mem_zalloc(o->producers, sizeof *all);
-    char *payload = mem_alloc(o->size);
-    for (uint64_t i = 0; i < o->size; i++)
+    struct producer *all = mem_zalloc((size_t)o->producers, sizeof *all);
+    char *payload = mem_alloc((size_t)o->size);
+    for (int64_t i = 0; i < o->size; i++)
         payload[i] = (char)('a' + i % 26);
     enum err err = ERR_OK;
-    uint64_t opened = 0;
+    int64_t opened = 0;
     while (opened < o->producers && !err) {
         struct producer *p = &all[opened++];
         p->o = o;
@@ -144,7 +144,7 @@ enum err bench_produce(const struct bench_options *o, struct bench_rate *out, st
     }
     if (!err)
         run_all(all, o, out, text);
-    for (uint64_t i = 0; i < opened; i++) {
+    for (int64_t i = 0; i < opened; i++) {
         bench_client_close(&all[i].client);
         mem_free(all[i].group);
     }

@@ -13,5 +13,3 @@ int cli_bench(int argc, char **argv);
 /* Kafka's names for daily commands: when the binary is called by one of them. */
 int cli_kafka_topics(int argc, char **argv);
 int cli_kafka_consumer_groups(int argc, char **argv);
-int cli_kafka_console_producer(int argc, char **argv);
-int cli_kafka_console_consumer(int argc, char **argv);

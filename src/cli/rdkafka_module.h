@@ -33,6 +33,12 @@
     X(metadata_destroy)                                                                            \
     X(query_watermark_offsets)                                                                     \
     X(produce_batch)                                                                               \
+    X(produce)                                                                                     \
+    X(last_error)                                                                                  \
+    X(subscribe)                                                                                   \
+    X(poll_set_consumer)                                                                           \
+    X(topic_name)                                                                                  \
+    X(message_timestamp)                                                                           \
     X(assign)                                                                                      \
     X(consumer_poll)                                                                               \
     X(consumer_close)                                                                              \
