@@ -17,7 +17,8 @@ class Tally:
         self.lock = threading.Lock()
         self.acked = {}  # seq -> (partition, offset)
         self.failed = {}  # seq -> error
-        self.last_ack_at = None
+        self.new_since = None  # of events sent after this time ...
+        self.new_acked_at = None  # ... the first acknowledgement came then (monotonic)
         self.received = {}  # consumer -> count
         self.seen = set()  # seqs that some consumer received
         self.latencies_ms = []  # end to end, since the last take_latencies
@@ -25,15 +26,25 @@ class Tally:
     def take(self, client, line):
         with self.lock:
             if "acked" in line:
-                self.acked[line["acked"]] = (line["partition"], line["offset"])
-                self.last_ack_at = time.monotonic()
+                event = line["acked"]
+                self.acked[event["seq"]] = (line["partition"], line["offset"])
+                if self.new_since and not self.new_acked_at and event["sent_at"] > self.new_since:
+                    self.new_acked_at = time.monotonic()
             elif "failed" in line:
-                self.failed[line["failed"]] = line["error"]
+                self.failed[line["failed"]["seq"]] = line["error"]
             else:
                 event = line["event"]
                 self.received[client] = self.received.get(client, 0) + 1
                 self.seen.add(event["seq"])
                 self.latencies_ms.append((line["received_at"] - event["sent_at"]) * 1000)
+
+    def await_new(self):
+        """From now on, new_acked_at tells when an event sent after this call was acknowledged.
+
+        Acknowledgements still on their way from before do not count.
+        """
+        with self.lock:
+            self.new_since, self.new_acked_at = time.time(), None
 
     def counts(self):
         """(acknowledged, {consumer: received}, lag): lag is what is stored and not yet seen."""

@@ -20,13 +20,13 @@ producer = KafkaProducer(
 )
 
 
-def on_ack(seq, stored):
-    print(json.dumps({"acked": seq, "partition": stored.partition, "offset": stored.offset}),
+def on_ack(event, stored):
+    print(json.dumps({"acked": event, "partition": stored.partition, "offset": stored.offset}),
           flush=True)
 
 
-def on_error(seq, error):
-    print(json.dumps({"failed": seq, "error": repr(error)}), flush=True)
+def on_error(event, error):
+    print(json.dumps({"failed": event, "error": repr(error)}), flush=True)
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # a pod is told to stop
@@ -34,8 +34,8 @@ seq = 0
 due = time.time()
 try:
     while True:
-        future = producer.send(topic, {"seq": seq, "sent_at": time.time()})
-        future.add_callback(on_ack, seq).add_errback(on_error, seq)
+        event = {"seq": seq, "sent_at": time.time()}
+        producer.send(topic, event).add_callback(on_ack, event).add_errback(on_error, event)
         seq += 1
         due += pause
         time.sleep(max(0, due - time.time()))

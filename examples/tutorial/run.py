@@ -202,14 +202,15 @@ class Story:
         self.watch(2)
         self.broker.kill()
         killed = time.monotonic()
+        self.tally.await_new()
         promised = self.tally.acks()
         ready = self.broker.start()
         self.say(f"killed with {len(promised):,} acknowledged; a new process was ready "
                  f"{ready * 1000:.0f} ms after its start")
-        back = self.watch(BACK_SECONDS_MAX, lambda: (self.tally.last_ack_at or 0) > killed)
+        back = self.watch(BACK_SECONDS_MAX, lambda: self.tally.new_acked_at)
         if not self.claim(back is not None, "the producer went on by itself"):
             return
-        back = self.tally.last_ack_at - killed
+        back = self.tally.new_acked_at - killed
         lost = len(read_back(self.broker.kafka, TOPIC).lost(promised))
         self.claim(lost == 0, f"acked {len(promised):,}, lost {lost:,}, back in {back:.1f} s")
         self.watch(STEADY_SECONDS)
