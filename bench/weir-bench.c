@@ -1,6 +1,6 @@
 /* weir-bench.c: `weir bench` as a program of its own, so that peers can be measured without weir.
  */
-#include "cli/bench.h"
+#include "cli/cli.h"
 
 int main(int argc, char **argv)
 {
