@@ -9,8 +9,15 @@
  * files are gone, and of the disk remains what was synced plus, drawn at random for each unsynced
  * write by 512-byte sectors: lost, kept or torn; unsynced names (create, rename, unlink) are kept
  * or lost in any combination that a file system without ordered metadata may leave. kill -9
- * (sim_kill) keeps all that was written. What the dead program had allocated is not freed: run
- * many lives in a child process.
+ * (sim_kill) keeps all that was written, which a later power cut may still take. The size of a file
+ * is drawn apart from its bytes: bytes that a kept size promises and a lost write owed are zeros.
+ *
+ * What the dead program had allocated is not freed: run many lives in a child process, without
+ * AddressSanitizer's leak check. Its open files answer ERR_IO, and disk_close frees them.
+ *
+ * Time: a turn, a job and a delivery are events. What happens in one happens at its instant, except
+ * that each sync moves the clock for its own loop or job (sim_mono_us), not for the others.
+ * Paths begin at the root, which is always there and durable; ".." is not known.
  */
 #pragma once
 
@@ -28,6 +35,7 @@ struct sim_conf {
     uint32_t net_delay_us; /* mean one-way delay; 0: 50 */
 };
 
+/* Fixes hash_seed for the process. */
 struct sim *sim_make(const struct sim_conf *conf);
 void sim_free(struct sim *sim);
 struct rng *sim_rng(struct sim *sim);

@@ -485,6 +485,155 @@ WORLD_DEFINE(test_unix_socket)
     world_free(); /* finds the folder empty: the socket file is gone */
 }
 
+/* ---- a pipe in between ---- */
+
+/* As TLS will stand: a user to the socket, a carrier to the party. It changes every byte, in both
+ * directions, and hands over in parts what the party has no room for. */
+struct layer {
+    struct pipe pipe; /* first; the party's */
+    struct pipe *carrier;
+    uint8_t in[5000];
+    size_t at, len; /* received and not yet handed over */
+};
+
+static void layer_hand_over(struct layer *l)
+{
+    while (l->len > 0) {
+        size_t cap;
+        uint8_t *space = l->pipe.user_ops->space(l->pipe.user, &cap);
+        if (!space)
+            return;
+        size_t n = cap < l->len ? cap : l->len;
+        for (size_t i = 0; i < n; i++)
+            space[i] = l->in[l->at + i] ^ 0x5a;
+        l->at += n;
+        l->len -= n;
+        l->pipe.user_ops->received(l->pipe.user, n);
+    }
+}
+
+static void *layer_space(void *user, size_t *cap)
+{
+    struct layer *l = user;
+    *cap = sizeof(l->in);
+    return l->len ? NULL : l->in;
+}
+
+static void layer_received(void *user, size_t n)
+{
+    struct layer *l = user;
+    if (n == 0) {
+        l->pipe.user_ops->received(l->pipe.user, 0);
+        return;
+    }
+    l->at = 0;
+    l->len = n;
+    layer_hand_over(l);
+}
+
+static void layer_drained(void *user)
+{
+    struct layer *l = user;
+    l->pipe.user_ops->drained(l->pipe.user);
+}
+
+static void layer_closed(void *user, enum err why)
+{
+    struct layer *l = user;
+    l->pipe.user_ops->closed(l->pipe.user, why);
+    mem_free(l);
+}
+
+static const struct pipe_user_ops layer_user_ops = {
+    .space = layer_space,
+    .received = layer_received,
+    .drained = layer_drained,
+    .closed = layer_closed,
+};
+
+static bool layer_send(struct pipe *p, struct chunkq *q)
+{
+    struct layer *l = (struct layer *)p;
+    struct chunkq out;
+    chunkq_init(&out);
+    for (const struct chunk *c = q->head; c; c = c->next) {
+        struct buf *b = buf_make(c->len);
+        for (size_t i = 0; i < c->len; i++)
+            b->data[i] = c->slice.at[i] ^ 0x5a;
+        chunkq_add_slice(&out, (struct slice){b, b->data, c->len});
+    }
+    chunkq_clear(q);
+    bool ok = pipe_send(l->carrier, &out);
+    p->unsent = l->carrier->unsent;
+    return ok;
+}
+
+static void layer_resume(struct pipe *p)
+{
+    struct layer *l = (struct layer *)p;
+    layer_hand_over(l);
+    pipe_resume(l->carrier);
+}
+
+static void layer_close(struct pipe *p)
+{
+    pipe_close(((struct layer *)p)->carrier);
+}
+
+static void layer_abort(struct pipe *p, enum err why)
+{
+    pipe_abort(((struct layer *)p)->carrier, why);
+}
+
+static const struct pipe_ops layer_ops = {
+    .send = layer_send,
+    .resume = layer_resume,
+    .close = layer_close,
+    .abort = layer_abort,
+};
+
+static struct layer *layer_make(struct party *p)
+{
+    struct layer *l = mem_zalloc(1, sizeof(*l));
+    l->pipe.ops = &layer_ops;
+    l->pipe.user_ops = &party_ops;
+    l->pipe.user = p;
+    p->pipe = &l->pipe;
+    return l;
+}
+
+static bool accept_layered(void *arg, struct loop *loop, struct pipe *pipe)
+{
+    (void)arg;
+    (void)loop;
+    struct layer *l = layer_make(&server);
+    l->carrier = pipe;
+    pipe->user_ops = &layer_user_ops;
+    pipe->user = l;
+    return true;
+}
+
+WORLD_DEFINE(test_layered)
+{
+    world_make(kind, 1);
+    server = client = (struct party){0};
+    atomic_store(&open_parties, 2);
+    listen_on("127.0.0.1:0", accept_layered);
+    struct layer *l = layer_make(&client);
+    assert_int_equal(
+        loop_connect(world.loops[0], listener_addr(listener), &layer_user_ops, l, &l->carrier),
+        ERR_OK);
+    server.echo = server.close_on_end = true;
+    server.space_max = 777;
+    client.stop_at = 300000;
+    send_pattern(&client, 300000, 4);
+    world_run();
+    check_pattern(&server, 300000, 4);
+    check_pattern(&client, 300000, 4);
+    assert_int_equal(client.why, ERR_OK);
+    pair_free();
+}
+
 /* ---- many ---- */
 
 #define MANY 200u
@@ -756,6 +905,7 @@ int main(void)
         WORLD_TEST(test_bad_addresses),
         WORLD_TEST(test_port_taken),
         WORLD_TEST(test_unix_socket),
+        WORLD_TEST(test_layered),
         WORLD_TEST(test_echo_many),
         WORLD_TEST(test_echo_many_loops),
         WORLD_TEST(test_accept_declines),
