@@ -257,7 +257,7 @@ struct catalog *catalog_open(struct broker *b, catalog_loaded_fn *loaded, void *
         .user = c,
         .loaded = log_loaded,
     };
-    c->log = statelog_open(&conf);
+    statelog_open(&conf, &c->log);
     return c;
 }
 

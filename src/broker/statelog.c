@@ -277,9 +277,9 @@ static void open_start(struct statelog *log, bool create,
     store_open(log->conf.store, &log->open);
 }
 
-struct statelog *statelog_open(const struct statelog_conf *conf)
+void statelog_open(const struct statelog_conf *conf, struct statelog **out)
 {
-    struct statelog *log = mem_zalloc(1, sizeof(*log));
+    struct statelog *log = *out = mem_zalloc(1, sizeof(*log));
     log->conf = *conf;
     if (log->conf.slack_bytes == 0)
         log->conf.slack_bytes = SLACK_BYTES_DEFAULT;
@@ -288,7 +288,6 @@ struct statelog *statelog_open(const struct statelog_conf *conf)
     if (conf->broker != NULL)
         log->shown = partition_find(conf->broker, &conf->topic, (int32_t)conf->partition);
     open_start(log, false, opened);
-    return log;
 }
 
 void statelog_free(struct statelog *log)

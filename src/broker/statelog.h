@@ -62,8 +62,9 @@ struct statelog_conf {
     uint64_t slack_bytes;
 };
 
-/* Opens (creating nothing on disk for an empty one), replays, then calls loaded. */
-struct statelog *statelog_open(const struct statelog_conf *conf);
+/* Opens (creating nothing on disk for an empty one), replays, then calls loaded, all of which may
+ * happen inside of this call: *out is set before. */
+void statelog_open(const struct statelog_conf *conf, struct statelog **out);
 /* What is under way is not answered any more. */
 void statelog_free(struct statelog *log);
 
