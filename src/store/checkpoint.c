@@ -139,10 +139,11 @@ void checkpoint_part_turn(struct store_reactor *r)
     writer_hand_over(&r->e->writer, r->index, &items);
 }
 
+static void part_ended(struct env_mail *mail, struct env *env);
+
 static void part_end(struct env_mail *mail, struct env *env)
 {
-    (void)env;
-    struct checkpoint_part *p = container_of(mail, struct checkpoint_part, end_mail);
+    struct checkpoint_part *p = container_of(mail, struct checkpoint_part, mail);
     struct store_reactor *r = container_of(p, struct store_reactor, part);
     for (unsigned i = 0; i < p->count; i++) {
         struct store_log *log = p->logs[i];
@@ -161,6 +162,8 @@ static void part_end(struct env_mail *mail, struct env *env)
     p->entries = NULL;
     p->count = p->entry_count = 0;
     reactor_logs_bury(r);
+    p->mail.run = part_ended;
+    env_post(env, 0, &p->mail);
 }
 
 /* --- the work on the helper thread --- */
@@ -229,28 +232,41 @@ static void sync_work(struct loop_job *job)
         c->err = write_manifest(c);
 }
 
-static void checkpoint_end(struct checkpoint *c, enum err err)
+/* The last part has ended. */
+static void part_ended(struct env_mail *mail, struct env *env)
 {
-    struct embedded *e = embedded_of(c);
+    (void)env;
+    struct checkpoint_part *p = container_of(mail, struct checkpoint_part, mail);
+    struct embedded *e = container_of(p, struct store_reactor, part)->e;
+    struct checkpoint *c = &e->checkpoint;
+    if (--c->parts > 0)
+        return;
     checkpoint_done_fn *done = c->done;
     c->step = CHECKPOINT_IDLE;
-    c->again = err != ERR_OK;
-    for (unsigned i = 0; i < e->reactors; i++) {
-        e->reactor[i].part.synced = c->synced;
-        e->reactor[i].part.end_mail.run = part_end;
-        env_post(loop_env(e->loops[0]), i, &e->reactor[i].part.end_mail);
-    }
-    if (!err) {
+    c->done = NULL;
+    if (done)
+        done(c->done_arg, c->err);
+}
+
+static void checkpoint_end(struct checkpoint *c)
+{
+    struct embedded *e = embedded_of(c);
+    c->step = CHECKPOINT_END;
+    c->again = c->err != ERR_OK;
+    if (!c->err) {
         c->count++;
         writer_recycle(&e->writer, c->sequence);
     } else {
-        log_event(ENV_WARN, "store.checkpoint.failed", "error=%s again=\"in a minute\"",
-                  err_name(err));
+        log_event(ENV_WARN, "store.checkpoint.failed", "error=%s meaning=\"it is tried again\"",
+                  err_name(c->err));
     }
     e->writer.held = false;
-    c->done = NULL;
-    if (done)
-        done(c->done_arg, err);
+    c->parts = e->reactors;
+    for (unsigned i = 0; i < e->reactors; i++) {
+        e->reactor[i].part.synced = c->synced;
+        e->reactor[i].part.mail.run = part_end;
+        env_post(loop_env(e->loops[0]), i, &e->reactor[i].part.mail);
+    }
     writer_run(&e->writer);
 }
 
@@ -262,7 +278,7 @@ static void sync_done(struct loop_job *job)
         embedded_fail(e, c->err, c->synced ? "writing the manifest" : "syncing the logs");
         return;
     }
-    checkpoint_end(c, c->err);
+    checkpoint_end(c);
 }
 
 static void sync_start(struct checkpoint *c)

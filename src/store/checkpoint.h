@@ -37,9 +37,8 @@ typedef void checkpoint_done_fn(void *arg, enum err err);
 
 /* A reactor's share of the checkpoint that runs. */
 struct checkpoint_part {
-    struct env_mail mail;     /* begin, then ready */
-    struct env_mail end_mail; /* may still be on its way when the next one begins */
-    bool wanted;              /* begins at this turn's end */
+    struct env_mail mail; /* begin, ready, end, ended */
+    bool wanted;          /* begins at this turn's end */
     struct plog_sync **syncs;
     struct store_log **logs; /* of syncs */
     unsigned count;
@@ -48,11 +47,11 @@ struct checkpoint_part {
     bool synced; /* how the job ended */
 };
 
-enum checkpoint_step { CHECKPOINT_IDLE, CHECKPOINT_BEGIN, CHECKPOINT_SYNC };
+enum checkpoint_step { CHECKPOINT_IDLE, CHECKPOINT_BEGIN, CHECKPOINT_SYNC, CHECKPOINT_END };
 
 struct checkpoint {
     enum checkpoint_step step;
-    unsigned parts; /* not ready yet */
+    unsigned parts; /* not ready, or not ended, yet */
     bool clean;     /* the last one of this process */
     bool again;     /* the last one failed: there is something to do */
     uint64_t sequence, at;

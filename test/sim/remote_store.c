@@ -39,6 +39,7 @@ struct remote_store {
     struct env *env;
     uint64_t epoch;
     struct list logs;
+    struct remote_store *next;
 };
 
 struct remote {
@@ -47,6 +48,7 @@ struct remote {
     struct list logs;
     uint64_t epoch;
     int32_t leader_epoch;
+    struct remote_store *handles; /* all there ever were */
 };
 
 /* A call on its way. */
@@ -431,8 +433,21 @@ struct remote *remote_make(struct sim *sim)
     return remote;
 }
 
+static void handle_free(struct remote_store *s)
+{
+    while (!list_empty(&s->logs)) {
+        struct list *l = list_pop(&s->logs);
+        mem_free(container_of(l, struct store_log, link));
+    }
+    mem_free(s);
+}
+
 void remote_free(struct remote *remote)
 {
+    for (struct remote_store *next, *s = remote->handles; s; s = next) {
+        next = s->next;
+        handle_free(s);
+    }
     while (!list_empty(&remote->logs))
         log_free(container_of(remote->logs.next, struct remote_log, link));
     mem_free(remote);
@@ -454,6 +469,8 @@ void remote_attach(struct remote *remote, struct loop **loops, unsigned n, struc
         s->env = loop_env(loops[i]);
         s->epoch = remote->epoch;
         list_init(&s->logs);
+        s->next = remote->handles;
+        remote->handles = s;
         stores[i] = &s->store;
     }
 }
