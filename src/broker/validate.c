@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #define AT_MAGIC 16
+#define AT_LAST_DELTA 23
 #define AT_MAX_TIMESTAMP 35
 #define NO_TIMESTAMP (-1)
 
@@ -23,6 +24,8 @@ static enum err check_frame(struct validate *v, struct slice batch)
     if (batch.len > AT_MAGIC && batch.at[AT_MAGIC] != 2)
         return err_say(v->text, ERR_RECORD_INVALID,
                        "the record batch has magic %u: only 2 can be produced", batch.at[AT_MAGIC]);
+    if (batch.len >= BATCH_HEAD_BYTES && (int32_t)be32_get(batch.at + AT_LAST_DELTA) < 0)
+        return err_say(v->text, ERR_RECORD_INVALID, "the batch's last offset delta is negative");
     if (batch_head_read(batch.at, batch.len, &v->head) != ERR_OK || v->head.bytes > batch.len)
         return err_say(v->text, ERR_CORRUPT, "the record batch is cut: %zu bytes came", batch.len);
     if (v->head.bytes < batch.len)
@@ -62,6 +65,10 @@ static enum err check_attributes(struct validate *v)
 static enum err check_head(struct validate *v)
 {
     const struct batch_head *h = &v->head;
+    if (h->base_offset != 0)
+        return err_say(v->text, ERR_RECORD_INVALID,
+                       "the batch's base offset is %" PRId64 ": a producer's must be 0",
+                       h->base_offset);
     if (h->count <= 0 || h->count != (int64_t)h->last_offset_delta + 1)
         return err_say(v->text, ERR_RECORD_INVALID,
                        "the batch says %d records and %d as its last offset delta", h->count,

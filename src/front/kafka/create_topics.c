@@ -120,8 +120,12 @@ static enum err take_topic(struct kafka_request *rq, struct create *c,
     struct topic_setting *s = arena_zalloc(&rq->arena, (size_t)t->configs_n, sizeof *s);
     if (!s)
         return ERR_MEMORY;
-    for (int32_t i = 0; i < t->configs_n; i++)
+    for (int32_t i = 0; i < t->configs_n; i++) {
         s[i] = (struct topic_setting){t->configs[i].name, t->configs[i].value};
+        if (!s[i].value.at)
+            return err_say(&op->text, ERR_CONFIG_INVALID, "the value of %.*s is null",
+                           (int)s[i].key.len, s[i].key.at);
+    }
     op->settings = s;
     op->settings_n = (size_t)t->configs_n;
     return take_assignments(t, op);

@@ -93,8 +93,10 @@ static void describe_topic(struct kafka_request *rq,
 {
     const struct topic *t = broker_topic(rq->conn->broker, r->resource_name);
     if (!t) {
-        out->error_code = err_kafka(ERR_TOPIC_UNKNOWN);
-        out->error_message = str_of(err_meaning(ERR_TOPIC_UNKNOWN));
+        enum err err = topic_name_check(r->resource_name, NULL);
+        err = err ? err : ERR_TOPIC_UNKNOWN;
+        out->error_code = err_kafka(err);
+        out->error_message = str_of(err_meaning(err));
         return;
     }
     out->configs = arena_zalloc(&rq->arena, topic_conf_rows(), sizeof *out->configs);
