@@ -16,11 +16,18 @@
  * Verbs are ops: submitted on any reactor, answered there. Join and sync wait inside the group. All
  * borrowed strings and byte ranges of an op stay valid until its done.
  *
+ * What one verb puts out is copied into memory of its call, so that it may be read on another reactor
+ * and whatever happens to the group meanwhile.
+ *
  * Limits: GROUP_MEMBERS_MAX members a group, GROUP_PROTOCOLS_MAX protocols a member, metadata of one
- * member GROUP_METADATA_MAX bytes, a committed offset's metadata 4096 bytes.
+ * member GROUP_METADATA_MAX bytes, a committed offset's metadata 4096 bytes, names and ids
+ * GROUP_NAME_MAX bytes, one group GROUP_BYTES_MAX and all groups of a reactor GROUPS_BYTES_MAX bytes
+ * of metadata and offsets (beyond: ERR_COORDINATOR_UNAVAILABLE).
  */
 #pragma once
 
+#include "base/arena.h"
+#include "base/list.h"
 #include "base/str.h"
 #include "base/uuid.h"
 #include "broker/actor.h"
@@ -35,6 +42,19 @@
 #define GROUP_SESSION_MIN_MS 6000
 #define GROUP_SESSION_MAX_MS 1800000
 #define GROUP_OFFSET_METADATA_MAX 4096
+#define GROUP_NAME_MAX INT16_MAX /* older versions of the protocol have two bytes for a length */
+#define GROUP_BYTES_MAX ((size_t)64 << 20)
+#define GROUPS_BYTES_MAX ((size_t)512 << 20)
+
+struct groups;
+
+/* Private: one call of a verb. Follows the op in each of the structs below. */
+struct group_call {
+    struct list link; /* calls that came while another one was being run */
+    void (*run)(struct groups *groups, struct op *op);
+    void (*told)(struct op *op); /* the caller's op.done */
+    struct arena out;            /* what the outputs point to */
+};
 
 struct group_protocol {
     struct str name, metadata;
@@ -46,6 +66,7 @@ struct group_member_view { /* in a join answer, for the leader */
 
 struct group_join_op {
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     struct str group, member_id, instance_id /* at NULL: dynamic */, protocol_type, reason;
     const struct group_protocol *protocols;
@@ -68,6 +89,7 @@ struct group_assignment {
 
 struct group_sync_op {
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     struct str group, member_id, instance_id, protocol_type, protocol; /* at NULL: not told */
     int32_t generation;
@@ -80,6 +102,7 @@ void broker_group_sync(struct broker *b, struct group_sync_op *op);
 
 struct group_heartbeat_op {
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     struct str group, member_id, instance_id;
     int32_t generation;
@@ -93,6 +116,7 @@ struct group_leaver {
 
 struct group_leave_op {
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     struct str group;
     struct group_leaver *leavers; /* one for versions below 3 */
@@ -108,11 +132,13 @@ struct group_offset {
     int32_t leader_epoch; /* -1: not told */
     struct str metadata;
     int64_t commit_ms;    /* -1: now */
+    struct uuid topic_id; /* out, of a commit or fetch of a known topic */
     enum err err;         /* out */
 };
 
 struct group_commit_op {
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     struct str group, member_id, instance_id;
     int32_t generation; /* -1 with an empty member id: a simple consumer, allowed while the group is empty */
@@ -125,6 +151,7 @@ void broker_group_commit(struct broker *b, struct group_commit_op *op);
 
 struct group_fetch_op { /* OffsetFetch for one group */
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     struct str group;
     struct str member_id;     /* at NULL: not told (below v9) */
@@ -142,6 +169,7 @@ struct group_member_desc {
 
 struct group_describe_op {
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     struct str group;
     /* out; valid inside of done only. An unknown group: ERR_GROUP_UNKNOWN, state "Dead" */
@@ -161,15 +189,19 @@ struct group_listing {
 /* All groups, of all shards and reactors. */
 struct group_list_op {
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     /* out, in name order, valid inside of done only */
     const struct group_listing *groups;
     size_t groups_n;
+    struct group_list_part *parts; /* private: a reactor's */
+    struct group_list *list;       /* private */
 };
 void broker_group_list(struct broker *b, struct group_list_op *op);
 
 struct group_delete_op {
     struct op op;
+    struct group_call call; /* private */
     const struct actor *actor;
     struct str group; /* ERR_GROUP_NOT_EMPTY, ERR_GROUP_UNKNOWN */
 };
@@ -177,9 +209,10 @@ void broker_group_delete(struct broker *b, struct group_delete_op *op);
 
 /* Called by broker.c: makes this reactor's group service and loads its shards; loaded is called once
  * per call, when all of them are there. */
-struct groups;
 struct groups *groups_make(struct broker *b, struct env *env, struct store *store,
                            void (*loaded)(void *arg, enum err err), void *arg);
 void groups_free(struct groups *g);
+/* Before a stop: answers the joins and syncs that wait with ERR_COORDINATOR_UNAVAILABLE. */
+void groups_drain(struct groups *g);
 /* The service of a broker; given by broker.c. */
 struct groups *broker_groups(struct broker *b);

@@ -460,7 +460,7 @@ enum err topic_conf_set(struct topic_conf *conf, struct topic_setting s, struct 
         if (err != ERR_OK)
             return err;
         now.set |= (uint64_t)1 << i;
-    } else {
+    } else if (topic_conf_is_set(conf, i)) {
         row_default(&now, row);
         now.set &= ~((uint64_t)1 << i);
     }

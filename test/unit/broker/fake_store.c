@@ -94,7 +94,8 @@ static void log_drop_first(struct store_log *log, size_t n)
     for (size_t i = 0; i < n; i++)
         slice_unref(log->batches[i].bytes);
     log->n -= n;
-    memmove(log->batches, log->batches + n, log->n * sizeof(*log->batches));
+    if (log->n > 0)
+        memmove(log->batches, log->batches + n, log->n * sizeof(*log->batches));
 }
 
 static void log_free(struct store_log *log)
