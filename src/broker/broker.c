@@ -23,8 +23,7 @@ const struct broker_conf broker_conf_default = {
     .producer_expiration_ms = (int64_t)24 * 3600 * 1000,
 };
 
-/* ---- making ------------------------------------------------------------------------------------
- */
+/* ---- making ---- */
 
 static void sweep_fire(struct env_timer *timer)
 {
@@ -98,8 +97,7 @@ void broker_set_free(struct broker **brokers, unsigned n)
     mem_free(set);
 }
 
-/* ---- loading -----------------------------------------------------------------------------------
- */
+/* ---- loading ---- */
 
 struct load {
     struct broker *home;
@@ -232,8 +230,7 @@ void broker_set_load(struct broker **brokers, unsigned n, broker_ready_fn *done,
     catalog_open(l->home, catalog_loaded, l);
 }
 
-/* ---- small things ------------------------------------------------------------------------------
- */
+/* ---- small things ---- */
 
 const struct broker_conf *broker_conf(const struct broker *b)
 {

@@ -53,7 +53,7 @@ unsigned broker_shard_of_partition(const struct uuid *topic, int32_t partition);
 unsigned broker_shard_of_group(struct str group); /* Java's String.hashCode of the name, mod 64 */
 unsigned broker_reactor_of_shard(const struct broker *b, unsigned shard);
 
-/* ---- records -------------------------------------------------------------------------------- */
+/* ---- records ---- */
 
 /* Appends one batch. Checks it first (broker/validate.h): CRC, counts, offsets, timestamps, size,
  * codec, idempotence. */
@@ -199,8 +199,7 @@ struct partition_stat {
 bool broker_partition_stat(struct broker *b, const struct uuid *topic, int32_t partition,
                            struct partition_stat *out);
 
-/* ---- topics: see topic.h for struct topic and the verbs' ops ----------------------------------
- */
+/* ---- topics: see topic.h for struct topic and the verbs' ops ---- */
 
 /* From this reactor's copy; valid until the end of the turn, or until topic_unref after topic_ref.
  */

@@ -49,8 +49,7 @@ struct change {
     struct op *op;
 };
 
-/* ---- entries -----------------------------------------------------------------------------------
- */
+/* ---- entries ---- */
 
 static char name_folded(char c)
 {
@@ -138,8 +137,7 @@ static void run_again(struct broker *b, struct env_mail *waiting)
     }
 }
 
-/* ---- load --------------------------------------------------------------------------------------
- */
+/* ---- load ---- */
 
 static void key_make(const struct uuid *id, char key[KEY_BYTES])
 {
@@ -284,8 +282,7 @@ void catalog_each(struct catalog *c, void (*fn)(void *arg, const struct topic *t
         fn(arg, container_of(n, struct entry, by_id)->topic);
 }
 
-/* ---- the steps of a change ---------------------------------------------------------------------
- */
+/* ---- the steps of a change ---- */
 
 static struct change *change_of(struct spread *s)
 {
@@ -447,8 +444,7 @@ static void change_open(struct change *ch, int32_t from, int32_t to)
     spread_start(ch->catalog->broker, &ch->spread);
 }
 
-/* ---- verbs -------------------------------------------------------------------------------------
- */
+/* ---- verbs ---- */
 
 static enum err apply_settings(struct topic_conf *conf, const struct topic_setting *settings,
                                size_t n, struct err_text *text)

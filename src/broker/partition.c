@@ -75,8 +75,7 @@ enum err partition_epoch_check(const struct partition *p, int32_t epoch)
     return epoch < present ? ERR_LEADER_EPOCH_FENCED : ERR_LEADER_EPOCH_UNKNOWN;
 }
 
-/* ---- what the store tells ----------------------------------------------------------------------
- */
+/* ---- what the store tells ---- */
 
 static void log_end_moved(void *user, int64_t end)
 {
@@ -102,8 +101,7 @@ static struct slice log_snapshot(void *user)
 
 static const struct store_log_events log_events = {log_end_moved, log_start_moved, log_snapshot};
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 struct opening {
     struct store_open open;
@@ -233,8 +231,7 @@ void partitions_open(struct broker *b, const struct topic *topic, int32_t from, 
     openings_less(all, ERR_OK);
 }
 
-/* ---- changing and leaving ----------------------------------------------------------------------
- */
+/* ---- changing and leaving ---- */
 
 void partitions_change(struct broker *b, const struct topic *now)
 {

@@ -10,8 +10,7 @@ static struct partition *enter(struct partition **at, struct partition *p)
     return p;
 }
 
-/* ---- fetch -------------------------------------------------------------------------------------
- */
+/* ---- fetch ---- */
 
 static void read_marks(struct read_op *op, const struct partition *p)
 {
@@ -128,8 +127,7 @@ void broker_read(struct broker *b, struct read_op *op)
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }
 
-/* ---- list offsets ------------------------------------------------------------------------------
- */
+/* ---- list offsets ---- */
 
 static void list_answer(struct list_op *op, enum err err)
 {
@@ -228,8 +226,7 @@ void broker_list_offset(struct broker *b, struct list_op *op)
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }
 
-/* ---- end of an epoch ---------------------------------------------------------------------------
- */
+/* ---- end of an epoch ---- */
 
 static void epoch_answer(struct epoch_op *op, enum err err)
 {
@@ -298,8 +295,7 @@ void broker_epoch_end(struct broker *b, struct epoch_op *op)
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }
 
-/* ---- trim --------------------------------------------------------------------------------------
- */
+/* ---- trim ---- */
 
 static void trim_done(struct store_trim *trim, enum err err)
 {

@@ -61,8 +61,7 @@ struct statelog {
 
 static void statelog_step(struct statelog *log);
 
-/* ---- entities ----------------------------------------------------------------------------------
- */
+/* ---- entities ---- */
 
 static struct statelog_entity *entity_of(struct list *link)
 {
@@ -101,8 +100,7 @@ int64_t statelog_start(const struct statelog *log)
     return log->start;
 }
 
-/* ---- load --------------------------------------------------------------------------------------
- */
+/* ---- load ---- */
 
 static void show(struct statelog *log)
 {
@@ -303,8 +301,7 @@ void statelog_free(struct statelog *log)
     mem_free(log);
 }
 
-/* ---- writes ------------------------------------------------------------------------------------
- */
+/* ---- writes ---- */
 
 static void write_done(struct store_group *group, enum err err)
 {
@@ -397,8 +394,7 @@ void statelog_write(struct statelog *log, struct statelog_append *a, struct batc
     }
 }
 
-/* ---- rounds ------------------------------------------------------------------------------------
- */
+/* ---- rounds ---- */
 
 static void trim_done(struct store_trim *trim, enum err err)
 {

@@ -116,7 +116,7 @@ enum err must_use topic_conf_set(struct topic_conf *conf, struct topic_setting s
                                  struct err_text *text);
 void topic_conf_store(const struct topic_conf *conf, struct store_log_conf *out);
 
-/* ---- verbs, all run on reactor 0 ------------------------------------------------------------- */
+/* ---- verbs, all run on reactor 0 ---- */
 
 struct topic_create_op {
     struct op op;

@@ -55,8 +55,7 @@ struct fake_store {
     struct list work;
 };
 
-/* ---- the disk ----------------------------------------------------------------------------------
- */
+/* ---- the disk ---- */
 
 static struct store_log *log_of(struct list *link)
 {
@@ -226,8 +225,7 @@ void fake_disk_add_log(struct fake_disk *d, const struct store_log_id *id)
     log_add(d, id);
 }
 
-/* ---- what a call does, when it is completed ----------------------------------------------------
- */
+/* ---- what a call does, when it is completed ---- */
 
 static void log_append(struct fake_disk *d, struct store_append *a)
 {
@@ -394,8 +392,7 @@ static void work_complete(struct fake_disk *d, struct fake_work *w)
     }
 }
 
-/* ---- the port ----------------------------------------------------------------------------------
- */
+/* ---- the port ---- */
 
 static struct fake_store *fake_of(struct store *s)
 {
@@ -571,8 +568,7 @@ size_t fake_store_pending(const struct fake_store *s)
     return n;
 }
 
-/* ---- dying -------------------------------------------------------------------------------------
- */
+/* ---- dying ---- */
 
 static struct fake_work *oldest_commit(const struct fake_disk *d)
 {

@@ -117,8 +117,7 @@ struct env *rig_env(struct rig *r, unsigned reactor)
     return &r->world.envs[reactor].env;
 }
 
-/* ---- topics ------------------------------------------------------------------------------------
- */
+/* ---- topics ---- */
 
 static struct op *last_done;
 
@@ -211,8 +210,7 @@ struct uuid rig_topic_id(struct rig *r, const char *name)
     return t->id;
 }
 
-/* ---- records -----------------------------------------------------------------------------------
- */
+/* ---- records ---- */
 
 struct slice rig_batch_from(unsigned n, int64_t ts, int64_t producer, int16_t epoch,
                             int32_t sequence)

@@ -367,8 +367,7 @@ static void test_looked_up(void **state)
     rig_free(&r);
 }
 
-/* ---- failures ----------------------------------------------------------------------------------
- */
+/* ---- failures ---- */
 
 static void test_failed_open(void **state)
 {

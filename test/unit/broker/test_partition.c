@@ -374,8 +374,7 @@ static void test_trim(void **state)
     rig_free(&r);
 }
 
-/* ---- watches -----------------------------------------------------------------------------------
- */
+/* ---- watches ---- */
 
 struct watcher {
     struct watch_op op;
@@ -544,8 +543,7 @@ static void test_watch_cancel_inside(void **state)
     rig_free(&r);
 }
 
-/* ---- leaving -----------------------------------------------------------------------------------
- */
+/* ---- leaving ---- */
 
 /* What is under way when the topic is deleted is answered; then the log goes. */
 static void test_delete_under_way(void **state)
