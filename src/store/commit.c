@@ -294,7 +294,7 @@ static void complete(struct writer *w)
 static void grow_in_advance(struct writer *w)
 {
     struct journal *j = &w->journal;
-    if (j->current && list_empty(&j->spare) && j->at > j->current->size / 2 && !j->grow_err)
+    if (j->current && list_empty(&j->spare) && j->at > j->current->size / 2)
         (void)journal_grow_start(j, w->loops[0], 0, true);
 }
 

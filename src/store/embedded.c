@@ -204,7 +204,9 @@ static enum err meta_create(struct embedded *e, struct err_text *text)
     uint8_t random[16];
     env_random(loop_env(e->loops[0]), random, sizeof(random));
     e->meta = (struct meta){.cluster_id = uuid_from_random(random), .shards = META_SHARDS};
-    return ERR_OK;
+    struct layout_path parent;
+    err = disk_sync_dir(e->disk, layout_parent(&parent, e->dir));
+    return err ? err_say(text, err, "syncing %s: %s", parent.s, err_meaning(err)) : ERR_OK;
 }
 
 /* Folder, lock and meta: from here on the folder is ours and this incarnation is its own. */

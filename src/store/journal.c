@@ -130,7 +130,8 @@ static enum err spares_open(struct journal *j)
         j->next_number = n.at[i] + 1;
     }
     mem_free(n.at);
-    return err;
+    /* A process that was killed may have made a file and not come to this. */
+    return err || list_empty(&j->spare) ? err : sync_folder(&j->conf);
 }
 
 enum err journal_open(struct journal *j, const struct journal_conf *conf)
@@ -215,19 +216,15 @@ static void grow_done(struct loop_job *job)
 bool journal_grow_start(struct journal *j, struct loop *loop, uint64_t need, bool in_advance)
 {
     const struct journal_conf *c = &j->conf;
-    if (j->growing)
-        return false;
-    uint64_t size = 2 * (j->current ? j->current->size : c->first_bytes);
+    uint64_t least = journal_pad(need + JOURNAL_BLOCK);
+    uint64_t size = journal_pad(2 * (j->current ? j->current->size : c->first_bytes));
     if (size > c->file_bytes)
-        size = c->file_bytes;
-    if (size < need + JOURNAL_BLOCK)
-        size = need + JOURNAL_BLOCK;
-    size = journal_pad(size);
-    if (j->total + size > (in_advance ? 1 : 2) * c->total_bytes) {
-        if (!in_advance)
-            j->grow_err = ERR_DISK_FULL;
+        size = journal_pad(c->file_bytes);
+    if (size < least || j->grow_err)
+        size = least;
+    if (j->growing || (in_advance && (j->grow_err || j->total + size > c->total_bytes)) ||
+        (j->grow_err && size >= j->grow.size))
         return false;
-    }
     j->growing = true;
     j->grow = (struct journal_grow){.job.work = grow_work, .job.done = grow_done, .size = size};
     loop_job_start(loop, &j->grow.job);
@@ -309,6 +306,18 @@ void journal_ran(struct journal *j, const struct journal_write *w)
     }
 }
 
+/* A burst was larger than the journal should be. A file that cannot be removed is found as a spare
+ * by the next start. */
+static void spare_drop(struct journal *j)
+{
+    struct list *l = list_pop(&j->spare);
+    struct journal_file *f = container_of(l, struct journal_file, link);
+    struct layout_path path;
+    (void)!disk_unlink(j->conf.disk, layout_journal(&path, j->conf.dir, f->number));
+    j->total -= f->size;
+    file_close(f);
+}
+
 void journal_recycle(struct journal *j, uint64_t sequence, bool idle)
 {
     /* The current file too, before it is left half full for a new one; only between groups. */
@@ -325,4 +334,6 @@ void journal_recycle(struct journal *j, uint64_t sequence, bool idle)
             list_push(&j->spare, &f->link);
         }
     }
+    while (j->total > j->conf.total_bytes && !list_empty(&j->spare))
+        spare_drop(j);
 }

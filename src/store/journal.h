@@ -23,7 +23,7 @@ struct journal_conf {
     const char *dir;      /* the data folder */
     uint64_t first_bytes; /* size of the first file */
     uint64_t file_bytes;  /* files do not grow beyond this, unless one group needs it */
-    uint64_t total_bytes; /* no file is made in advance beyond this; twice that is the end */
+    uint64_t total_bytes; /* of all files; more only while a group that waits has no other room */
     uint32_t incarnation;
     uint64_t salt;
     uint64_t next_sequence;
@@ -83,7 +83,8 @@ bool journal_room(const struct journal *j, uint64_t bytes);
 /* Bytes that groups take up, which a checkpoint would free. */
 uint64_t journal_used(const struct journal *j);
 /* Makes a spare on a helper thread, large enough for a group of `need` bytes; grown is called
- * afterwards. False: one is being made already, or the limit is reached. */
+ * afterwards. in_advance: within total_bytes only; else a group waits for it. False: one is being
+ * made already, the limit is reached, or the last attempt failed for a size that is no larger. */
 bool journal_grow_start(struct journal *j, struct loop *loop, uint64_t need, bool in_advance);
 
 /* Gives the next group its place and sequence; journal_room has said yes. bytes 0: only a sync. */

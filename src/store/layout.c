@@ -14,6 +14,19 @@ static const char *checked(struct layout_path *out, int n)
     return out->s;
 }
 
+const char *layout_parent(struct layout_path *out, const char *dir)
+{
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    while (n > 0 && dir[n - 1] != '/')
+        n--;
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    return checked(out, n == 0 ? snprintf(out->s, sizeof(out->s), ".")
+                               : snprintf(out->s, sizeof(out->s), "%.*s", (int)n, dir));
+}
+
 const char *layout_in(struct layout_path *out, const char *dir, const char *name)
 {
     return checked(out, snprintf(out->s, sizeof(out->s), "%s/%s", dir, name));

@@ -24,6 +24,8 @@ struct layout_path {
     char s[LAYOUT_PATH_MAX];
 };
 
+/* The folder that holds dir's own name: "." for "data", "/" for "/data". */
+const char *layout_parent(struct layout_path *out, const char *dir);
 /* dir/name. */
 const char *layout_in(struct layout_path *out, const char *dir, const char *name);
 /* dir/logs/<id>. */

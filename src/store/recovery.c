@@ -16,6 +16,7 @@ struct note {
     struct store_log *log; /* NULL: it is gone at the chain's end */
     uint64_t born;         /* frames before this one are of a deleted namesake */
     bool known;            /* in the manifest or created in the chain */
+    bool unborn;           /* has frames, though neither; a delete that follows explains them */
     bool deleted;          /* at least once */
     int64_t start;         /* log start at the end; -1: the chain does not move it */
     int64_t next_offset;
@@ -141,38 +142,12 @@ static void note_base(struct note *note, int64_t segment)
 
 static void note_delete(struct note *note, uint64_t ordinal)
 {
-    note->known = false;
+    note->known = note->unborn = false;
     note->deleted = true;
     note->born = ordinal;
     note->start = -1;
     note->next_offset = 0;
     note->bases = 0;
-}
-
-static enum err note_frame(struct recovery *rec, const struct journal_frame *frame,
-                           uint64_t ordinal)
-{
-    struct note *note = note_get(rec, &frame->id);
-    char name[LAYOUT_LOG_NAME_MAX];
-    if (frame->kind == JOURNAL_CREATE) {
-        note->known = true;
-        return ERR_OK;
-    }
-    if (!note->known) {
-        layout_log_name(name, &frame->id);
-        return err_say(rec->text, ERR_CORRUPT,
-                       "%s/journal has a batch for the log %s, which nothing created", rec->e->dir,
-                       name);
-    }
-    if (frame->kind == JOURNAL_DELETE) {
-        note_delete(note, ordinal);
-    } else if (frame->kind == JOURNAL_START) {
-        note->start = frame->offset > note->start ? frame->offset : note->start;
-    } else {
-        note_base(note, frame->place.segment);
-        note->next_offset = frame->next_offset;
-    }
-    return ERR_OK;
 }
 
 typedef enum err frame_fn(struct recovery *rec, const struct journal_frame *frame,
@@ -206,8 +181,24 @@ static enum err frames_each(struct recovery *rec, frame_fn *fn)
 static enum err note_one(struct recovery *rec, const struct journal_frame *frame,
                          const uint8_t *payload, uint64_t ordinal)
 {
+    struct note *note = note_get(rec, &frame->id);
     (void)payload;
-    return note_frame(rec, frame, ordinal);
+    if (frame->kind == JOURNAL_CREATE) {
+        note->known = true;
+        return ERR_OK;
+    }
+    /* A manifest that was made while a delete was on its way to the journal lacks the log already.
+     */
+    note->unborn = note->unborn || !note->known;
+    if (frame->kind == JOURNAL_DELETE) {
+        note_delete(note, ordinal);
+    } else if (frame->kind == JOURNAL_START) {
+        note->start = frame->offset > note->start ? frame->offset : note->start;
+    } else {
+        note_base(note, frame->place.segment);
+        note->next_offset = frame->next_offset;
+    }
+    return ERR_OK;
 }
 
 /* --- logs before the replay --- */
@@ -262,8 +253,12 @@ static enum err entry_trim(struct note *note)
 /* A log that the manifest does not know: it begins with what its frames say. */
 static void note_trim_new(struct note *note)
 {
-    struct plog_state none = {0};
-    state_trim(note, &none);
+    struct manifest_log fresh = {.id = note->id};
+    if (note->start <= 0)
+        return;
+    state_trim(note, &fresh.state);
+    note->synced = fresh.state.synced;
+    note->log->entry = manifest_log_encode(&fresh);
 }
 
 static const struct store_log_conf replay_conf = {.flush = STORE_FLUSH_EACH,
@@ -277,7 +272,13 @@ static enum err log_prepare(struct recovery *rec, struct note *note)
 {
     struct embedded *e = rec->e;
     struct layout_path path;
+    char name[LAYOUT_LOG_NAME_MAX];
     enum err err = ERR_OK;
+    layout_log_name(name, &note->id);
+    if (note->unborn)
+        return err_say(rec->text, ERR_CORRUPT,
+                       "%s/journal has batches for the log %s, which nothing created", e->dir,
+                       name);
     if (note->deleted) {
         err = plog_remove(e->disk, layout_log(&path, e->dir, &note->id));
         if (err && err != ERR_NOT_FOUND)
