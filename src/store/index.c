@@ -55,15 +55,13 @@ void index_tail_written(struct index_tail *t, uint32_t end)
 
 enum err index_tail_write(struct index_tail *t, struct disk_file *file)
 {
-    enum err err = t->stale ? disk_truncate(file, t->at) : ERR_OK;
+    enum err err = t->len > 0 ? disk_write(file, t->mem, t->len, t->at) : ERR_OK;
     if (err)
         return err;
-    t->stale = false;
-    if (t->len == 0)
-        return ERR_OK;
-    err = disk_write(file, t->mem, t->len, t->at);
-    if (!err)
-        index_tail_written(t, t->at + t->len);
+    index_tail_written(t, t->at + t->len);
+    if (t->stale)
+        err = disk_truncate(file, t->at);
+    t->stale &= err != ERR_OK;
     return err;
 }
 

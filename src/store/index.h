@@ -33,7 +33,7 @@ struct index_tail {
     uint32_t len, cap; /* bytes in mem */
     uint32_t at;       /* bytes in the file: mem follows them */
     uint32_t crc;      /* CRC-32C of all bytes */
-    bool stale;        /* the file may hold other bytes from `at` on: it is cut before a write */
+    bool stale; /* the file may hold other bytes from `at` on: it is cut behind the next write */
 };
 
 /* Where a tail was, to come back to it. */

@@ -104,7 +104,8 @@ enum err must_use plog_undo(struct plog *log);
 enum err must_use plog_replay(struct plog *log, struct plog_place place,
                               const struct batch_head *head, const void *batch, int64_t append_ms);
 /* Recovery of a reference: the bytes are expected at the place already. Checks head, length and
- * CRC (CRC-32C of all `bytes` bytes of the batch) there; ERR_CORRUPT if they are not the batch. */
+ * CRC there (crc: the batch's own CRC field); ERR_CORRUPT if they are not the batch. The caller
+ * leaves out references into segments that lie whole below the log start: they may be gone. */
 enum err must_use plog_replay_ref(struct plog *log, struct plog_place place, uint32_t bytes,
                                   uint32_t crc, int64_t append_ms);
 /* What lies whole below synced already is left as it is. A log_start behind the end (its batches

@@ -23,6 +23,7 @@ struct expect {
     int64_t base;
     uint64_t bytes;
     bool sealed, known; /* known: by the state */
+    bool maybe;         /* the log start has passed it: may be gone */
     struct index_mark entries[SEGMENT_FILES];
 };
 
@@ -234,7 +235,7 @@ static enum err check_segment(struct check *c, const struct expect *seg)
     c->max_timestamp = -1;
     c->log = NULL;
     enum err err = open_segment(c, &end);
-    if (err == ERR_NOT_FOUND)
+    if (err == ERR_NOT_FOUND && !seg->maybe)
         fault(c, SEGMENT_LOG, 0, "the file is missing");
     for (int i = SEGMENT_INDEX; i < SEGMENT_FILES && !err; i++)
         err = read_entries(c, (enum segment_file)i);
@@ -278,11 +279,12 @@ static void expect_state(struct expect_list *list, const struct plog_state *stat
         e->entries[SEGMENT_TIMEINDEX].crc = s->timeindex_crc;
         e->entries[SEGMENT_SIDECAR].crc = s->append_crc;
     }
-    if (state->synced.at == 0 || state->next_offset < state->log_start)
+    if (state->synced.at == 0)
         return;
     const struct plog_entries *a = &state->active;
     struct expect *e = expect_add(list);
     *e = (struct expect){.base = state->synced.segment, .bytes = state->synced.at, .known = true};
+    e->maybe = state->next_offset <= state->log_start;
     e->entries[SEGMENT_INDEX] = (struct index_mark){a->index_bytes, a->index_crc};
     e->entries[SEGMENT_TIMEINDEX] = (struct index_mark){a->timeindex_bytes, a->timeindex_crc};
     e->entries[SEGMENT_SIDECAR] = (struct index_mark){a->append_bytes, a->append_crc};

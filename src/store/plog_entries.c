@@ -70,22 +70,26 @@ struct old_sidecar {
     int64_t first_append_ms;
 };
 
-static void old_sidecar_read(struct plog *log, struct segment *seg, struct old_sidecar *old)
+static enum err old_sidecar_read(struct plog *log, struct segment *seg, struct old_sidecar *old)
 {
     struct disk_file *file;
     uint64_t size = 0;
     size_t got = 0;
 
     *old = (struct old_sidecar){.at = SIDECAR_HEAD_BYTES};
-    if (plog_file(log, seg, SEGMENT_SIDECAR, 0, &file) || disk_size(file, &size) ||
-        size < SIDECAR_HEAD_BYTES || size > SIDECAR_BYTES_MAX)
-        return;
+    enum err err = plog_file(log, seg, SEGMENT_SIDECAR, 0, &file);
+    if (!err)
+        err = disk_size(file, &size);
+    if (err || size < SIDECAR_HEAD_BYTES || size > SIDECAR_BYTES_MAX)
+        return err == ERR_NOT_FOUND ? ERR_OK : err;
     old->p = mem_try((size_t)size);
     if (!old->p)
-        return;
-    if (disk_read(file, old->p, (size_t)size, 0, &got) == ERR_OK && got >= SIDECAR_HEAD_BYTES &&
+        return ERR_MEMORY;
+    err = disk_read(file, old->p, (size_t)size, 0, &got);
+    if (!err && got >= SIDECAR_HEAD_BYTES &&
         segment_sidecar_head(old->p, &old->first_append_ms) == ERR_OK)
         old->bytes = (uint32_t)got;
+    return err;
 }
 
 /* The append time that the entry of the batch at `position` gives, if it is to be believed. */
@@ -131,15 +135,18 @@ static enum err rebuild(struct plog *log, struct segment *seg, struct segment_wr
 {
     struct old_sidecar old;
     struct segment_writer *w = segment_writer_make(seg);
+    int64_t max_timestamp = seg->max_timestamp;
 
     seg->max_timestamp = -1;
-    old_sidecar_read(log, seg, &old);
-    enum err err = count_all(log, w, &old);
+    enum err err = old_sidecar_read(log, seg, &old);
+    if (!err)
+        err = count_all(log, w, &old);
     mem_free(old.p);
     for (int i = SEGMENT_INDEX; i < SEGMENT_FILES; i++)
         w->tail[i].stale = true;
     if (err) {
         segment_writer_free(w);
+        seg->max_timestamp = max_timestamp;
         return err;
     }
     seg->trusted = true;
@@ -169,34 +176,37 @@ static enum err rebuild_sealed(struct plog *log, struct segment *seg)
     return ERR_OK;
 }
 
-/* Does the file hold what the mark says? whole: nothing behind it. Cuts off what is behind it else.
- * A mark of 0 bytes with a CRC does not know the length. */
-static bool matches(struct plog *log, struct segment *seg, enum segment_file which, bool whole)
+/* ERR_OK if the file holds what the mark says, ERR_CORRUPT if it does not. whole: and nothing
+ * behind it; else what is behind it is cut off. A mark of 0 bytes with a CRC does not know the
+ * length. */
+static enum err compare(struct plog *log, struct segment *seg, enum segment_file which, bool whole)
 {
     struct index_mark *mark = &seg->entries[which];
     struct disk_file *file;
-    uint64_t size;
-    uint32_t crc;
+    uint64_t size = 0;
+    uint32_t crc = 0;
 
-    if (plog_file(log, seg, which, 0, &file) != ERR_OK)
-        return mark->bytes == 0 && mark->crc == 0;
-    if (disk_size(file, &size) != ERR_OK || size > UINT32_MAX || size < mark->bytes)
-        return false;
+    enum err err = plog_file(log, seg, which, 0, &file);
+    if (err == ERR_NOT_FOUND)
+        return mark->bytes == 0 && mark->crc == 0 ? ERR_OK : ERR_CORRUPT;
+    if (!err)
+        err = disk_size(file, &size);
+    if (err || size > UINT32_MAX || size < mark->bytes)
+        return err ? err : ERR_CORRUPT;
     if (whole && mark->bytes == 0)
         mark->bytes = (uint32_t)size;
-    if (index_file_crc(file, mark->bytes, &crc) != ERR_OK || crc != mark->crc)
-        return false;
-    if (size > mark->bytes)
-        return !whole && disk_truncate(file, mark->bytes) == ERR_OK;
-    return true;
+    err = index_file_crc(file, mark->bytes, &crc);
+    if (err || crc != mark->crc || (whole && size > mark->bytes))
+        return err ? err : ERR_CORRUPT;
+    return size > mark->bytes ? disk_truncate(file, mark->bytes) : ERR_OK;
 }
 
-static bool all_match(struct plog *log, struct segment *seg, bool whole)
+static enum err compare_all(struct plog *log, struct segment *seg, bool whole)
 {
-    for (int i = SEGMENT_INDEX; i < SEGMENT_FILES; i++)
-        if (!matches(log, seg, (enum segment_file)i, whole))
-            return false;
-    return true;
+    enum err err = ERR_OK;
+    for (int i = SEGMENT_INDEX; i < SEGMENT_FILES && !err; i++)
+        err = compare(log, seg, (enum segment_file)i, whole);
+    return err;
 }
 
 enum err plog_trust(struct plog *log, struct segment *seg)
@@ -205,10 +215,11 @@ enum err plog_trust(struct plog *log, struct segment *seg)
         return ERR_OK;
     if (log->has_active && seg == plog_last(log))
         return plog_load_writer(log);
-    if (!all_match(log, seg, true))
+    enum err err = compare_all(log, seg, true);
+    if (err == ERR_CORRUPT)
         return rebuild_sealed(log, seg);
-    seg->trusted = true;
-    return ERR_OK;
+    seg->trusted = err == ERR_OK;
+    return err;
 }
 
 /* What the last entries do not tell: the batches behind them. */
@@ -281,16 +292,21 @@ static enum err load_totals(struct plog *log, struct segment_writer *w)
 
 static enum err load(struct plog *log, struct segment *seg, struct segment_writer **out)
 {
-    if (!seg->trusted && (seg->entries[SEGMENT_SIDECAR].bytes == 0 || !all_match(log, seg, false)))
-        return rebuild(log, seg, out);
+    enum err err = ERR_OK;
+    if (!seg->trusted)
+        err = seg->entries[SEGMENT_SIDECAR].bytes == 0 ? ERR_CORRUPT : compare_all(log, seg, false);
+    if (err)
+        return err == ERR_CORRUPT ? rebuild(log, seg, out) : err;
     struct segment_writer *w = segment_writer_make(seg);
     for (int i = SEGMENT_INDEX; i < SEGMENT_FILES; i++) {
         w->tail[i].at = seg->entries[i].bytes;
         w->tail[i].crc = seg->entries[i].crc;
     }
-    enum err err = load_totals(log, w);
+    int64_t max_timestamp = seg->max_timestamp;
+    err = load_totals(log, w);
     if (err) {
         segment_writer_free(w);
+        seg->max_timestamp = max_timestamp;
         return err == ERR_CORRUPT || err == ERR_NOT_FOUND ? rebuild(log, seg, out) : err;
     }
     seg->trusted = true;

@@ -7,7 +7,6 @@
 #include "store/plog_internal.h"
 
 #include "base/assert.h"
-#include "base/crc32c.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -227,9 +226,8 @@ enum err plog_replay(struct plog *log, struct plog_place place, const struct bat
     return ERR_CORRUPT;
 }
 
-/* The bytes at the place, if they are `bytes` bytes with the CRC. The caller frees *out. */
-static enum err read_ref(struct plog *log, struct plog_place place, uint32_t bytes, uint32_t crc,
-                         uint8_t **out)
+/* The batch at the place. The caller frees *out. */
+static enum err read_ref(struct plog *log, struct plog_place place, uint32_t bytes, uint8_t **out)
 {
     char path[SEGMENT_PATH_MAX];
     struct disk_file *file;
@@ -244,9 +242,7 @@ static enum err read_ref(struct plog *log, struct plog_place place, uint32_t byt
         return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
     err = disk_read(file, *out, bytes, place.at, &got);
     disk_close(file);
-    if (!err && (got < bytes || crc32c(0, *out, bytes) != crc))
-        err = ERR_CORRUPT;
-    return err;
+    return err ? err : got == bytes ? ERR_OK : ERR_CORRUPT;
 }
 
 enum err plog_replay_ref(struct plog *log, struct plog_place place, uint32_t bytes, uint32_t crc,
@@ -260,8 +256,9 @@ enum err plog_replay_ref(struct plog *log, struct plog_place place, uint32_t byt
     struct plog_place end = end_place(log);
     if (place.segment < end.segment || (place.segment == end.segment && place.at < end.at))
         return ERR_OK; /* below synced */
-    enum err err = read_ref(log, place, bytes, crc, &batch);
-    if (!err && (batch_head_read(batch, bytes, &head) != ERR_OK || head.bytes != bytes))
+    enum err err = read_ref(log, place, bytes, &batch);
+    if (!err && (batch_head_read(batch, bytes, &head) != ERR_OK || head.bytes != bytes ||
+                 head.crc != crc || !batch_crc_ok(batch, &head)))
         err = ERR_CORRUPT;
     if (!err && replay_fit(log, place, &head) != FITS)
         err = replay_fit(log, place, &head) == FITS_NOT ? ERR_CORRUPT : ERR_OK;

@@ -17,6 +17,7 @@ struct sync_item {
     int64_t base;
     uint32_t bytes; /* of the .log when the job began */
     bool data, entries;
+    enum err err;                          /* a write for the job that failed when it began */
     struct disk_file *file[SEGMENT_FILES]; /* those that were open */
     struct sync_tail tail[SEGMENT_FILES];
 };
@@ -67,8 +68,8 @@ static void take_item(struct plog *log, struct segment *seg, bool checkpoint, st
     seg->entries_unsynced = false;
     for (int i = SEGMENT_INDEX; i < SEGMENT_FILES && w; i++) {
         /* Cutting a file is for the reactor, which may write behind the cut meanwhile. */
-        if (w->tail[i].stale && plog_write_tail(log, w, (enum segment_file)i) != ERR_OK)
-            continue; /* tried again with the next write */
+        if (w->tail[i].stale && !it->err)
+            it->err = plog_write_tail(log, w, (enum segment_file)i);
         take_tail(&w->tail[i], &it->tail[i]);
     }
 }
@@ -196,9 +197,11 @@ static enum err write_tail(struct plog_sync *sync, struct sync_item *it, enum se
 enum err plog_sync_write(struct plog_sync *sync)
 {
     enum err err = ERR_OK;
-    for (uint32_t i = 0; i < sync->items && !err; i++)
+    for (uint32_t i = 0; i < sync->items && !err; i++) {
+        err = sync->item[i].err;
         for (int f = SEGMENT_INDEX; f < SEGMENT_FILES && !err; f++)
             err = write_tail(sync, &sync->item[i], (enum segment_file)f);
+    }
     sync->written = err == ERR_OK;
     return err;
 }

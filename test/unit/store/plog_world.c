@@ -1,6 +1,5 @@
 #include "plog_world.h"
 
-#include "base/crc32c.h"
 #include "base/list.h"
 #include "base/mem.h"
 
@@ -64,9 +63,11 @@ void pw_free(struct pw *w)
 enum err pw_try_open(struct pw *w)
 {
     struct err_text text = {""};
+    struct plog_state none = {.log_start = w->log_start};
     if (w->state && w->state->log_start < w->log_start)
         w->state->log_start = w->log_start;
-    enum err err = plog_open(w->disk, w->dir, &w->conf, w->state, &w->log, &text);
+    enum err err =
+        plog_open(w->disk, w->dir, &w->conf, w->state ? w->state : &none, &w->log, &text);
     if (!err)
         plog_use_files(w->log, w->files);
     else
@@ -168,20 +169,30 @@ void pw_set_start(struct pw *w, int64_t log_start)
     plog_set_start(w->log, log_start, (uint64_t)w->now_ms);
 }
 
+/* Segments before this one may be gone. */
+static int64_t kept_from(const struct pw *w)
+{
+    int64_t keep = 0;
+    for (size_t i = 0; i < w->flushed; i++)
+        if (w->batch[i].place.segment <= w->log_start)
+            keep = w->batch[i].place.segment;
+    return w->log_start >= w->next ? w->next : keep;
+}
+
 void pw_replay(struct pw *w)
 {
+    int64_t keep = kept_from(w);
     for (size_t i = w->journal; i < w->flushed; i++) {
         struct pw_batch *b = &w->batch[i];
-        enum err err;
+        enum err err = ERR_OK;
+        if (b->data_synced && b->place.segment < keep)
+            continue;
         if (b->data_synced)
-            err = plog_replay_ref(w->log, b->place, b->head.bytes,
-                                  crc32c(0, b->bytes.at, b->bytes.len), b->append_ms);
+            err = plog_replay_ref(w->log, b->place, b->head.bytes, b->head.crc, b->append_ms);
         else
             err = plog_replay(w->log, b->place, &b->head, b->bytes.at, b->append_ms);
         assert_int_equal(err, ERR_OK);
     }
-    if (w->log_start > plog_start(w->log)) /* no checkpoint yet: the journal alone knows it */
-        plog_set_start(w->log, w->log_start, (uint64_t)w->now_ms);
     assert_int_equal(plog_replay_end(w->log), ERR_OK);
 }
 
@@ -367,6 +378,8 @@ static void check_files(struct pw *w)
     struct plog_check_result r;
     if (!w->state)
         return;
+    if (w->state->log_start < w->log_start)
+        w->state->log_start = w->log_start;
     assert_int_equal(plog_check(w->disk, w->dir, w->state, no_fault, NULL, &r), ERR_OK);
     assert_int_equal(r.faults, 0);
 }

@@ -1,7 +1,6 @@
 /* A log on the real disk and on the simulated one: the same tests. */
 #include "plog_world.h"
 
-#include "base/crc32c.h"
 #include "base/list.h"
 
 #include <inttypes.h>
@@ -65,6 +64,22 @@ static uint64_t file_size(const char *name)
     assert_int_equal(disk_size(f, &size), ERR_OK);
     disk_close(f);
     return size;
+}
+
+/* Bit rot. */
+static void flip(const char *ending, int64_t base, uint64_t at)
+{
+    char path[256];
+    struct disk_file *f;
+    uint8_t b;
+    size_t got;
+    snprintf(path, sizeof path, "%s/%020" PRId64 "%s", w.dir, base, ending);
+    assert_int_equal(disk_open(w.disk, path, DISK_READ | DISK_WRITE, &f), ERR_OK);
+    assert_int_equal(disk_read(f, &b, 1, at, &got), ERR_OK);
+    assert_int_equal(got, 1);
+    b ^= 0x40;
+    assert_int_equal(disk_write(f, &b, 1, at), ERR_OK);
+    disk_close(f);
 }
 
 static void empty_log_has_no_files(void **state)
@@ -269,10 +284,13 @@ static void references(void **state)
     pw_close(&w);
     pw_open(&w);
     struct pw_batch *b = &w.batch[0];
-    uint32_t crc = crc32c(0, b->bytes.at, b->bytes.len), n = b->head.bytes;
+    uint32_t crc = b->head.crc, n = b->head.bytes;
     assert_int_equal(plog_replay_ref(w.log, b->place, n, crc ^ 1, 0), ERR_CORRUPT);
     assert_int_equal(plog_replay_ref(w.log, b->place, n - 1, crc, 0), ERR_CORRUPT);
     assert_int_equal(plog_replay_ref(w.log, (struct plog_place){999, 0}, n, crc, 0), ERR_CORRUPT);
+    flip(".log", b->place.segment, b->place.at + n - 1);
+    assert_int_equal(plog_replay_ref(w.log, b->place, n, crc, 0), ERR_CORRUPT);
+    flip(".log", b->place.segment, b->place.at + n - 1);
     assert_int_equal(plog_replay_ref(w.log, b->place, n, crc, b->append_ms), ERR_OK);
     pw_replay(&w);
     pw_check(&w);
@@ -499,22 +517,6 @@ static void undo(void **state)
     pw_check(&w);
     pw_crash(&w);
     pw_check(&w);
-}
-
-/* Bit rot in files that follow from the segment: noticed and rebuilt. */
-static void flip(const char *ending, int64_t base, uint64_t at)
-{
-    char path[256];
-    struct disk_file *f;
-    uint8_t b;
-    size_t got;
-    snprintf(path, sizeof path, "%s/%020" PRId64 "%s", w.dir, base, ending);
-    assert_int_equal(disk_open(w.disk, path, DISK_READ | DISK_WRITE, &f), ERR_OK);
-    assert_int_equal(disk_read(f, &b, 1, at, &got), ERR_OK);
-    assert_int_equal(got, 1);
-    b ^= 0x40;
-    assert_int_equal(disk_write(f, &b, 1, at), ERR_OK);
-    disk_close(f);
 }
 
 static void broken_indexes_are_rebuilt(void **state)
