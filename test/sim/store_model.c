@@ -329,9 +329,9 @@ static void open_done(struct store_open *op, enum err err)
     o->err = err;
     o->done = true;
     trace(o->p, "log %u: open: %s", o->log->index, err_name(err));
-    o->log->creating = false;
-    if (err)
+    if (err) /* creating it may have been done all the same */
         return;
+    o->log->creating = false;
     o->log->exists = true;
     o->log->log = op->log;
     o->log->end = op->end;
@@ -686,7 +686,7 @@ bool player_end(struct player *p, enum player_end how)
     static const char *const names[] = {"cut", "kill", "stop"};
     trace(p, "%s", names[how]);
     last_end = how;
-    last_end_us = sim_mono_us(p->w.sim);
+    last_end_us = p->w.failed ? p->w.failed_us : sim_mono_us(p->w.sim);
     p->stopping = how == PLAYER_STOP;
     if (how == PLAYER_STOP) {
         enum err err = world_stop(&p->w);

@@ -26,6 +26,7 @@ static void on_failed(void *arg, enum err err, const char *what)
     struct store_world *w = arg;
     (void)what;
     w->failed = err;
+    w->failed_us = w->sim ? sim_mono_us(w->sim) : 0;
     pthread_mutex_lock(&w->mutex);
     w->done = true;
     pthread_cond_broadcast(&w->cond);

@@ -36,6 +36,7 @@ struct store_world {
     struct embedded_report report;
     struct err_text text;
     enum err failed; /* what conf.failed was told */
+    uint64_t failed_us;
     pthread_t threads[WORLD_REACTORS_MAX];
     bool running;
     /* the call that is waited for */

@@ -91,7 +91,8 @@ static void answer(struct client *c, const uint8_t *at, size_t n)
     c->answer_bytes = n + 4;
     c->answered_us = sim_mono_us(c->w->sim);
     struct rd r;
-    rd_init(&r, at, n);
+    arena_reset(&c->arena);
+    rd_init(&r, arena_copy(&c->arena, at, n), n);
     int32_t id = rd_i32(&r);
     if (id != call.id)
         weir_sim_fail(c->w, "%s: the answer to %s has correlation id %d, the next is %d", c->name,
@@ -99,7 +100,6 @@ static void answer(struct client *c, const uint8_t *at, size_t n)
     bool flexible = call.version >= call.api->flexible_from;
     if (flexible && call.api->key != 18)
         wire_skip_tags(&r);
-    arena_reset(&c->arena);
     void *out = arena_zalloc(&c->arena, 1, call.api->response->size);
     enum err err = wire_decode(call.api->response, call.version, flexible, &r, &c->arena, out);
     if (err || rd_left(&r))
@@ -199,8 +199,7 @@ static void on_versions(void *arg, const void *response)
 static void client_connect(struct client *c)
 {
     struct kafka_api_versions_request rq = {STR_LIT("sim"), STR_LIT("1")};
-    enum err err =
-        loop_connect(c->w->outside, WEIR_SIM_ADDR, &client_ops, c, &c->pipe);
+    enum err err = loop_connect(c->w->outside, WEIR_SIM_ADDR, &client_ops, c, &c->pipe);
     weir_assert(!err);
     call_send(c, 18, 3, &rq, on_versions, c);
 }
@@ -246,29 +245,23 @@ void client_read_on(struct client *c)
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
-struct asked {
-    struct client *c;
-    bool done;
-    const void *response;
-};
-
-/* The answer's memory is the client's arena: nothing else is answered before the run ends here. */
 static void on_asked(void *arg, const void *response)
 {
-    struct asked *a = arg;
-    a->response = response;
-    a->done = true;
-    (void)a->c;
+    struct client *c = arg;
+    c->asked_response = response;
+    c->asked = true;
 }
 
 const void *client_ask(struct client *c, int16_t key, int16_t version, const void *request,
                        uint64_t us)
 {
-    static struct asked asked; /* outlives a call that never comes back */
-    asked = (struct asked){.c = c};
-    client_call(c, key, version, request, on_asked, &asked);
-    (void)weir_sim_run_until(c->w, &asked.done, us);
-    return asked.done ? asked.response : NULL;
+    if (!c->is_up)
+        return NULL;
+    c->asked = false;
+    c->asked_response = NULL;
+    client_call(c, key, version, request, on_asked, c);
+    (void)weir_sim_run_until(c->w, &c->asked, us);
+    return c->asked ? c->asked_response : NULL;
 }
 
 bool client_wait_up(struct client *c, uint64_t us)

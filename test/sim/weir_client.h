@@ -1,8 +1,8 @@
 /* weir_client.h: a Kafka client's connection in the simulated machine, and the pieces of requests
  * that its users share.
  *
- * It connects, asks for ApiVersions, and says `up`; when the stream is lost every call that waits is
- * answered with NULL, then `down` is called, and it connects again after a pause. Requests are
+ * It connects, asks for ApiVersions, and says `up`; when the stream is lost every call that waits
+ * is answered with NULL, then `down` is called, and it connects again after a pause. Requests are
  * encoded and answers decoded by the message tables. That answers come in the order of the requests
  * and are whole is checked here.
  *
@@ -42,6 +42,8 @@ struct client {
     struct list calls;
     int32_t next_id;
     struct arena arena;
+    bool asked;
+    const void *asked_response;
 };
 
 /* name, up, down, arg are set by the caller before. */

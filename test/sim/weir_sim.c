@@ -152,10 +152,8 @@ static void open_parts(void *arg)
                                  .checkpoint_ms = w->conf.checkpoint_ms,
                                  .files_max = w->conf.files_max,
                                  .retention_ms = w->conf.retention_ms,
-                                 .where =
-                                     w->conf.helper_commits ? COMMIT_HELPER : COMMIT_INLINE};
-    w->err =
-        embedded_open(&conf, w->loops, w->n, w->stores, &w->embedded, &w->report, &w->text);
+                                 .where = w->conf.helper_commits ? COMMIT_HELPER : COMMIT_INLINE};
+    w->err = embedded_open(&conf, w->loops, w->n, w->stores, &w->embedded, &w->report, &w->text);
     if (w->err)
         return;
     struct broker_conf bc = w->conf.broker;
@@ -187,8 +185,9 @@ enum weir_start weir_sim_start(struct weir_sim *w)
         return WEIR_WAS_CUT;
     }
     if (w->ready) {
-        weir_sim_trace(w, "serves: life %u, clean=%d, replayed %" PRIu64 " batches, cut %" PRIu64
-                          " bytes, incarnation %" PRIu32,
+        weir_sim_trace(w,
+                       "serves: life %u, clean=%d, replayed %" PRIu64 " batches, cut %" PRIu64
+                       " bytes, incarnation %" PRIu32,
                        w->life, w->report.clean, w->report.batches, w->report.cut_bytes,
                        w->report.meta.incarnation);
         return WEIR_SERVES;

@@ -1,10 +1,10 @@
-/* weir_sim.h: the whole broker in the simulated machine: loops, disk, embedded store, brokers and the
- * Kafka front, wired as main.c wires them; and around it a place for clients.
+/* weir_sim.h: the whole broker in the simulated machine: loops, disk, embedded store, brokers and
+ * the Kafka front, wired as main.c wires them; and around it a place for clients.
  *
  * A struct weir_sim is one machine with many lives: start, run, end by one of weir_sim_stop, _kill,
- * _cut (or by a disk fault that cuts the power), start again on the same disk. Clients live outside,
- * on weir_sim.outside, and see their streams reset. What a dead program had allocated is not freed:
- * run many lives in a child process that ends by _exit.
+ * _cut (or by a disk fault that cuts the power), start again on the same disk. Clients live
+ * outside, on weir_sim.outside, and see their streams reset. What a dead program had allocated is
+ * not freed: run many lives in a child process that ends by _exit.
  *
  * A check that fails ends the process by weir_sim_fail, which says the seed.
  */
@@ -83,8 +83,8 @@ bool weir_sim_run_until(struct weir_sim *w, const bool *flag, uint64_t us);
 uint64_t weir_sim_draw(struct weir_sim *w, uint64_t from, uint64_t to);
 bool weir_sim_chance(struct weir_sim *w, uint64_t one_in);
 
-__attribute__((format(printf, 2, 3))) void weir_sim_trace(const struct weir_sim *w,
-                                                          const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void weir_sim_trace(const struct weir_sim *w, const char *fmt,
+                                                          ...);
 /* Ends this process with status 1. */
 __attribute__((format(printf, 2, 3))) _Noreturn void weir_sim_fail(const struct weir_sim *w,
                                                                    const char *fmt, ...);
