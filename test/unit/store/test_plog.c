@@ -4,6 +4,7 @@
 #include "base/list.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -644,6 +645,41 @@ static void jobs_overlap(void **state)
     pw_check(&w);
 }
 
+static void *run_job(void *arg)
+{
+    return plog_sync_run(arg) == ERR_OK ? arg : NULL;
+}
+
+/* As in production: the job on another thread while this one goes on. */
+static void jobs_on_a_thread(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        pthread_t thread;
+        void *done;
+        pw_fill(&w, 20, 500);
+        if (i % 3 == 1)
+            pw_set_start(&w, w.next - 30);
+        struct plog_sync *sync = plog_sync_begin(w.log);
+        size_t reached = w.count;
+        assert_int_equal(pthread_create(&thread, NULL, run_job, sync), 0);
+        for (int k = 0; k < 30; k++) {
+            pw_fill(&w, 4, 300);
+            pw_check_read(&w, w.next - 4, w.next, 10000, true);
+            pw_check_time(&w, T0 + k * 100, w.next);
+        }
+        plog_reap(w.log, UINT64_MAX);
+        assert_int_equal(pthread_join(thread, &done), 0);
+        assert_ptr_equal(done, sync);
+        pw_take_state(&w, plog_sync_state(sync));
+        w.journal = reached;
+        plog_sync_end(sync, true);
+        if (i % 2)
+            pw_crash(&w);
+    }
+    pw_check(&w);
+}
+
 static void idle_log_gives_its_memory_back(void **state)
 {
     (void)state;
@@ -714,6 +750,7 @@ int main(void)
         BOTH(state_without_entries),
         BOTH(check_finds),
         BOTH(jobs_overlap),
+        cmocka_unit_test_setup_teardown(jobs_on_a_thread, make_real, unmake),
         BOTH(idle_log_gives_its_memory_back),
         BOTH(kafka_names_and_entries),
         BOTH(removed_with_all_files),
