@@ -1,8 +1,9 @@
 /* Produce: a batch on its way into a partition's log.
  *
- *     produce_run          on the owner: the partition, the batch (validate.h), the producer
- * (producer.h) store_append, store_commit log_end_moved        the high watermark moves, watches
- * fire (partition.c) produce_stored       the answer, and that of duplicates which came meanwhile
+ *     produce_run       on the owner: the partition, the batch (validate.h), the producer (producer.h)
+ *     store_append, store_commit
+ *     log_end_moved     the high watermark moves, watches fire (partition.c)
+ *     produce_stored    the answer, and that of duplicates which came meanwhile
  *
  * Everything a batch needs on the way is in its produce_op: nothing is allocated.
  */
