@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "broker/catalog.h"
+#include "broker/group.h"
 #include "broker/partition.h"
 #include "broker/spread.h"
 #include "broker/topic_internal.h"
@@ -29,8 +30,9 @@ static void sweep_fire(struct env_timer *timer)
 {
     struct broker *b = container_of(timer, struct broker, sweep);
     uint64_t now = env_now_ms(b->env), age = (uint64_t)b->set->conf.producer_expiration_ms;
-    list_for(it, &b->producing) producers_expire(
-        container_of(it, struct partition, producing)->producers, now > age ? now - age : 0);
+    list_for (it, &b->producing)
+        producers_expire(container_of(it, struct partition, producing)->producers,
+                         now > age ? now - age : 0);
     env_timer_set(b->env, &b->sweep, SWEEP_US);
 }
 
@@ -81,6 +83,7 @@ static void broker_free(struct broker *b)
 {
     weir_check(b, BROKER_MAGIC);
     env_timer_stop(b->env, &b->sweep);
+    groups_free(b->groups);
     catalog_free(b->catalog);
     partitions_free(b);
     topics_free(&b->topics);
@@ -136,6 +139,11 @@ static void load_opened(void *arg, struct broker *b, enum err err)
     load_less(arg, err);
 }
 
+static void load_groups(void *arg, enum err err)
+{
+    load_less(arg, err);
+}
+
 struct orphans {
     struct broker *broker;
     struct store_log_id *ids;
@@ -176,7 +184,8 @@ static void step_load(struct broker *b, struct spread_part *part)
     for (size_t i = 0; i < l->n; i++)
         topics_change(&b->topics, NULL, l->topics[i]);
     remove_orphans(b);
-    lp->left += (unsigned)l->n;
+    lp->left += 1 + (unsigned)l->n;
+    b->groups = groups_make(b, b->env, b->store, load_groups, lp);
     for (size_t i = 0; i < l->n; i++)
         partitions_open(b, l->topics[i], 0, l->topics[i]->partitions, load_opened, lp);
     load_less(lp, ERR_OK);
@@ -295,6 +304,11 @@ int64_t broker_producer_id(struct broker *b)
         return -1;
     uint64_t incarnation = b->set->conf.incarnation & 0x7fffff;
     return (int64_t)(incarnation << 40 | (uint64_t)b->env->reactor << 32 | b->producer_ids++);
+}
+
+struct groups *broker_groups(struct broker *b)
+{
+    return b->groups;
 }
 
 const struct topic *broker_topic(struct broker *b, struct str name)

@@ -2,8 +2,8 @@
  *
  * A group lives on the shard of its name (broker_shard_of_group) and is touched only there; its
  * state is the fold of __consumer_offsets (one partition a shard, Kafka's own record format: offset
- * commits with key version 1, group metadata with key version 2), kept by statelog.h with one entity
- * a group.
+ * commits with key version 1, group metadata with key version 2), kept by statelog.h with one
+ * entity a group.
  *
  * States (Kafka's GroupCoordinator, KIP-62, 134, 345, 394, 559, 814):
  *
@@ -16,13 +16,13 @@
  * Verbs are ops: submitted on any reactor, answered there. Join and sync wait inside the group. All
  * borrowed strings and byte ranges of an op stay valid until its done.
  *
- * What one verb puts out is copied into memory of its call, so that it may be read on another reactor
- * and whatever happens to the group meanwhile.
+ * What one verb puts out is copied into memory of its call, so that it may be read on another
+ * reactor and whatever happens to the group meanwhile.
  *
- * Limits: GROUP_MEMBERS_MAX members a group, GROUP_PROTOCOLS_MAX protocols a member, metadata of one
- * member GROUP_METADATA_MAX bytes, a committed offset's metadata 4096 bytes, names and ids
- * GROUP_NAME_MAX bytes, one group GROUP_BYTES_MAX and all groups of a reactor GROUPS_BYTES_MAX bytes
- * of metadata and offsets (beyond: ERR_COORDINATOR_UNAVAILABLE).
+ * Limits: GROUP_MEMBERS_MAX members a group, GROUP_PROTOCOLS_MAX protocols a member, metadata of
+ * one member GROUP_METADATA_MAX bytes, a committed offset's metadata 4096 bytes, names and ids
+ * GROUP_NAME_MAX bytes, one group GROUP_BYTES_MAX and all groups of a reactor GROUPS_BYTES_MAX
+ * bytes of metadata and offsets (beyond: ERR_COORDINATOR_UNAVAILABLE).
  */
 #pragma once
 
@@ -72,7 +72,7 @@ struct group_join_op {
     const struct group_protocol *protocols;
     size_t protocols_n;
     int32_t session_timeout_ms, rebalance_timeout_ms;
-    bool member_id_required; /* JoinGroup v4 and later: 79 with an id for a new dynamic member */
+    bool member_id_required;  /* JoinGroup v4 and later: 79 with an id for a new dynamic member */
     bool can_skip_assignment; /* v9 */
     /* out; strings valid inside of done only */
     int32_t generation;
@@ -141,7 +141,8 @@ struct group_commit_op {
     struct group_call call; /* private */
     const struct actor *actor;
     struct str group, member_id, instance_id;
-    int32_t generation; /* -1 with an empty member id: a simple consumer, allowed while the group is empty */
+    int32_t generation; /* -1 with an empty member id: a simple consumer, allowed while the group is
+                           empty */
     int64_t retention_ms; /* -1: the broker's; Kafka's versions 2 to 4 carry it */
     struct group_offset *offsets;
     size_t offsets_n;
@@ -154,10 +155,10 @@ struct group_fetch_op { /* OffsetFetch for one group */
     struct group_call call; /* private */
     const struct actor *actor;
     struct str group;
-    struct str member_id;     /* at NULL: not told (below v9) */
-    int32_t member_epoch;     /* -1: not told */
+    struct str member_id; /* at NULL: not told (below v9) */
+    int32_t member_epoch; /* -1: not told */
     bool require_stable;
-    bool all;                 /* every partition with a committed offset */
+    bool all;                     /* every partition with a committed offset */
     struct group_offset *offsets; /* in: topic and partition; with `all` filled by the verb, */
     size_t offsets_n;             /* valid inside of done only */
 };
@@ -189,13 +190,11 @@ struct group_listing {
 /* All groups, of all shards and reactors. */
 struct group_list_op {
     struct op op;
-    struct group_call call; /* private */
     const struct actor *actor;
     /* out, in name order, valid inside of done only */
     const struct group_listing *groups;
     size_t groups_n;
-    struct group_list_part *parts; /* private: a reactor's */
-    struct group_list *list;       /* private */
+    struct group_list *list; /* private */
 };
 void broker_group_list(struct broker *b, struct group_list_op *op);
 
@@ -207,8 +206,8 @@ struct group_delete_op {
 };
 void broker_group_delete(struct broker *b, struct group_delete_op *op);
 
-/* Called by broker.c: makes this reactor's group service and loads its shards; loaded is called once
- * per call, when all of them are there. */
+/* Called by broker.c: makes this reactor's group service and loads its shards; loaded is called
+ * once per call, when all of them are there. */
 struct groups *groups_make(struct broker *b, struct env *env, struct store *store,
                            void (*loaded)(void *arg, enum err err), void *arg);
 void groups_free(struct groups *g);
