@@ -1,6 +1,6 @@
 /* Produce: a batch on its way into a partition's log.
  *
- *     produce_run       on the owner: the partition, the batch (validate.h), the producer (producer.h)
+ *     produce_run       on the owner: partition, batch (validate.h), producer (producer.h)
  *     store_append, store_commit
  *     log_end_moved     the high watermark moves, watches fire (partition.c)
  *     produce_stored    the answer, and that of duplicates which came meanwhile
