@@ -1,8 +1,9 @@
 /* The set of brokers, and how it loads:
  *
  *     reactor 0    the catalog (catalog.c) from its state topic
- *     each         takes every topic into its copy, opens the partitions of its shards, removes
- * logs that no topic owns reactor 0    ready
+ *     each         takes every topic into its copy, removes logs that no topic owns, loads the
+ *                  groups of its shards, opens the partitions of its shards
+ *     reactor 0    ready
  */
 #include "broker/broker_internal.h"
 

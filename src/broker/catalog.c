@@ -291,8 +291,7 @@ static void change_end(struct catalog_change *ch, enum err err)
 
 static void tell_watchers(struct broker *b, const struct topic *old, const struct topic *now)
 {
-    list_for_safe(it, &b->topics.watchers)
-    {
+    list_for_safe (it, &b->topics.watchers) {
         struct topic_watcher *w = container_of(it, struct topic_watcher, link);
         w->changed(w, b, old, now);
     }

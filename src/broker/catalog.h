@@ -7,10 +7,11 @@
  * A change goes through steps, and further changes of the same topic (or of one whose name collides
  * with it) wait until it is over:
  *
- *     create     open logs everywhere -> write -> every reactor takes it into its copy -> answer
- *     grow       open the new logs -> write -> every reactor changes its copy, watches fire ->
- * answer configure  write -> every reactor changes its copy and its logs' settings -> answer delete
- * write -> every reactor drops its copy, partitions leave -> answer
+ *     create     open logs everywhere -> write -> every reactor takes it into its copy
+ *     grow       open the new logs -> write -> every reactor changes its copy, watches fire
+ *     configure  write -> every reactor changes its copy and its logs' settings
+ *     delete     write -> every reactor drops its copy, partitions leave
+ *                                                             and then the verb is answered
  *
  * What fails before it is written is undone (logs that were opened are removed). A crash between
  * opening and writing leaves logs that no topic owns: the next start removes them (broker.c).

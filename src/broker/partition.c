@@ -389,6 +389,7 @@ bool broker_partition_stat(struct broker *b, const struct uuid *topic, int32_t p
         .records_in = p->records_in,
         .bytes_in = p->bytes_in,
     };
-    list_for(it, &p->watches) out->watches++;
+    list_for (it, &p->watches)
+        out->watches++;
     return true;
 }

@@ -87,8 +87,7 @@ static bool under_way(const struct producer *one)
  * the limit may be passed by what is under way at once. */
 static void producers_make_room(struct producers *p)
 {
-    list_for(it, &p->used)
-    {
+    list_for (it, &p->used) {
         if (under_way(producer_of(it)))
             continue;
         producer_forget(p, producer_of(it));
@@ -209,8 +208,7 @@ void producers_done(struct producers *p, const struct batch_head *head, void *ta
 
 void producers_expire(struct producers *p, uint64_t since_ms)
 {
-    list_for_safe(it, &p->used)
-    {
+    list_for_safe (it, &p->used) {
         struct producer *one = producer_of(it);
         if (one->used_ms >= since_ms)
             return;
@@ -253,10 +251,12 @@ struct slice producers_snapshot(const struct producers *p, int64_t end)
     wr_u8(&w, SNAPSHOT_VERSION);
     wr_uvarlong(&w, (uint64_t)end);
     uint32_t count = 0;
-    list_for(it, &p->used) count += stored_batches(producer_of(it)) > 0;
+    list_for (it, &p->used)
+        count += stored_batches(producer_of(it)) > 0;
     wr_uvarint(&w, count);
-    list_for(it, &p->used) if (stored_batches(producer_of(it)) > 0)
-        producer_write(&w, producer_of(it));
+    list_for (it, &p->used)
+        if (stored_batches(producer_of(it)) > 0)
+            producer_write(&w, producer_of(it));
     return wr_take(&w);
 }
 

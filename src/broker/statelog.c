@@ -342,8 +342,7 @@ static void waiting_release(struct statelog *log, const struct statelog_entity *
 {
     struct list out;
     list_init(&out);
-    list_for_safe(it, &log->waiting)
-    {
+    list_for_safe (it, &log->waiting) {
         if (e != NULL && container_of(it, struct statelog_append, link)->entity != e)
             continue;
         list_remove(it);
@@ -420,8 +419,7 @@ static void trim_start(struct statelog *log)
 static void held_release(struct statelog *log, struct statelog_entity *e)
 {
     e->held = false;
-    list_for(it, &log->waiting)
-    {
+    list_for (it, &log->waiting) {
         struct statelog_append *a = container_of(it, struct statelog_append, link);
         e->pending += a->entity == e;
     }

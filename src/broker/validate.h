@@ -1,11 +1,12 @@
-/* validate.h: is this a batch that a client may append? Source: Kafka's
- * ProduceRequest.validateRecords and LogValidator.
+/* validate.h: is this a batch that a client may append?
+ * Source: Kafka's ProduceRequest.validateRecords and LogValidator.
  *
- *   ERR_RECORD_INVALID     not exactly one batch of magic 2; control or delete horizon bit; number
- * of records, offsets or framing not as the head says; a sequence without its producer; a record
- * without key on a compacted topic ERR_CORRUPT            cut, or the CRC or the compressed stream
- * is wrong ERR_MESSAGE_TOO_LARGE  above max.message.bytes, or VALIDATE_INFLATED_MAX when
- * decompressed ERR_COMPRESSION        an unknown codec; zstd where the request is too old for it
+ *   ERR_RECORD_INVALID     not exactly one batch of magic 2; control or delete horizon bit; a base
+ *                          offset; number of records, offsets or framing not as the head says; a
+ *                          sequence without its producer; no key on a compacted topic
+ *   ERR_CORRUPT            cut, or the CRC or the compressed stream is wrong
+ *   ERR_MESSAGE_TOO_LARGE  above max.message.bytes, or VALIDATE_INFLATED_MAX when decompressed
+ *   ERR_COMPRESSION        an unknown codec; zstd where the request is too old for it
  *   ERR_TIMESTAMP_INVALID  a record outside of the topic's range around now; append time in a batch
  *                          that comes from a client
  *   ERR_REQUEST_INVALID    transactional: this broker has no transactions yet

@@ -23,8 +23,7 @@ void partition_fire(struct partition *p, bool all)
 {
     struct list due;
     list_init(&due);
-    list_for_safe(it, &p->watches)
-    {
+    list_for_safe (it, &p->watches) {
         struct watch_op *w = container_of(it, struct watch_op, link);
         if (!all && !watch_due(p, w))
             continue;

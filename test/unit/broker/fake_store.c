@@ -64,8 +64,7 @@ static struct store_log *log_of(struct list *link)
 
 static struct store_log *log_find(const struct fake_disk *d, const struct store_log_id *id)
 {
-    list_for(it, &d->logs)
-    {
+    list_for (it, &d->logs) {
         struct store_log *log = log_of(it);
         if (uuid_eq(log->id.topic, id->topic) && log->id.partition == id->partition)
             return log;
@@ -156,8 +155,7 @@ static enum err disk_failure(struct fake_disk *d, enum fake_kind kind)
 
 void fake_disk_checkpoint(struct fake_disk *d)
 {
-    list_for(it, &d->logs)
-    {
+    list_for (it, &d->logs) {
         struct store_log *log = log_of(it);
         if (log->events == NULL || log->events->snapshot == NULL)
             continue;
@@ -177,7 +175,8 @@ void fake_disk_retain(struct fake_disk *d, const struct store_log_id *id, int64_
 size_t fake_disk_logs(const struct fake_disk *d)
 {
     size_t n = 0;
-    list_for(it, &d->logs) n++;
+    list_for (it, &d->logs)
+        n++;
     return n;
 }
 
@@ -496,8 +495,7 @@ static void port_each(struct store *store, void (*fn)(void *arg, const struct st
                       void *arg)
 {
     struct fake_store *s = fake_of(store);
-    list_for_safe(it, &s->disk->logs)
-    {
+    list_for_safe (it, &s->disk->logs) {
         struct store_log *log = log_of(it);
         if (s->mine == NULL || s->mine(s->env, &log->id))
             fn(arg, &log->id);
@@ -564,7 +562,8 @@ bool fake_store_run(struct fake_store *s)
 size_t fake_store_pending(const struct fake_store *s)
 {
     size_t n = 0;
-    list_for(it, &s->work) n++;
+    list_for (it, &s->work)
+        n++;
     return n;
 }
 
@@ -573,20 +572,21 @@ size_t fake_store_pending(const struct fake_store *s)
 static struct fake_work *oldest_commit(const struct fake_disk *d)
 {
     struct fake_work *oldest = NULL;
-    list_for(s, &d->stores) list_for(it, &container_of(s, struct fake_store, link)->work)
-    {
-        struct fake_work *w = work_of(it);
-        if (w->kind == FAKE_COMMIT && (oldest == NULL || w->seq < oldest->seq))
-            oldest = w;
-    }
+    list_for (s, &d->stores)
+        list_for (it, &container_of(s, struct fake_store, link)->work) {
+            struct fake_work *w = work_of(it);
+            if (w->kind == FAKE_COMMIT && (oldest == NULL || w->seq < oldest->seq))
+                oldest = w;
+        }
     return oldest;
 }
 
 unsigned fake_disk_under_way(const struct fake_disk *d)
 {
     unsigned n = 0;
-    list_for(s, &d->stores) list_for(it, &container_of(s, struct fake_store, link)->work) n +=
-        work_of(it)->kind == FAKE_COMMIT;
+    list_for (s, &d->stores)
+        list_for (it, &container_of(s, struct fake_store, link)->work)
+            n += work_of(it)->kind == FAKE_COMMIT;
     return n;
 }
 
@@ -603,7 +603,9 @@ void fake_disk_crash(struct fake_disk *d, unsigned keep)
         group_apply(d, w->op);
         work_drop(w);
     }
-    list_for(s, &d->stores) list_for_safe(it, &container_of(s, struct fake_store, link)->work)
-        work_drop(work_of(it));
-    list_for(it, &d->logs) log_of(it)->events = NULL;
+    list_for (s, &d->stores)
+        list_for_safe (it, &container_of(s, struct fake_store, link)->work)
+            work_drop(work_of(it));
+    list_for (it, &d->logs)
+        log_of(it)->events = NULL;
 }

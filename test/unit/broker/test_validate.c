@@ -193,7 +193,7 @@ static void test_counts(void **state)
 {
     static const struct {
         int32_t count, last_delta;
-    } cases[] = {{2, 2}, {4, 2}, {3, 1}, {3, 3}, {0, 2}, {-1, 2}, {2, 1}, {4, 3}};
+    } cases[] = {{2, 2}, {4, 2}, {3, 1}, {3, 3}, {0, 2}, {-1, 2}, {2, 1}, {4, 3}, {3, -1}, {0, -1}};
     struct fixture f;
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -202,6 +202,16 @@ static void test_counts(void **state)
         be32_put(bytes(batch) + AT_LAST_DELTA, (uint32_t)cases[i].last_delta);
         assert_int_equal(check_fixed(&f, batch), ERR_RECORD_INVALID);
     }
+}
+
+static void test_base_offset(void **state)
+{
+    struct fixture f;
+    (void)state;
+    struct slice batch = three(&f);
+    batch_set_offset(bytes(batch), 5);
+    assert_int_equal(check(&f, batch), ERR_RECORD_INVALID);
+    assert_non_null(strstr(f.text.s, "5"));
 }
 
 /* The offset delta of the second record is its fourth byte. */
@@ -411,16 +421,27 @@ static void test_bomb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right),       cmocka_unit_test(test_one_batch),
-        cmocka_unit_test(test_empty),       cmocka_unit_test(test_magic),
-        cmocka_unit_test(test_cut),         cmocka_unit_test(test_crc),
-        cmocka_unit_test(test_size),        cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_counts),      cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_framing),     cmocka_unit_test(test_left_over),
-        cmocka_unit_test(test_timestamps),  cmocka_unit_test(test_default_allows_the_past),
-        cmocka_unit_test(test_append_time), cmocka_unit_test(test_max_timestamp),
-        cmocka_unit_test(test_sequence),    cmocka_unit_test(test_keyless),
-        cmocka_unit_test(test_codecs),      cmocka_unit_test(test_codecs_walked),
+        cmocka_unit_test(test_right),
+        cmocka_unit_test(test_one_batch),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_magic),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_size),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_base_offset),
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_framing),
+        cmocka_unit_test(test_left_over),
+        cmocka_unit_test(test_timestamps),
+        cmocka_unit_test(test_default_allows_the_past),
+        cmocka_unit_test(test_append_time),
+        cmocka_unit_test(test_max_timestamp),
+        cmocka_unit_test(test_sequence),
+        cmocka_unit_test(test_keyless),
+        cmocka_unit_test(test_codecs),
+        cmocka_unit_test(test_codecs_walked),
         cmocka_unit_test(test_bomb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
