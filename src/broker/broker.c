@@ -15,6 +15,9 @@
 #include "broker/spread.h"
 #include "broker/topic_internal.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #define SWEEP_US ((uint64_t)600 * 1000 * 1000) /* as Kafka's producer.id.expiration.check */
 
 const struct broker_conf broker_conf_default = {
@@ -217,6 +220,12 @@ static void load_add(void *arg, const struct topic *t)
     l->topics[l->n++] = topic_ref(t);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const struct topic *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
 static void catalog_loaded(void *arg, enum err err)
 {
     struct load *l = arg;
@@ -225,6 +234,8 @@ static void catalog_loaded(void *arg, enum err err)
         return;
     }
     catalog_each(l->home->catalog, load_add, l);
+    if (l->n > 0) /* in name order each goes behind the last in the copies */
+        qsort(l->topics, l->n, sizeof(l->topics[0]), by_name);
     l->spread.step = step_load;
     l->spread.done = load_spread;
     spread_start(l->home, &l->spread);
