@@ -16,17 +16,29 @@ void plog_epochs_note(struct plog *log, int32_t epoch, int64_t start)
     log->epoch[log->epochs++] = (struct plog_epoch){epoch, start};
 }
 
+/* The epochs that are there whatever is undone. */
+static int32_t settled_epochs(const struct plog *log)
+{
+    if (!log->marks)
+        return log->epochs;
+    return log->marked ? log->marks->turn.epochs : log->marks->flushed.epochs;
+}
+
 /* The epoch that the log start lies in stays, and begins there. */
 void plog_epochs_trim(struct plog *log, int64_t log_start)
 {
-    int32_t n = 0;
-    while (n < log->epochs && log->epoch[n].start <= log_start)
+    int32_t n = 0, most = settled_epochs(log);
+    while (n < most && log->epoch[n].start <= log_start)
         n++;
     if (n == 0)
         return;
     log->epoch[n - 1].start = log_start;
     log->epochs -= n - 1;
     memmove(log->epoch, log->epoch + n - 1, (size_t)log->epochs * sizeof *log->epoch);
+    if (log->marks) {
+        log->marks->flushed.epochs -= n - 1;
+        log->marks->turn.epochs -= n - 1;
+    }
 }
 
 int32_t plog_epoch(const struct plog *log)

@@ -151,7 +151,6 @@ struct segment_writer_mark segment_writer_mark(const struct segment_writer *w)
         .since_index = w->since_index,
         .max_timestamp = w->max_timestamp,
         .max_offset = w->max_offset,
-        .first_append_ms = w->first_append_ms,
         .seg_max_timestamp = w->seg->max_timestamp,
     };
     for (int i = SEGMENT_INDEX; i < SEGMENT_FILES; i++)
@@ -165,7 +164,6 @@ void segment_writer_undo(struct segment_writer *w, const struct segment_writer_m
     w->since_index = mark->since_index;
     w->max_timestamp = mark->max_timestamp;
     w->max_offset = mark->max_offset;
-    w->first_append_ms = mark->first_append_ms;
     w->seg->max_timestamp = mark->seg_max_timestamp;
     for (int i = SEGMENT_INDEX; i < SEGMENT_FILES; i++)
         index_tail_cut(&w->tail[i], mark->entries[i]);

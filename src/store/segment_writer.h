@@ -34,7 +34,7 @@ struct segment_writer {
 /* All that segment_writer_undo restores. */
 struct segment_writer_mark {
     uint32_t bytes, since_index;
-    int64_t max_timestamp, max_offset, first_append_ms, seg_max_timestamp;
+    int64_t max_timestamp, max_offset, seg_max_timestamp;
     struct index_mark entries[SEGMENT_FILES];
 };
 

@@ -30,6 +30,7 @@ static void append_some(void)
 static void turn(void)
 {
     size_t before = w.count;
+    int64_t durable = w.next;
     bool marked = below(2) == 0, flush = below(3) > 0;
     if (below(10) == 0)
         w.epoch++;
@@ -38,6 +39,8 @@ static void turn(void)
     append_some();
     if (flush)
         pw_flush(&w);
+    if (below(4) == 0) /* what was durable before may be trimmed meanwhile */
+        pw_set_start(&w, w.log_start + (int64_t)below((uint64_t)(durable - w.log_start) + 1));
     if (marked && below(3) == 0) {
         assert_int_equal(plog_undo(w.log), ERR_OK);
         pw_forget(&w, before);
