@@ -49,7 +49,8 @@ static void snapshot_keep(struct store_log *log, struct manifest_log *entry,
     if (log->events && log->events->snapshot) {
         *owned = log->events->snapshot(log->user);
         entry->snapshot = *owned;
-        entry->snapshot_from = entry->state.next_offset;
+        /* Not next_offset: what the owner was not told of yet is not in its snapshot. */
+        entry->snapshot_from = log->end;
     } else if (log->entry.len > 0 && manifest_log_decode(log->entry, old) == ERR_OK) {
         entry->snapshot = old->snapshot;
         entry->snapshot_from = old->snapshot_from;
@@ -284,6 +285,9 @@ static void sync_done(struct loop_job *job)
 static void sync_start(struct checkpoint *c)
 {
     c->step = CHECKPOINT_SYNC;
+#ifdef FAULT_recycle_early
+    writer_recycle(&embedded_of(c)->writer, c->sequence);
+#endif
     c->job.work = sync_work;
     c->job.done = sync_done;
     loop_job_start(embedded_of(c)->loops[0], &c->job);
