@@ -1,6 +1,6 @@
 /* Checkpoint jobs. The reactor notes what is dirty and copies the entries that are in memory only;
- * a helper thread writes those, syncs the files and then the folder that names them. The helper
- * touches nothing of the log itself: it has paths, references to open files, and copies. */
+ * another thread writes those, syncs the files and then the folder that names them. It touches
+ * nothing of the log itself: the job has paths, references to open files, and copies. */
 #include "store/plog_internal.h"
 
 #include "base/assert.h"

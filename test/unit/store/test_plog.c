@@ -233,6 +233,9 @@ static void cuts_what_nobody_knows(void **state)
     assert_true(files_ending(".log") > (int)segments);
     assert_int_equal(plog_replay_end(w.log), ERR_OK);
     assert_int_equal(files_ending(".log"), segments);
+    char name[64];
+    snprintf(name, sizeof name, "%020" PRId64 ".log", w.state->synced.segment);
+    assert_int_equal(file_size(name), w.state->synced.at);
     pw_check(&w);
     pw_fill(&w, 80, 400);
     pw_check(&w);
@@ -636,6 +639,13 @@ static void jobs_overlap(void **state)
     sync = plog_sync_begin(w.log); /* one that fails changes nothing */
     plog_sync_end(sync, false);
     assert_true(plog_dirty(w.log));
+    pw_checkpoint(&w);
+    pw_check(&w);
+    pw_fill(&w, 10, 500);
+    sync = plog_sync_begin(w.log);
+    plog_sync_end(sync, false);
+    pw_checkpoint(&w);
+    pw_check(&w);
     pw_fill(&w, 10, 500);
     pw_crash(&w);
     pw_check(&w);
