@@ -88,6 +88,9 @@ struct line {
 
 static bool of_line(const struct line *line, const struct journal_group_head *head)
 {
+#ifdef FAULT_any_incarnation
+    return true;
+#endif
     if (line->known)
         return head->incarnation == line->incarnation && head->salt == line->salt;
     return head->incarnation >= line->incarnation;

@@ -164,9 +164,9 @@ static void client_closed(void *user, enum err why)
 {
     struct client *c = user;
     (void)why;
-    bool was_up = c->is_up;
+    bool was_up = c->told_up;
     c->pipe = NULL;
-    c->is_up = false;
+    c->is_up = c->told_up = false;
     c->rx_len = 0;
     calls_lost(c);
     if (c->stopped)
@@ -190,7 +190,7 @@ static void on_versions(void *arg, const void *response)
     if (r->error_code || r->api_keys_n < 10)
         weir_sim_fail(c->w, "%s: ApiVersions: error %d, %d rows", c->name, r->error_code,
                       r->api_keys_n);
-    c->is_up = true;
+    c->is_up = c->told_up = true;
     c->connects++;
     if (c->up)
         c->up(c);
@@ -232,6 +232,7 @@ void client_stop(struct client *c)
 
 void client_break(struct client *c)
 {
+    c->is_up = false;
     if (c->pipe)
         pipe_abort(c->pipe, ERR_CLOSED);
 }

@@ -34,7 +34,7 @@ struct client {
     uint64_t answered_us; /* virtual time of it */
     bool reading_stopped; /* set by a user: takes no bytes until client_read_on */
     /* private */
-    bool stopped;
+    bool stopped, told_up;
     struct pipe *pipe;
     struct env_timer retry;
     uint8_t *rx;
