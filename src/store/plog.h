@@ -155,10 +155,11 @@ struct plog_sync *plog_sync_begin(struct plog *log);
  * a journal group refers to without carrying it. It has no state and may run while a checkpoint's
  * job runs; steps 2 and 3 are the same. */
 struct plog_sync *plog_sync_begin_data(struct plog *log);
-/* Step 2 (helper thread), two ways: plog_sync_run syncs segments, indexes, sidecars and the folder;
+/* Step 2 (any thread), two ways: plog_sync_run syncs segments, indexes, sidecars and the folder;
  * or plog_sync_write for every job, then one disk_sync_all for all of them. plog_sync_write brings
  * the index entries that were in memory only into their files (plog_sync_run begins with it).
- * ERR_IO: a sync failed; the segment must be rewritten from the journal. ERR_DISK_FULL: no room for
+ * ERR_IO: a sync failed. No later one proves anything, so each further run says the same: stop, and
+ * let the next start write back from the journal what no checkpoint covers. ERR_DISK_FULL: no room for
  * the index entries: nothing is lost, end the job with ok false and try again later. */
 enum err must_use plog_sync_write(struct plog_sync *sync);
 enum err must_use plog_sync_run(struct plog_sync *sync);

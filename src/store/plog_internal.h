@@ -53,9 +53,10 @@ struct plog {
     bool replaying;       /* from open until plog_replay_end or the first append */
     bool strays;          /* there are files or bytes that are not known */
     bool dirty;
-    bool marked;                  /* plog_mark was called and not outdated since */
-    bool checkpointing;           /* a job with a state is under way */
-    unsigned jobs;                /* under way, of both kinds */
+    bool marked;        /* plog_mark was called and not outdated since */
+    bool checkpointing; /* a job with a state is under way */
+    unsigned jobs;      /* under way, of both kinds */
+    bool sync_failed;   /* what the files hold is not known any more, and no later sync tells */
     uint32_t names, names_synced; /* changes of the folder's names, and those that are synced */
     struct disk *disk;
     char *dir;

@@ -108,6 +108,9 @@ static enum err check_files(struct plog *log, struct err_text *text)
     if (err && err != ERR_NOT_FOUND)
         return err_say(text, err, "%s cannot be listed", log->dir);
     log->made = err == ERR_OK;
+    if (log->made && log->count == 0) /* as a process left it that never came to a checkpoint */
+        log->parent_unsynced = true;
+    log->names += log->strays || log->parent_unsynced;
     for (uint32_t i = 0; i < log->count; i++) {
         err = check_size(log, i, &gone, text);
         if (err)

@@ -31,6 +31,7 @@ struct plog_sync {
     uint32_t names;
     bool folder, parent, written;
     bool checkpoint; /* has a state */
+    bool failed;     /* a sync, of this job or one before */
     struct plog_state state;
     struct plog_epoch *epoch;
     struct plog_sealed *seal;
@@ -148,6 +149,7 @@ static struct plog_sync *begin(struct plog *log, bool checkpoint)
     sync->disk = log->disk;
     sync->dir = mem_strdup(log->dir);
     sync->checkpoint = checkpoint;
+    sync->failed = log->sync_failed;
     take_items(log, sync);
     log->jobs++;
     return sync;
@@ -235,9 +237,9 @@ static enum err sync_parent(struct plog_sync *sync)
     return disk_sync_dir(sync->disk, path);
 }
 
-enum err plog_sync_run(struct plog_sync *sync)
+static enum err sync_all(struct plog_sync *sync)
 {
-    enum err err = sync->written ? ERR_OK : plog_sync_write(sync);
+    enum err err = ERR_OK;
     for (uint32_t i = 0; i < sync->items && !err; i++)
         err = sync_item(sync, &sync->item[i]);
     if (!err && sync->folder)
@@ -245,6 +247,17 @@ enum err plog_sync_run(struct plog_sync *sync)
     if (!err && sync->parent)
         err = sync_parent(sync);
     return err;
+}
+
+enum err plog_sync_run(struct plog_sync *sync)
+{
+    if (sync->failed)
+        return ERR_IO;
+    enum err err = sync->written ? ERR_OK : plog_sync_write(sync);
+    if (err)
+        return err;
+    sync->failed = sync_all(sync) != ERR_OK;
+    return sync->failed ? ERR_IO : ERR_OK;
 }
 
 unsigned plog_sync_files(const struct plog_sync *sync)
@@ -307,6 +320,7 @@ void plog_sync_end(struct plog_sync *sync, bool ok)
     struct plog *log = sync->log;
     weir_check(log, PLOG_MAGIC);
     log->jobs--;
+    log->sync_failed |= sync->failed;
     for (uint32_t i = 0; i < sync->items; i++) {
         if (ok)
             item_done(log, &sync->item[i]);
