@@ -12,8 +12,6 @@
 #include "front/kafka/fetch_session.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
-
 #define FETCH_BYTES_MAX ((size_t)64 << 20) /* in one answer, whatever the client asks */
 
 struct fetch;
@@ -35,7 +33,12 @@ struct fetch {
     size_t parts_n, next; /* next: to be read */
     size_t bytes;         /* read so far */
     size_t bytes_max, bytes_min;
-    bool committed, failed, stepping, timed_out, woken;
+    bool committed; /* isolation level */
+    bool failed;    /* a partition has an error to tell */
+    bool timed_out; /* no more waiting: the time is over, the client gone, or the broker stops */
+    bool woken;     /* a watch has fired */
+    bool busy;      /* reads or watches are being begun or ended: what is done meanwhile is seen
+                     * by who does that */
     size_t watches; /* not yet done */
     uint64_t until_us;
     struct env_timer timer;
@@ -62,9 +65,9 @@ static bool part_is_shown(const struct fetch *f, const struct fetch_part *p)
 
 static bool same_topic(const struct fetch_part *a, const struct fetch_part *b)
 {
-    if (a->want->name && b->want->name)
-        return str_eq(str_of(a->want->name), str_of(b->want->name));
-    return !a->want->name && !b->want->name && uuid_eq(a->want->topic, b->want->topic);
+    if (a->want->name.at && b->want->name.at)
+        return str_eq(a->want->name, b->want->name);
+    return !a->want->name.at && !b->want->name.at && uuid_eq(a->want->topic, b->want->topic);
 }
 
 /* Tag 0 of a partition: where the client's log and this one part (KIP-320). */
@@ -104,10 +107,11 @@ static void put_part(struct fetch *f, struct fetch_part *p, struct wr *w)
         put_part_tags(p, w);
 }
 
+/* After an error the next answer tells the marks again, as Kafka does. */
 static void note_sent(struct fetch *f, struct fetch_part *p)
 {
-    p->want->high_watermark_sent = p->read.high_watermark;
-    p->want->log_start_sent = p->read.log_start;
+    p->want->high_watermark_sent = p->err ? -1 : p->read.high_watermark;
+    p->want->log_start_sent = p->err ? -1 : p->read.log_start;
     fetch_session_answered(f->session, p->want);
 }
 
@@ -137,7 +141,7 @@ static void put_topic(struct fetch *f, size_t from, size_t to, int32_t shown, st
     if (rq->version >= 13)
         wr_bytes(w, first->topic.b, sizeof first->topic.b);
     else
-        wire_put_str(w, rq->flexible, str_of(first->name), false);
+        wire_put_str(w, rq->flexible, first->name, false);
     wire_put_count(w, rq->flexible, shown);
     for (size_t i = from; i < to; i++) {
         if (!part_is_shown(f, &f->parts[i]))
@@ -202,36 +206,46 @@ static void answer_session_error(struct fetch *f, enum err err)
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
+static void count_wait(struct fetch *f, int change)
+{
+    kafka_count(&kafka_reactor_of(f->rq->conn)->counters.fetch_waits, change);
+}
+
 /* All watches have come home: read again, or answer with what is there. */
 static void fetch_resume(struct fetch *f)
 {
     env_timer_stop(broker_env(broker_of(f)), &f->timer);
+    count_wait(f, -1);
     if (f->timed_out && !f->woken)
         fetch_answer(f);
     else
         fetch_round(f);
 }
 
+/* Those of this reactor end in here, the others later. */
 static void cancel_watches(struct fetch *f)
 {
+    f->busy = true;
     for (size_t i = 0; i < f->parts_n; i++) {
         if (f->parts[i].watching)
             broker_watch_cancel(broker_of(f), &f->parts[i].watch);
     }
+    f->busy = false;
 }
 
 static void watch_done(struct op *op)
 {
     struct fetch_part *p = container_of(op, struct fetch_part, watch.op);
     struct fetch *f = p->all;
+    bool first = op->err == ERR_OK && !f->woken;
     p->watching = false;
     f->watches--;
-    if (op->err == ERR_OK && !f->woken) {
-        f->woken = true;
-        if (!f->stepping)
-            cancel_watches(f);
-    }
-    if (f->watches == 0 && !f->stepping)
+    f->woken |= first;
+    if (f->busy)
+        return;
+    if (first)
+        cancel_watches(f);
+    if (f->watches == 0)
         fetch_resume(f);
 }
 
@@ -239,42 +253,44 @@ static void fetch_timeout(struct env_timer *timer)
 {
     struct fetch *f = container_of(timer, struct fetch, timer);
     f->timed_out = true;
-    f->stepping = true;
     cancel_watches(f);
-    f->stepping = false;
     if (f->watches == 0)
         fetch_resume(f);
 }
 
-/* The client has gone. */
+/* In the middle of a read nothing is to be done: what comes after it looks at timed_out. */
 static void fetch_cancel(struct kafka_request *rq)
 {
     struct fetch *f = rq->state_of_verb;
+    f->timed_out = true;
     if (f->watches)
         fetch_timeout(&f->timer);
 }
 
+static void watch_part(struct fetch *f, struct fetch_part *p)
+{
+    p->watch =
+        (struct watch_op){.op.done = watch_done,
+                          .topic = p->read.topic,
+                          .partition = p->want->partition,
+                          .offset = f->committed ? p->read.last_stable : p->read.high_watermark,
+                          .committed = f->committed};
+    p->watching = true;
+    f->watches++;
+    broker_watch(broker_of(f), &p->watch);
+}
+
 static void fetch_wait(struct fetch *f)
 {
-    struct kafka_conn *conn = f->rq->conn;
-    struct env *env = broker_env(conn->broker);
+    struct env *env = broker_env(broker_of(f));
+    count_wait(f, 1);
     f->woken = false;
-    f->stepping = true;
-    for (size_t i = 0; i < f->parts_n && !f->woken; i++) {
-        struct fetch_part *p = &f->parts[i];
-        p->watch =
-            (struct watch_op){.op.done = watch_done,
-                              .topic = p->read.topic,
-                              .partition = p->want->partition,
-                              .offset = f->committed ? p->read.last_stable : p->read.high_watermark,
-                              .committed = f->committed};
-        p->watching = true;
-        f->watches++;
-        broker_watch(conn->broker, &p->watch);
-    }
+    f->busy = true;
+    for (size_t i = 0; i < f->parts_n && !f->woken; i++)
+        watch_part(f, &f->parts[i]);
+    f->busy = false;
     if (f->woken)
         cancel_watches(f);
-    f->stepping = false;
     uint64_t now = env_mono_us(env);
     if (f->watches)
         env_timer_set(env, &f->timer, f->until_us > now ? f->until_us - now : 0);
@@ -286,8 +302,8 @@ static void fetch_wait(struct fetch *f)
 
 static bool fetch_is_done(const struct fetch *f)
 {
-    return f->failed || f->bytes >= f->bytes_min || f->timed_out || !f->rq->conn->pipe ||
-           f->until_us <= env_mono_us(broker_env(broker_of(f))) || f->parts_n == 0;
+    return f->failed || f->bytes >= f->bytes_min || f->timed_out || f->parts_n == 0 ||
+           f->until_us <= env_mono_us(broker_env(broker_of(f)));
 }
 
 static void read_settled(struct fetch *f, struct fetch_part *p, enum err err)
@@ -303,7 +319,7 @@ static void read_done(struct op *op)
     struct fetch_part *p = container_of(op, struct fetch_part, read.op);
     struct fetch *f = p->all;
     read_settled(f, p, op->err);
-    if (!f->stepping)
+    if (!f->busy)
         fetch_step(f);
 }
 
@@ -311,9 +327,9 @@ static enum err part_topic(struct fetch *f, struct fetch_part *p, const struct t
 {
     struct broker *b = broker_of(f);
     const struct fetch_partition *w = p->want;
-    *out = w->name ? broker_topic(b, str_of(w->name)) : broker_topic_by_id(b, &w->topic);
+    *out = w->name.at ? broker_topic(b, w->name) : broker_topic_by_id(b, &w->topic);
     if (!*out)
-        return w->name ? ERR_TOPIC_UNKNOWN : ERR_TOPIC_ID_UNKNOWN;
+        return w->name.at ? ERR_TOPIC_UNKNOWN : ERR_TOPIC_ID_UNKNOWN;
     if (w->partition < 0 || w->partition >= (*out)->partitions)
         return ERR_TOPIC_UNKNOWN;
     return kafka_nudge_due(f->rq->conn, *out) ? ERR_NOT_LEADER : ERR_OK;
@@ -348,12 +364,12 @@ static void read_part(struct fetch *f, struct fetch_part *p)
 /* Reads on from f->next; read_done comes back here when a read took its time. */
 static void fetch_step(struct fetch *f)
 {
-    f->stepping = true;
+    f->busy = true;
     for (size_t before = f->parts_n; f->next < f->parts_n && f->next != before;) {
         before = f->next;
         read_part(f, &f->parts[f->next]);
     }
-    f->stepping = false;
+    f->busy = false;
     if (f->next < f->parts_n)
         return;
     if (fetch_is_done(f))
@@ -408,12 +424,11 @@ static enum err take_request(struct fetch *f, const struct kafka_fetch_request *
 static enum err list_parts(struct fetch *f)
 {
     f->parts_n = f->session->count;
-    f->parts = arena_zalloc(&f->rq->arena, f->parts_n, sizeof *f->parts);
+    f->parts = kafka_alloc(f->rq, f->parts_n, sizeof *f->parts);
     if (!f->parts)
         return ERR_MEMORY;
     size_t i = 0;
-    list_for(l, &f->session->partitions)
-    {
+    list_for (l, &f->session->partitions) {
         f->parts[i].all = f;
         f->parts[i++].want = container_of(l, struct fetch_partition, link);
     }
@@ -429,13 +444,17 @@ static size_t clamp_bytes(int32_t asked)
 void kafka_fetch_run(struct kafka_request *rq)
 {
     const struct kafka_fetch_request *in = rq->in;
-    struct fetch *f = arena_zalloc(&rq->arena, 1, sizeof *f);
-    weir_assert(f);
+    struct fetch *f = kafka_alloc(rq, 1, sizeof *f);
+    if (!f) {
+        kafka_respond_close(rq, "a Fetch of too many partitions");
+        return;
+    }
     f->rq = rq;
     f->sessions = kafka_reactor_of(rq->conn)->sessions;
     f->committed = in->isolation_level == 1;
     f->bytes_max = clamp_bytes(in->max_bytes);
-    f->bytes_min = in->min_bytes > 0 ? (size_t)in->min_bytes : 0;
+    size_t least = in->min_bytes > 0 ? (size_t)in->min_bytes : 0;
+    f->bytes_min = least < f->bytes_max ? least : f->bytes_max;
     f->timer.fire = fetch_timeout;
     rq->state_of_verb = f;
     rq->cancel = fetch_cancel;

@@ -9,7 +9,8 @@ struct fetch_sessions {
     struct env *env;
     struct map by_id;
     struct list lru; /* least recently used first */
-    size_t count, partitions;
+    size_t count;
+    size_t bytes; /* of the partitions of all sessions, kept or not */
 };
 
 struct fetch_sessions *fetch_sessions_make(struct env *env)
@@ -69,9 +70,9 @@ static bool key_eq(const struct map_node *node, const void *key)
 {
     const struct fetch_partition *p = container_of_const(node, struct fetch_partition, node);
     const struct part_key *k = key;
-    if (p->partition != k->partition || (p->name != NULL) != (k->name.at != NULL))
+    if (p->partition != k->partition || (p->name.at != NULL) != (k->name.at != NULL))
         return false;
-    return p->name ? str_is(k->name, p->name) : uuid_eq(p->topic, k->topic);
+    return p->name.at ? str_eq(p->name, k->name) : uuid_eq(p->topic, k->topic);
 }
 
 static struct fetch_partition *part_find(struct fetch_session *f, const struct part_key *k)
@@ -80,13 +81,18 @@ static struct fetch_partition *part_find(struct fetch_session *f, const struct p
     return n ? container_of(n, struct fetch_partition, node) : NULL;
 }
 
+static size_t part_bytes(struct str name)
+{
+    return sizeof(struct fetch_partition) + name.len;
+}
+
 static void part_drop(struct fetch_sessions *s, struct fetch_session *f, struct fetch_partition *p)
 {
     list_remove(&p->link);
     map_remove(&f->by_key, &p->node);
     f->count--;
-    s->partitions--;
-    mem_free(p->name);
+    s->bytes -= part_bytes(p->name);
+    mem_free((char *)p->name.at);
     mem_free(p);
 }
 
@@ -98,16 +104,19 @@ struct fetch_partition *fetch_session_put(struct fetch_sessions *s, struct fetch
     struct fetch_partition *p = part_find(f, &k);
     if (p)
         return p;
-    if (f->count >= FETCH_SESSION_PARTITIONS_MAX)
+    if (f->count >= FETCH_SESSION_PARTITIONS_MAX ||
+        s->bytes + part_bytes(name) > FETCH_SESSIONS_BYTES_MAX)
         return NULL;
     p = mem_zalloc(1, sizeof *p);
     p->topic = *topic;
-    p->name = name.at ? mem_strndup(name.at, name.len) : NULL;
+    if (name.at)
+        p->name = (struct str){mem_strndup(name.at, name.len), name.len};
     p->partition = partition;
+    p->high_watermark_sent = p->log_start_sent = -1;
     list_push(&f->partitions, &p->link);
     map_insert(&f->by_key, &p->node, key_hash(&k));
     f->count++;
-    s->partitions++;
+    s->bytes += part_bytes(name);
     return p;
 }
 
@@ -149,10 +158,9 @@ void fetch_session_close(struct fetch_sessions *s, struct fetch_session *f)
 /* Room for one more, if need be by closing the least recently used one that is idle. */
 static bool make_room(struct fetch_sessions *s)
 {
-    if (s->count < FETCH_SESSIONS_MAX)
+    if (s->count < FETCH_SESSIONS_MAX && s->bytes < FETCH_SESSIONS_BYTES_MAX / 2)
         return true;
-    list_for(l, &s->lru)
-    {
+    list_for (l, &s->lru) {
         struct fetch_session *f = session_of_lru(l);
         if (f->users)
             continue;
@@ -207,7 +215,7 @@ enum err fetch_session_enter(struct fetch_sessions *s, int32_t id, int32_t epoch
 {
     struct fetch_session *f = id ? session_find(s, id) : NULL;
     if (epoch <= 0) { /* -1: none, 0: a new one */
-        if (f && !f->users)
+        if (f)
             fetch_session_close(s, f);
         *out = session_use(s, session_make(s, epoch == 0, by_id));
         (*out)->full = true;

@@ -2,9 +2,11 @@
  * that an idle fetch of a thousand partitions is a few bytes each way.
  *
  * A session belongs to a reactor's front, is named by a random id and counted by epochs. The cache
- * is bounded (FETCH_SESSIONS_MAX): a new session takes the place of one that is unused for
- * FETCH_SESSION_IDLE_MS or smaller and older (Kafka's rule, simplified: least recently used); a
- * client whose session is gone gets ERR_FETCH_SESSION_UNKNOWN and starts over.
+ * is bounded, in sessions (FETCH_SESSIONS_MAX) and in bytes (FETCH_SESSIONS_BYTES_MAX): a new
+ * session takes the place of the one that was used least recently, if nobody has used that for
+ * FETCH_SESSION_IDLE_MS (Kafka's rule, without its preference for large ones); where there is none,
+ * the client fetches without a session. A client whose session is gone gets
+ * ERR_FETCH_SESSION_UNKNOWN and starts over.
  *
  *     request id, epoch     meaning
  *     0, -1                 no session
@@ -23,6 +25,7 @@
 #define FETCH_SESSIONS_MAX 1000
 #define FETCH_SESSION_IDLE_MS 120000
 #define FETCH_SESSION_PARTITIONS_MAX 100000
+#define FETCH_SESSIONS_BYTES_MAX ((size_t)256 << 20) /* partitions with their names, of a reactor */
 
 struct fetch_sessions;
 
@@ -30,8 +33,8 @@ struct fetch_sessions;
 struct fetch_partition {
     struct list link; /* in order: what was answered goes to the end, so that all get their turn */
     struct map_node node;
-    struct uuid topic; /* asked by id */
-    char *name;        /* asked by name; else NULL */
+    struct uuid topic; /* asked by id: name.at is NULL */
+    struct str name;   /* own memory */
     int32_t partition;
     int64_t offset;
     int64_t log_start_sent, high_watermark_sent;
@@ -49,8 +52,8 @@ struct fetch_session {
     int32_t id;    /* 0: not kept */
     int32_t epoch; /* that the next request must carry */
     bool topics_by_id;
-    bool full; /* this request's answer names every partition */
-    bool closing;
+    bool full;      /* this request's answer names every partition */
+    bool closing;   /* goes when its request is over */
     unsigned users; /* requests under way: 0 or 1 */
     uint64_t used_us;
 };
@@ -65,6 +68,7 @@ enum err must_use fetch_session_enter(struct fetch_sessions *s, int32_t id, int3
                                       bool by_id, struct fetch_session **out);
 /* The request is over. Frees a session that is not kept. */
 void fetch_session_leave(struct fetch_sessions *s, struct fetch_session *f);
+/* At once, or when the request that uses it is over. */
 void fetch_session_close(struct fetch_sessions *s, struct fetch_session *f);
 
 /* The entry for a partition, made if need be. Either a name or (name.at == NULL) an id. NULL: too
