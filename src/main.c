@@ -259,7 +259,7 @@ static void extra_metrics(void *arg, struct wr *w)
     struct embedded_stat st;
     struct kafka_stats k;
     embedded_stat(s->embedded, &st);
-    kafka_front_stats(s->kafka, 0, &k);
+    kafka_front_stats(s->kafka, &k);
     metrics_head(w, "weir_journal_groups_total", "counter", "Groups written to the journal.");
     metrics_value(w, "weir_journal_groups_total", NULL, (double)st.groups);
     metrics_head(w, "weir_journal_syncs_total", "counter", "Syncs of the journal.");
@@ -272,10 +272,10 @@ static void extra_metrics(void *arg, struct wr *w)
     metrics_head(w, "weir_checkpoints_total", "counter", "Checkpoints done.");
     metrics_value(w, "weir_checkpoints_total", NULL, (double)st.checkpoints);
     metrics_head(w, "weir_kafka_connections", "gauge",
-                 "Open connections of Kafka clients on the first loop.");
+                 "Open connections of Kafka clients.");
     metrics_value(w, "weir_kafka_connections", NULL, (double)k.connections);
     metrics_head(w, "weir_kafka_requests_total", "counter",
-                 "Requests of Kafka clients answered on the first loop.");
+                 "Requests of Kafka clients answered.");
     metrics_value(w, "weir_kafka_requests_total", NULL, (double)k.requests);
 }
 

@@ -4,8 +4,6 @@
 #include "front/kafka/conn.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
-
 #include <ctype.h>
 #include <stdio.h>
 
@@ -23,10 +21,8 @@ static bool software_ok(struct str s)
 
 static void fill_keys(struct kafka_request *rq, struct kafka_api_versions_response *out)
 {
-    struct kafka_api_versions_response_api_key *keys =
-        arena_zalloc(&rq->arena, kafka_apis_n, sizeof *keys);
-    weir_assert(keys);
-    for (size_t i = 0; i < kafka_apis_n; i++) {
+    struct kafka_api_versions_response_api_key *keys = kafka_alloc(rq, kafka_apis_n, sizeof *keys);
+    for (size_t i = 0; keys && i < kafka_apis_n; i++) {
         keys[i].api_key = kafka_apis[i].key;
         keys[i].min_version = kafka_apis[i].min;
         keys[i].max_version = kafka_apis[i].max;

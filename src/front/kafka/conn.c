@@ -4,10 +4,14 @@
 #include "base/mem.h"
 #include "front/kafka/fetch_session.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CONN_MAGIC 0x6b636f6eu
+#define RX_KEEP_BYTES ((size_t)4 << 20) /* a larger receive buffer is not kept while idle */
+#define API_PRODUCE 0
+#define API_VERSIONS 18
 
 const struct kafka_conf kafka_conf_default = {.frame_max = KAFKA_FRAME_MAX_DEFAULT};
 
@@ -23,6 +27,22 @@ static void conn_log(struct kafka_conn *conn, enum env_level level, const char *
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
+
+void kafka_count(_Atomic uint64_t *counter, int64_t change)
+{
+    uint64_t v = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, v + (uint64_t)change, memory_order_relaxed);
+}
+
+/* An error of the client's: the connection goes on to `state` and closes in the end. */
+static void conn_fail(struct kafka_conn *conn, enum kafka_conn_state state, const char *why)
+{
+    if (conn->state >= state)
+        return;
+    conn->state = state;
+    kafka_count(&kafka_reactor_of(conn)->counters.errors, 1);
+    conn_log(conn, ENV_INFO, "kafka.close", why);
+}
 
 static struct kafka_request *request_make(struct kafka_conn *conn, struct slice frame)
 {
@@ -49,6 +69,20 @@ static void request_free(struct kafka_request *rq)
     mem_free(rq);
 }
 
+void *kafka_alloc(struct kafka_request *rq, size_t count, size_t size)
+{
+    void *p = arena_zalloc(&rq->arena, count, size);
+    rq->starved |= !p;
+    return p;
+}
+
+struct str kafka_keep(struct kafka_request *rq, struct str s)
+{
+    const char *p = s.at ? arena_copy(&rq->arena, s.at, s.len) : NULL;
+    rq->starved |= s.at && !p;
+    return p ? (struct str){p, s.len} : (struct str){0};
+}
+
 static void conn_run(struct kafka_conn *conn);
 
 void kafka_begin(struct kafka_request *rq, struct wr *w)
@@ -57,7 +91,7 @@ void kafka_begin(struct kafka_request *rq, struct wr *w)
     wr_i32(w, 0);
     wr_i32(w, rq->correlation_id);
     /* An ApiVersions answer keeps the old header, so that a client of any age can read it. */
-    if (rq->flexible && rq->api->key != 18)
+    if (rq->flexible && rq->api->key != API_VERSIONS)
         wire_put_no_tags(w);
 }
 
@@ -76,13 +110,17 @@ void kafka_respond_chunks(struct kafka_request *rq)
     if (rq->out.bytes)
         patch_length(&rq->out);
     rq->state = KAFKA_DONE;
-    kafka_reactor_of(rq->conn)->stats.requests++;
+    kafka_count(&kafka_reactor_of(rq->conn)->counters.requests, 1);
     conn_run(rq->conn);
 }
 
 void kafka_respond(struct kafka_request *rq, const void *response)
 {
     struct wr w;
+    if (rq->starved) {
+        kafka_respond_close(rq, "a request that takes more memory than one may");
+        return;
+    }
     kafka_begin(rq, &w);
     wire_encode(rq->api->response, rq->version, rq->flexible, response, &w);
     chunkq_add_slice(&rq->out, wr_take(&w));
@@ -95,20 +133,9 @@ void kafka_respond_nothing(struct kafka_request *rq)
     kafka_respond_chunks(rq);
 }
 
-static void conn_close(struct kafka_conn *conn, const char *why)
-{
-    if (conn->closing)
-        return;
-    conn->closing = true;
-    kafka_reactor_of(conn)->stats.errors++;
-    conn_log(conn, ENV_INFO, "kafka.close", why);
-    if (conn->pipe)
-        pipe_close(conn->pipe);
-}
-
 void kafka_respond_close(struct kafka_request *rq, const char *why)
 {
-    conn_close(rq->conn, why);
+    conn_fail(rq->conn, KAFKA_CONN_REFUSING, why);
     kafka_respond_nothing(rq);
 }
 
@@ -143,7 +170,7 @@ static enum err body_read(struct kafka_request *rq)
 {
     if (rq->api->by_hand)
         return ERR_OK;
-    rq->in = arena_alloc(&rq->arena, rq->api->request->size);
+    rq->in = kafka_alloc(rq, 1, rq->api->request->size);
     if (!rq->in)
         return ERR_MEMORY;
     return wire_decode(rq->api->request, rq->version, rq->flexible, &rq->body, &rq->arena, rq->in);
@@ -157,7 +184,7 @@ static void request_start(struct kafka_request *rq)
         return;
     }
     /* ApiVersions answers every version itself (KIP-511). */
-    bool versions = rq->api->key == 18;
+    bool versions = rq->api->key == API_VERSIONS;
     if (!version_served(rq) && !versions) {
         kafka_respond_close(rq, "a version of the request that this broker does not serve");
         return;
@@ -173,15 +200,14 @@ static void request_start(struct kafka_request *rq)
 
 static bool is_produce(const struct kafka_request *rq)
 {
-    return rq->frame.len >= 2 && be16_get(rq->frame.at) == 0;
+    return rq->frame.len >= 2 && be16_get(rq->frame.at) == API_PRODUCE;
 }
 
 /* The next request that may start: the first of all, or a Produce behind nothing but Produces. */
 static struct kafka_request *conn_next(struct kafka_conn *conn)
 {
     bool first = true;
-    list_for(l, &conn->requests)
-    {
+    list_for (l, &conn->requests) {
         struct kafka_request *rq = container_of(l, struct kafka_request, link);
         if (rq->state == KAFKA_QUEUED)
             return first || is_produce(rq) ? rq : NULL;
@@ -206,17 +232,24 @@ static bool conn_send_done(struct kafka_conn *conn)
         request_free(rq);
         moved = true;
     }
-    if (out.bytes && conn->pipe && !conn->closing)
-        (void)pipe_send(conn->pipe, &out);
+    if (out.bytes && conn->state < KAFKA_CONN_CLOSING && !pipe_send(conn->pipe, &out))
+        conn->output_full = true;
     chunkq_clear(&out);
-    if (conn->close_when_idle && list_empty(&conn->requests))
-        conn_close(conn, "the broker is stopping");
     return moved;
+}
+
+/* Starts the request whose turn it is; false: there is none. */
+static bool conn_start_next(struct kafka_conn *conn)
+{
+    struct kafka_request *rq = conn->output_full ? NULL : conn_next(conn);
+    if (rq)
+        request_start(rq);
+    return rq != NULL;
 }
 
 static bool conn_full(const struct kafka_conn *conn)
 {
-    return conn->requests_n >= KAFKA_REQUESTS_MAX ||
+    return conn->output_full || conn->requests_n >= KAFKA_REQUESTS_MAX ||
            (conn->requests_n && conn->request_bytes >= KAFKA_REQUEST_BYTES_MAX);
 }
 
@@ -224,7 +257,7 @@ static void conn_free(struct kafka_conn *conn)
 {
     weir_assert(list_empty(&conn->requests));
     list_remove(&conn->link);
-    kafka_reactor_of(conn)->stats.connections--;
+    kafka_count(&kafka_reactor_of(conn)->counters.connections, -1);
     for (struct map_node *n = map_next(&conn->seen, NULL), *next; n; n = next) {
         next = map_next(&conn->seen, n);
         map_remove(&conn->seen, n);
@@ -236,11 +269,18 @@ static void conn_free(struct kafka_conn *conn)
     mem_free(conn);
 }
 
-/* What was queued and will not be run, since the client has gone or is being closed. */
+static void conn_close(struct kafka_conn *conn)
+{
+    if (conn->state == KAFKA_CONN_CLOSING)
+        return;
+    conn->state = KAFKA_CONN_CLOSING;
+    pipe_close(conn->pipe);
+}
+
+/* What was queued and will not be run. */
 static void conn_drop_queued(struct kafka_conn *conn)
 {
-    list_for_safe(l, &conn->requests)
-    {
+    list_for_safe (l, &conn->requests) {
         struct kafka_request *rq = container_of(l, struct kafka_request, link);
         if (rq->state == KAFKA_QUEUED)
             request_free(rq);
@@ -287,10 +327,10 @@ static enum err rx_reserve(struct kafka_conn *conn, size_t need)
 static bool conn_cut_frame(struct kafka_conn *conn)
 {
     size_t bytes = frame_bytes(conn);
-    if (!bytes || conn->closing || conn_full(conn))
+    if (!bytes || conn->state != KAFKA_CONN_OPEN || conn_full(conn))
         return false;
     if (bytes <= 4 || bytes - 4 > conn->front->conf.frame_max) {
-        conn_close(conn, "a frame of a size that is not allowed");
+        conn_fail(conn, KAFKA_CONN_FINISHING, "a frame of a size that is not allowed");
         return false;
     }
     if (rx_unread(conn) < bytes)
@@ -303,6 +343,27 @@ static bool conn_cut_frame(struct kafka_conn *conn)
 
 /* ---- the one place that moves a connection on ------------------------------------------------ */
 
+/* Nothing moves by itself any more: what follows from that. May free the connection. */
+static void conn_settle(struct kafka_conn *conn)
+{
+    bool idle = list_empty(&conn->requests);
+    if (idle && !conn->pipe) {
+        conn_free(conn);
+        return;
+    }
+    if (idle && conn->state >= KAFKA_CONN_FINISHING)
+        conn_close(conn);
+    if (idle && conn->rx && conn->rx->cap > RX_KEEP_BYTES && !rx_unread(conn)) {
+        buf_unref(conn->rx);
+        conn->rx = NULL;
+        conn->rx_from = conn->rx_to = 0;
+    }
+    if (conn->reading_stopped && conn->state == KAFKA_CONN_OPEN && !conn_full(conn)) {
+        conn->reading_stopped = false;
+        pipe_resume(conn->pipe);
+    }
+}
+
 /* Sends what is done, cuts frames, starts what may start, until nothing changes. An answer given
  * from inside of a start is picked up by the loop that runs already. May free the connection. */
 static void conn_run(struct kafka_conn *conn)
@@ -312,55 +373,65 @@ static void conn_run(struct kafka_conn *conn)
     conn->running = true;
     for (bool moved = true; moved;) {
         moved = conn_send_done(conn);
-        if (conn->closing || !conn->pipe)
+        if (conn->state >= KAFKA_CONN_REFUSING)
             conn_drop_queued(conn);
-        else
-            moved |= conn_cut_frame(conn);
-        struct kafka_request *rq = conn_next(conn);
-        if (rq) {
-            request_start(rq);
-            moved = true;
-        }
+        moved |= conn_cut_frame(conn);
+        moved |= conn_start_next(conn);
     }
     conn->running = false;
-    if (!conn->pipe && list_empty(&conn->requests)) {
-        conn_free(conn);
-    } else if (conn->reading_stopped && conn->pipe && !conn->closing && !conn_full(conn)) {
-        conn->reading_stopped = false;
-        pipe_resume(conn->pipe);
-    }
+    conn_settle(conn);
 }
 
 static void *conn_space(void *user, size_t *cap)
 {
     struct kafka_conn *conn = user;
     weir_check(conn, CONN_MAGIC);
-    if (conn->closing || conn_full(conn)) {
-        conn->reading_stopped = true;
-        return NULL;
-    }
     size_t need = frame_bytes(conn);
-    if (rx_reserve(conn, need ? need : 4)) {
-        conn_close(conn, "no memory for a frame of this size");
+    if (conn->state == KAFKA_CONN_OPEN && !conn_full(conn) && rx_reserve(conn, need ? need : 4)) {
+        conn_fail(conn, KAFKA_CONN_FINISHING, "no memory for a frame of this size");
+        conn_run(conn);
+    }
+    if (conn->state != KAFKA_CONN_OPEN || conn_full(conn)) {
+        conn->reading_stopped = true;
         return NULL;
     }
     *cap = conn->rx->cap - conn->rx_to;
     return conn->rx->data + conn->rx_to;
 }
 
+/* A client that ended its direction waits for nothing more, as in Kafka. */
 static void conn_received(void *user, size_t n)
 {
     struct kafka_conn *conn = user;
     weir_check(conn, CONN_MAGIC);
     if (n == 0) {
-        if (conn->pipe && !conn->closing) {
-            conn->closing = true;
-            pipe_close(conn->pipe);
-        }
+        conn_close(conn);
         return;
     }
     conn->rx_to += n;
     conn_run(conn);
+}
+
+static void conn_drained(void *user)
+{
+    struct kafka_conn *conn = user;
+    weir_check(conn, CONN_MAGIC);
+    conn->output_full = false;
+    conn_run(conn);
+}
+
+/* Answers that come from inside of a cancel wait for the caller's conn_run: the list stays whole
+ * while it is walked. */
+static void conn_cancel(struct kafka_conn *conn)
+{
+    weir_assert(!conn->running);
+    conn->running = true;
+    list_for_safe (l, &conn->requests) {
+        struct kafka_request *rq = container_of(l, struct kafka_request, link);
+        if (rq->state == KAFKA_RUNNING && rq->cancel)
+            rq->cancel(rq);
+    }
+    conn->running = false;
 }
 
 static void conn_closed(void *user, enum err why)
@@ -369,20 +440,13 @@ static void conn_closed(void *user, enum err why)
     weir_check(conn, CONN_MAGIC);
     (void)why;
     conn->pipe = NULL;
-    conn->closing = true;
-    conn->running = true; /* answers that come from inside of cancel wait for the run below */
-    list_for_safe(l, &conn->requests)
-    {
-        struct kafka_request *rq = container_of(l, struct kafka_request, link);
-        if (rq->state == KAFKA_RUNNING && rq->cancel)
-            rq->cancel(rq);
-    }
-    conn->running = false;
+    conn->state = KAFKA_CONN_CLOSING;
+    conn_cancel(conn);
     conn_run(conn);
 }
 
 static const struct pipe_user_ops conn_ops = {
-    .space = conn_space, .received = conn_received, .closed = conn_closed};
+    .space = conn_space, .received = conn_received, .drained = conn_drained, .closed = conn_closed};
 
 /* ---- topics that the client has seen -------------------------------------------------------- */
 
@@ -468,7 +532,7 @@ bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe
     snprintf(conn->local, sizeof conn->local, "%s", pipe->local);
     snprintf(conn->peer, sizeof conn->peer, "%s", pipe->peer);
     list_push(&r->conns, &conn->link);
-    r->stats.connections++;
+    kafka_count(&r->counters.connections, 1);
     pipe->user_ops = &conn_ops;
     pipe->user = conn;
     return true;
@@ -478,23 +542,37 @@ void kafka_front_drain(struct kafka_front *front, unsigned reactor, bool force)
 {
     struct kafka_reactor *r = &front->reactors[reactor];
     r->draining = true;
-    list_for_safe(l, &r->conns)
-    {
+    list_for_safe (l, &r->conns) {
         struct kafka_conn *conn = container_of(l, struct kafka_conn, link);
-        if (!conn->pipe || conn->closing)
+        if (!conn->pipe)
             continue;
-        if (force)
+        if (force) {
+            conn->state = KAFKA_CONN_CLOSING;
             pipe_abort(conn->pipe, ERR_CLOSED);
-        else if (list_empty(&conn->requests))
-            conn_close(conn, "the broker is stopping");
-        else
-            conn->close_when_idle = true;
+            continue;
+        }
+        if (conn->state == KAFKA_CONN_OPEN)
+            conn->state = KAFKA_CONN_FINISHING;
+        conn_cancel(conn);
+        conn_run(conn);
     }
 }
 
-void kafka_front_stats(const struct kafka_front *front, unsigned reactor, struct kafka_stats *out)
+static uint64_t counted(const _Atomic uint64_t *counter)
 {
-    *out = front->reactors[reactor].stats;
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void kafka_front_stats(const struct kafka_front *front, struct kafka_stats *out)
+{
+    *out = (struct kafka_stats){0};
+    for (unsigned i = 0; i < front->n; i++) {
+        const struct kafka_counters *c = &front->reactors[i].counters;
+        out->connections += counted(&c->connections);
+        out->requests += counted(&c->requests);
+        out->errors += counted(&c->errors);
+        out->fetch_waits += counted(&c->fetch_waits);
+    }
 }
 
 void kafka_advertised(const struct kafka_conn *conn, struct str *host, int32_t *port)

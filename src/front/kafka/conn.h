@@ -7,10 +7,13 @@
  *
  *     QUEUED --its turn--> RUNNING --kafka_respond--> DONE --all before it are sent--> gone
  *
- * A handler (one file a verb) decodes rq->in, calls the broker, and answers exactly once with one
- * of the kafka_respond functions, then or later. It may be called after the client has gone:
- * answering is still right and costs nothing. What it borrows from the frame lives until it has
- * answered.
+ * A handler (one file a verb) reads rq->in, calls the broker, and answers exactly once with one of
+ * the kafka_respond functions, then or later. The client may have gone by then: answering is still
+ * right and costs nothing. What it borrows from the frame, and the request itself with its arena,
+ * live until it has answered and not a moment longer: answering is a handler's last act.
+ *
+ * A client that does not read its answers is not read from either: while more than LOOP_OUTPUT_MAX
+ * bytes wait for it, nothing new is taken or started.
  */
 #pragma once
 
@@ -55,14 +58,17 @@ struct kafka_request {
     bool flexible;
     bool silent; /* acks=0: nothing is sent */
     int32_t correlation_id;
+    bool starved;       /* kafka_alloc has said NULL: the answer cannot be whole */
     struct slice frame; /* owns a reference */
     struct rd body;     /* behind the request header */
     struct actor actor;
-    struct arena arena; /* for in, and for whatever lives until the answer */
+    struct arena arena; /* for in, and for whatever lives until the answer: kafka_alloc */
     void *in;           /* struct kafka_<api>_request, decoded; NULL when by_hand */
     struct chunkq out;
-    void *state_of_verb;                      /* the handler's own */
-    void (*cancel)(struct kafka_request *rq); /* the client has gone: stop waiting; may be NULL */
+    void *state_of_verb; /* the handler's own */
+    /* Stop waiting and answer with what is there: the client has gone, or the broker stops. NULL:
+     * the handler does not wait. Called while it runs, perhaps more than once. */
+    void (*cancel)(struct kafka_request *rq);
 };
 
 /* Set per connection and topic by Metadata answers, for the nudge of topic.h. */
@@ -72,7 +78,13 @@ struct kafka_seen_topic {
     uint32_t generation;
 };
 
-struct kafka_session; /* fetch_session.h */
+/* Only ever moves down this list. */
+enum kafka_conn_state {
+    KAFKA_CONN_OPEN,
+    KAFKA_CONN_FINISHING, /* no more frames are taken; those taken are answered, then it closes */
+    KAFKA_CONN_REFUSING,  /* likewise, but what has not begun is dropped: after an error */
+    KAFKA_CONN_CLOSING    /* nothing more is sent; the pipe's closed() follows or has come */
+};
 
 struct kafka_conn {
     uint32_t magic;
@@ -85,28 +97,44 @@ struct kafka_conn {
     struct list requests;  /* in order of arrival */
     unsigned requests_n;
     size_t request_bytes;
+    enum kafka_conn_state state;
     bool reading_stopped; /* space() said no */
+    bool output_full;     /* pipe_send said no; drained() follows */
     bool running;         /* conn_run is on the stack */
-    bool close_when_idle;
-    bool closing;    /* nothing more is read or sent */
-    struct map seen; /* kafka_seen_topic by id */
+    struct map seen;      /* kafka_seen_topic by id */
     char local[PIPE_ADDR_MAX], peer[PIPE_ADDR_MAX];
     char client_software[64]; /* name and version as ApiVersions told */
+};
+
+/* Written on its reactor, read anywhere: see struct kafka_stats. */
+struct kafka_counters {
+    _Atomic uint64_t connections, requests, errors, fetch_waits;
+};
+
+struct kafka_reactor {
+    struct list conns;
+    struct kafka_counters counters;
+    struct fetch_sessions *sessions;
+    bool draining;
 };
 
 struct kafka_front {
     struct kafka_conf conf;
     struct broker **brokers;
     unsigned n;
-    struct kafka_reactor {
-        struct list conns;
-        struct kafka_stats stats;
-        struct fetch_sessions *sessions;
-        bool draining;
-    } * reactors;
+    struct kafka_reactor *reactors;
 };
 
 struct kafka_reactor *kafka_reactor_of(struct kafka_conn *conn);
+/* By the counter's own reactor. */
+void kafka_count(_Atomic uint64_t *counter, int64_t change);
+
+/* count zeroed elements that live as long as the request. NULL: KAFKA_ARENA_MAX is reached; then
+ * whatever is answered, the connection is closed instead, since an answer with parts missing would
+ * be taken for the truth. So a handler may leave out what it could not allocate and go on. */
+void *kafka_alloc(struct kafka_request *rq, size_t count, size_t size);
+/* A copy that lives as long as the request; absent where there is no memory for it. */
+struct str kafka_keep(struct kafka_request *rq, struct str s);
 
 /* Encodes the struct of api->response and finishes the request. */
 void kafka_respond(struct kafka_request *rq, const void *response);
@@ -117,8 +145,8 @@ void kafka_respond_chunks(struct kafka_request *rq);
 void kafka_begin(struct kafka_request *rq, struct wr *w);
 /* Finishes without an answer: acks=0. */
 void kafka_respond_nothing(struct kafka_request *rq);
-/* Finishes by closing the connection: what Kafka does where no answer is defined. why goes to the
- * log. */
+/* Finishes by closing the connection, after the answers to what came before: what Kafka does where
+ * no answer is defined. why goes to the log. */
 void kafka_respond_close(struct kafka_request *rq, const char *why);
 
 /* "Has this connection been told of the topic's present number of partitions?" Marks it as told.

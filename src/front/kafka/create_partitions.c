@@ -1,49 +1,45 @@
 /* create_partitions.c: CreatePartitions (KIP-195): more partitions for a topic; `count` is the new
  * total. */
-#include "front/kafka/conn.h"
 #include "front/kafka/fan.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
+#define ROW struct kafka_create_partitions_response_result
+#define ASKED struct kafka_create_partitions_request_topic
 
 struct grow {
     struct topic_grow_op op;
     struct grow_all *all;
+    ROW *row;
 };
 
 struct grow_all {
     struct fan fan;
-    struct grow *grows;
+    struct kafka_create_partitions_response out;
 };
 
 static void answer(struct kafka_request *rq)
 {
-    const struct kafka_create_partitions_request *in = rq->in;
-    struct grow_all *all = rq->state_of_verb;
-    struct kafka_create_partitions_response out;
-    wire_default(rq->api->response, &out);
-    out.results = arena_zalloc(&rq->arena, (size_t)in->topics_n, sizeof *out.results);
-    out.results_n = out.results ? in->topics_n : 0;
-    for (int32_t i = 0; i < out.results_n; i++) {
-        const struct topic_grow_op *op = &all->grows[i].op;
-        enum err err = op->op.err;
-        out.results[i].name = op->name;
-        out.results[i].error_code = err_kafka(err);
-        if (err)
-            out.results[i].error_message = str_of(op->text.s[0] ? op->text.s : err_meaning(err));
-    }
-    kafka_respond(rq, &out);
+    kafka_respond(rq, &((struct grow_all *)rq->state_of_verb)->out);
+}
+
+static void fill(const struct grow *g)
+{
+    enum err err = g->op.op.err;
+    g->row->name = g->op.name;
+    g->row->error_code = err_kafka(err);
+    if (err)
+        g->row->error_message = str_of(g->op.text.s[0] ? g->op.text.s : err_meaning(err));
 }
 
 static void grown(struct op *op)
 {
     struct grow *g = container_of(op, struct grow, op.op);
+    fill(g);
     fan_done(&g->all->fan);
 }
 
 /* Each new partition's replica list, where given, must be this broker. */
-static enum err check_assignments(const struct kafka_create_partitions_request_topic *t,
-                                  struct topic_grow_op *op)
+static enum err check_assignments(const ASKED *t, struct topic_grow_op *op)
 {
     for (int32_t i = 0; i < t->assignments_n; i++) {
         const struct kafka_create_partitions_request_topic_assignment *a = &t->assignments[i];
@@ -54,31 +50,44 @@ static enum err check_assignments(const struct kafka_create_partitions_request_t
     return ERR_OK;
 }
 
+static void submit(struct grow_all *all, struct grow *g, const ASKED *asked)
+{
+    struct kafka_request *rq = all->fan.rq;
+    const struct kafka_create_partitions_request *in = rq->in;
+    g->all = all;
+    g->op = (struct topic_grow_op){.op.done = grown,
+                                   .actor = &rq->actor,
+                                   .name = asked->name,
+                                   .partitions = asked->count,
+                                   .validate_only = in->validate_only};
+    g->op.op.err = check_assignments(asked, &g->op);
+    if (g->op.op.err) {
+        fill(g);
+        return;
+    }
+    fan_add(&all->fan);
+    broker_topic_grow(rq->conn->broker, &g->op);
+}
+
 void kafka_create_partitions_run(struct kafka_request *rq)
 {
     const struct kafka_create_partitions_request *in = rq->in;
-    struct grow_all *all = arena_zalloc(&rq->arena, 1, sizeof *all);
-    weir_assert(all);
-    all->grows = arena_zalloc(&rq->arena, (size_t)in->topics_n, sizeof *all->grows);
-    rq->state_of_verb = all;
-    if (!all->grows) {
+    size_t n = (size_t)in->topics_n;
+    struct grow_all *all = kafka_alloc(rq, 1, sizeof *all);
+    struct grow *grows = kafka_alloc(rq, n, sizeof *grows);
+    ROW *rows = kafka_alloc(rq, n, sizeof *rows);
+    if (!all || !grows || !rows) {
         kafka_respond_close(rq, "a CreatePartitions of too many topics");
         return;
     }
+    rq->state_of_verb = all;
+    wire_default(rq->api->response, &all->out);
+    all->out.results = rows;
+    all->out.results_n = in->topics_n;
     fan_begin(&all->fan, rq, answer);
-    for (int32_t i = 0; i < in->topics_n; i++) {
-        struct grow *g = &all->grows[i];
-        g->all = all;
-        g->op = (struct topic_grow_op){.op.done = grown,
-                                       .actor = &rq->actor,
-                                       .name = in->topics[i].name,
-                                       .partitions = in->topics[i].count,
-                                       .validate_only = in->validate_only};
-        g->op.op.err = check_assignments(&in->topics[i], &g->op);
-        if (g->op.op.err)
-            continue;
-        fan_add(&all->fan);
-        broker_topic_grow(rq->conn->broker, &g->op);
+    for (size_t i = 0; i < n; i++) {
+        grows[i].row = &rows[i];
+        submit(all, &grows[i], &in->topics[i]);
     }
     fan_done(&all->fan);
 }

@@ -1,90 +1,78 @@
 /* create_topics.c: CreateTopics (KIP-4, KIP-195 validate_only, KIP-525 configs in the answer). */
-#include "front/kafka/conn.h"
 #include "front/kafka/fan.h"
 #include "front/kafka/verbs.h"
-
-#include "base/assert.h"
 
 #define SOURCE_TOPIC 1
 #define SOURCE_DEFAULT 5
 #define VALUE_MAX 64
 
+#define ROW struct kafka_create_topics_response_topic
+#define ASKED struct kafka_create_topics_request_topic
+
 struct create {
     struct topic_create_op op;
     struct create_all *all;
+    ROW *row;
+    struct map_node by_name;
+    bool twice; /* the request has another of this name */
 };
 
 struct create_all {
     struct fan fan;
+    struct kafka_create_topics_response out;
     struct create *creates;
 };
 
 /* ---- answer --------------------------------------------------------------------------------- */
 
-static void fill_configs(struct kafka_request *rq, const struct topic_conf *conf,
-                         struct kafka_create_topics_response_topic *out)
+static void answer(struct kafka_request *rq)
+{
+    kafka_respond(rq, &((struct create_all *)rq->state_of_verb)->out);
+}
+
+static void fill_configs(struct kafka_request *rq, const struct topic_conf *conf, ROW *row)
 {
     size_t n = topic_conf_rows();
-    out->configs = arena_zalloc(&rq->arena, n, sizeof *out->configs);
-    if (!out->configs)
-        return;
-    out->configs_n = (int32_t)n;
-    for (size_t i = 0; i < n; i++) {
+    row->configs = kafka_alloc(rq, n, sizeof *row->configs);
+    row->configs_n = row->configs ? (int32_t)n : 0;
+    for (size_t i = 0; i < (size_t)row->configs_n; i++) {
         char value[VALUE_MAX];
-        struct kafka_create_topics_response_topic_config *c = &out->configs[i];
-        const char *v = topic_conf_get(conf, i, value, sizeof value);
-        char *kept = arena_strndup(&rq->arena, v, str_of(v).len);
+        struct kafka_create_topics_response_topic_config *c = &row->configs[i];
         c->name = str_of(topic_conf_row(i)->key);
-        c->value = kept ? str_of(kept) : (struct str){0};
+        c->value = kafka_keep(rq, str_of(topic_conf_get(conf, i, value, sizeof value)));
         c->config_source = topic_conf_is_set(conf, i) ? SOURCE_TOPIC : SOURCE_DEFAULT;
     }
 }
 
-static void fill_topic(struct kafka_request *rq, const struct topic_create_op *op,
-                       struct kafka_create_topics_response_topic *out)
+static void fill(struct create *c)
 {
-    out->name = op->name;
-    out->error_code = err_kafka(op->op.err);
-    out->num_partitions = out->replication_factor = -1;
-    out->configs_n = -1;
+    const struct topic_create_op *op = &c->op;
+    ROW *row = c->row;
+    row->error_code = err_kafka(op->op.err);
+    row->num_partitions = row->replication_factor = -1;
+    row->configs_n = -1;
     if (op->op.err) {
-        out->error_message = str_of(op->text.s[0] ? op->text.s : err_meaning(op->op.err));
+        row->error_message = str_of(op->text.s[0] ? op->text.s : err_meaning(op->op.err));
         return;
     }
-    out->topic_id = op->topic ? op->topic->id : (struct uuid){0};
-    out->num_partitions = op->partitions_out;
-    out->replication_factor = 1;
-    fill_configs(rq, &op->conf, out);
-}
-
-static void answer(struct kafka_request *rq)
-{
-    const struct kafka_create_topics_request *in = rq->in;
-    struct create_all *all = rq->state_of_verb;
-    struct kafka_create_topics_response out;
-    wire_default(rq->api->response, &out);
-    out.topics = arena_zalloc(&rq->arena, (size_t)in->topics_n, sizeof *out.topics);
-    out.topics_n = out.topics ? in->topics_n : 0;
-    for (int32_t i = 0; i < out.topics_n; i++)
-        fill_topic(rq, &all->creates[i].op, &out.topics[i]);
-    kafka_respond(rq, &out);
-    for (int32_t i = 0; i < in->topics_n; i++) {
-        if (all->creates[i].op.topic)
-            topic_unref(all->creates[i].op.topic);
-    }
+    row->topic_id = op->topic ? op->topic->id : (struct uuid){0};
+    row->num_partitions = op->partitions_out;
+    row->replication_factor = 1;
+    fill_configs(c->all->fan.rq, &op->conf, row);
 }
 
 static void created(struct op *op)
 {
     struct create *c = container_of(op, struct create, op.op);
+    fill(c);
+    topic_unref(c->op.topic);
     fan_done(&c->all->fan);
 }
 
 /* ---- request -------------------------------------------------------------------------------- */
 
 /* A manual assignment says the number of partitions; each must be of this one broker. */
-static enum err take_assignments(const struct kafka_create_topics_request_topic *t,
-                                 struct topic_create_op *op)
+static enum err take_assignments(const ASKED *t, struct topic_create_op *op)
 {
     if (t->assignments_n == 0)
         return ERR_OK;
@@ -104,20 +92,11 @@ static enum err take_assignments(const struct kafka_create_topics_request_topic 
     return ERR_OK;
 }
 
-static enum err take_topic(struct kafka_request *rq, struct create *c,
-                           const struct kafka_create_topics_request_topic *t)
+static enum err take_settings(struct kafka_request *rq, const ASKED *t, struct topic_create_op *op)
 {
-    const struct kafka_create_topics_request *in = rq->in;
-    struct topic_create_op *op = &c->op;
-    *op = (struct topic_create_op){.op.done = created,
-                                   .actor = &rq->actor,
-                                   .name = t->name,
-                                   .partitions = t->num_partitions,
-                                   .replication = t->replication_factor,
-                                   .validate_only = in->validate_only};
     if (t->configs_n > TOPIC_CONFIGS_MAX)
         return err_say(&op->text, ERR_CONFIG_INVALID, "more than %d settings", TOPIC_CONFIGS_MAX);
-    struct topic_setting *s = arena_zalloc(&rq->arena, (size_t)t->configs_n, sizeof *s);
+    struct topic_setting *s = kafka_alloc(rq, (size_t)t->configs_n, sizeof *s);
     if (!s)
         return ERR_MEMORY;
     for (int32_t i = 0; i < t->configs_n; i++) {
@@ -128,40 +107,88 @@ static enum err take_topic(struct kafka_request *rq, struct create *c,
     }
     op->settings = s;
     op->settings_n = (size_t)t->configs_n;
-    return take_assignments(t, op);
+    return ERR_OK;
 }
 
-static bool named_twice(const struct kafka_create_topics_request *in, int32_t i)
+static void submit(struct create *c, const ASKED *asked)
 {
-    for (int32_t k = 0; k < in->topics_n; k++) {
-        if (k != i && str_eq(in->topics[k].name, in->topics[i].name))
-            return true;
+    struct kafka_request *rq = c->all->fan.rq;
+    const struct kafka_create_topics_request *in = rq->in;
+    struct topic_create_op *op = &c->op;
+    op->op.done = created;
+    op->actor = &rq->actor;
+    op->partitions = asked->num_partitions;
+    op->replication = asked->replication_factor;
+    op->validate_only = in->validate_only;
+    op->op.err = take_settings(rq, asked, op);
+    if (!op->op.err)
+        op->op.err = take_assignments(asked, op);
+    if (!op->op.err && c->twice)
+        op->op.err = err_say(&op->text, ERR_REQUEST_INVALID, "the topic is named twice");
+    if (op->op.err) {
+        fill(c);
+        return;
     }
-    return false;
+    fan_add(&c->all->fan);
+    broker_topic_create(rq->conn->broker, op);
+}
+
+static bool name_eq(const struct map_node *node, const void *key)
+{
+    const struct create *c = container_of_const(node, struct create, by_name);
+    return str_eq(c->op.name, *(const struct str *)key);
+}
+
+/* Kafka refuses each of several topics of one name. */
+static void mark_twice(struct create *creates, int32_t n)
+{
+    struct map names;
+    map_init(&names);
+    for (int32_t i = 0; i < n; i++) {
+        struct str name = creates[i].op.name;
+        uint64_t hash = hash_bytes(name.at, name.len);
+        struct map_node *other = map_find(&names, hash, name_eq, &name);
+        if (other)
+            creates[i].twice = container_of(other, struct create, by_name)->twice = true;
+        else
+            map_insert(&names, &creates[i].by_name, hash);
+    }
+    map_free(&names);
+}
+
+static struct create_all *make_all(struct kafka_request *rq)
+{
+    const struct kafka_create_topics_request *in = rq->in;
+    size_t n = (size_t)in->topics_n;
+    struct create_all *all = kafka_alloc(rq, 1, sizeof *all);
+    struct create *creates = kafka_alloc(rq, n, sizeof *creates);
+    ROW *rows = kafka_alloc(rq, n, sizeof *rows);
+    if (!all || !creates || !rows)
+        return NULL;
+    wire_default(rq->api->response, &all->out);
+    all->out.topics = rows;
+    all->out.topics_n = in->topics_n;
+    all->creates = creates;
+    for (size_t i = 0; i < n; i++) {
+        creates[i].all = all;
+        creates[i].row = &rows[i];
+        creates[i].op.name = rows[i].name = in->topics[i].name;
+    }
+    mark_twice(creates, in->topics_n);
+    return all;
 }
 
 void kafka_create_topics_run(struct kafka_request *rq)
 {
     const struct kafka_create_topics_request *in = rq->in;
-    struct create_all *all = arena_zalloc(&rq->arena, 1, sizeof *all);
-    weir_assert(all);
-    all->creates = arena_zalloc(&rq->arena, (size_t)in->topics_n, sizeof *all->creates);
-    rq->state_of_verb = all;
-    if (!all->creates) {
+    struct create_all *all = make_all(rq);
+    if (!all) {
         kafka_respond_close(rq, "a CreateTopics of too many topics");
         return;
     }
+    rq->state_of_verb = all;
     fan_begin(&all->fan, rq, answer);
-    for (int32_t i = 0; i < in->topics_n; i++) {
-        struct create *c = &all->creates[i];
-        c->all = all;
-        c->op.op.err = take_topic(rq, c, &in->topics[i]);
-        if (!c->op.op.err && named_twice(in, i))
-            c->op.op.err = err_say(&c->op.text, ERR_REQUEST_INVALID, "the topic is named twice");
-        if (c->op.op.err)
-            continue;
-        fan_add(&all->fan);
-        broker_topic_create(rq->conn->broker, &c->op);
-    }
+    for (int32_t i = 0; i < in->topics_n; i++)
+        submit(&all->creates[i], &in->topics[i]);
     fan_done(&all->fan);
 }

@@ -37,19 +37,12 @@ static bool key_asked(const struct kafka_describe_configs_request_resource *r, c
     return false;
 }
 
-static struct str keep(struct kafka_request *rq, const char *value)
-{
-    char *kept = arena_strndup(&rq->arena, value, str_of(value).len);
-    return kept ? str_of(kept) : (struct str){0};
-}
-
 /* The topic's own value, then the default that it hides. */
 static void fill_synonyms(struct kafka_request *rq, const struct topic_conf *conf, size_t row,
                           CONFIG *out)
 {
     const struct topic_conf_row *r = topic_conf_row(row);
-    struct kafka_describe_configs_response_result_config_synonym *s =
-        arena_zalloc(&rq->arena, 2, sizeof *s);
+    struct kafka_describe_configs_response_result_config_synonym *s = kafka_alloc(rq, 2, sizeof *s);
     struct topic_conf dflt;
     char value[VALUE_MAX];
     if (!s)
@@ -64,7 +57,8 @@ static void fill_synonyms(struct kafka_request *rq, const struct topic_conf *con
     }
     if (r->server_key) {
         s[out->synonyms_n].name = str_of(r->server_key);
-        s[out->synonyms_n].value = keep(rq, topic_conf_get(&dflt, row, value, sizeof value));
+        s[out->synonyms_n].value =
+            kafka_keep(rq, str_of(topic_conf_get(&dflt, row, value, sizeof value)));
         s[out->synonyms_n].source = SOURCE_DEFAULT;
         out->synonyms_n++;
     }
@@ -78,7 +72,7 @@ static void fill_row(struct kafka_request *rq, const struct topic_conf *conf, si
     char value[VALUE_MAX];
     bool set = topic_conf_is_set(conf, row);
     out->name = str_of(r->key);
-    out->value = keep(rq, topic_conf_get(conf, row, value, sizeof value));
+    out->value = kafka_keep(rq, str_of(topic_conf_get(conf, row, value, sizeof value)));
     out->is_default = !set;
     out->config_source = set ? SOURCE_TOPIC : SOURCE_DEFAULT;
     out->config_type = type_id(r->type);
@@ -99,7 +93,7 @@ static void describe_topic(struct kafka_request *rq,
         out->error_message = str_of(err_meaning(err));
         return;
     }
-    out->configs = arena_zalloc(&rq->arena, topic_conf_rows(), sizeof *out->configs);
+    out->configs = kafka_alloc(rq, topic_conf_rows(), sizeof *out->configs);
     for (size_t i = 0; out->configs && i < topic_conf_rows(); i++) {
         if (key_asked(r, topic_conf_row(i)->key))
             fill_row(rq, &t->conf, i, &out->configs[out->configs_n++]);
@@ -154,7 +148,7 @@ static void describe_broker(struct kafka_request *rq,
         return;
     }
     broker_rows(rq->conn, rows);
-    out->configs = arena_zalloc(&rq->arena, BROKER_ROWS, sizeof *out->configs);
+    out->configs = kafka_alloc(rq, BROKER_ROWS, sizeof *out->configs);
     for (size_t i = 0; out->configs && i < BROKER_ROWS; i++) {
         char value[VALUE_MAX];
         if (!key_asked(r, rows[i].key))
@@ -165,7 +159,7 @@ static void describe_broker(struct kafka_request *rq,
         else
             snprintf(value, sizeof value, "%" PRId64, rows[i].value);
         c->name = str_of(rows[i].key);
-        c->value = keep(rq, value);
+        c->value = kafka_keep(rq, str_of(value));
         c->read_only = true;
         c->config_source = SOURCE_STATIC_BROKER;
         c->config_type = type_id(rows[i].type);
@@ -194,7 +188,7 @@ void kafka_describe_configs_run(struct kafka_request *rq)
     const struct kafka_describe_configs_request *in = rq->in;
     struct kafka_describe_configs_response out;
     wire_default(rq->api->response, &out);
-    out.results = arena_zalloc(&rq->arena, (size_t)in->resources_n, sizeof *out.results);
+    out.results = kafka_alloc(rq, (size_t)in->resources_n, sizeof *out.results);
     out.results_n = out.results ? in->resources_n : 0;
     for (int32_t i = 0; i < out.results_n; i++)
         describe(rq, &in->resources[i], &out.results[i]);

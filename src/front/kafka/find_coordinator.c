@@ -47,7 +47,7 @@ void kafka_find_coordinator_run(struct kafka_request *rq)
     struct kafka_find_coordinator_response out;
     wire_default(rq->api->response, &out);
     size_t n = (size_t)in->coordinator_keys_n;
-    out.coordinators = arena_zalloc(&rq->arena, n, sizeof *out.coordinators);
+    out.coordinators = kafka_alloc(rq, n, sizeof *out.coordinators);
     out.coordinators_n = out.coordinators ? (int32_t)n : 0;
     for (int32_t i = 0; i < out.coordinators_n; i++) {
         struct kafka_find_coordinator_response_coordinator *c = &out.coordinators[i];

@@ -17,6 +17,7 @@ void kafka_init_producer_id_run(struct kafka_request *rq)
         out.error_code = err_kafka(ERR_REQUEST_INVALID);
     } else {
         out.producer_id = broker_producer_id(rq->conn->broker);
+        out.error_code = err_kafka(out.producer_id < 0 ? ERR_INTERNAL : ERR_OK);
     }
     kafka_respond(rq, &out);
 }

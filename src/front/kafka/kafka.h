@@ -26,16 +26,17 @@ struct kafka_front *kafka_front_make(const struct kafka_conf *conf, struct broke
                                      unsigned n);
 /* Call when all its connections have been closed. */
 void kafka_front_free(struct kafka_front *front);
-/* A fresh pipe on reactor `reactor`; sets the pipe's user. False: not now (too many). */
+/* A fresh pipe on reactor `reactor`; sets the pipe's user. False: the front is draining. */
 bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe *pipe);
-/* Stops, on the reactor: no more connections; those that are open are closed once what they wait
- * for has been answered, or (force) at once. */
+/* Stops, on the reactor: no more connections and no more requests; fetches that wait are answered
+ * with what is there, and each connection is closed once it has its answers, or (force) at once. */
 void kafka_front_drain(struct kafka_front *front, unsigned reactor, bool force);
 
-/* Read by ops/ for metrics, on the reactor. */
+/* Of all reactors together. Any thread. */
 struct kafka_stats {
-    uint64_t connections;      /* open now */
-    uint64_t requests, errors; /* frames answered; frames that closed their connection */
-    uint64_t fetch_waits;      /* fetches that wait now */
+    uint64_t connections; /* open, or gone with requests still under way */
+    uint64_t requests;    /* finished */
+    uint64_t errors;      /* connections closed because of what came in over them */
+    uint64_t fetch_waits; /* fetches that wait for records now */
 };
-void kafka_front_stats(const struct kafka_front *front, unsigned reactor, struct kafka_stats *out);
+void kafka_front_stats(const struct kafka_front *front, struct kafka_stats *out);

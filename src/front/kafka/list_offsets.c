@@ -1,62 +1,43 @@
 /* list_offsets.c: ListOffsets (KIP-79, 207, 734, 405, 1005): -1 latest, -2 earliest, -3 largest
  * timestamp, -4 earliest local, -5 latest tiered, -6 earliest pending upload, else by time. Version
  * 0 answers with a list of offsets, which holds the one found. */
-#include "front/kafka/conn.h"
 #include "front/kafka/fan.h"
-#include "front/kafka/partition_fan.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
+#define ROW struct kafka_list_offsets_response_topic_partition
+#define ASKED struct kafka_list_offsets_request_topic_partition
 
 struct list_part {
     struct list_op op;
     struct list_all *all;
-    int64_t old_style[1];
+    ROW *row;
 };
 
 struct list_all {
     struct fan fan;
-    struct list_part *parts; /* of all topics, in order */
+    struct kafka_list_offsets_response out;
 };
-
-static void fill(struct kafka_request *rq, struct list_part *p,
-                 struct kafka_list_offsets_response_topic_partition *out)
-{
-    enum err err = p->op.op.err;
-    out->partition_index = p->op.partition;
-    out->error_code = err_kafka(err);
-    out->offset = err ? -1 : p->op.offset;
-    out->timestamp = err ? -1 : p->op.found_timestamp;
-    out->leader_epoch = err ? -1 : p->op.found_epoch;
-    p->old_style[0] = p->op.offset;
-    out->old_style_offsets = p->old_style;
-    out->old_style_offsets_n = rq->version == 0 && !err && p->op.offset >= 0;
-}
 
 static void answer(struct kafka_request *rq)
 {
-    const struct kafka_list_offsets_request *in = rq->in;
-    struct list_part *next = ((struct list_all *)rq->state_of_verb)->parts;
-    struct kafka_list_offsets_response out;
-    wire_default(rq->api->response, &out);
-    out.topics = arena_zalloc(&rq->arena, (size_t)in->topics_n, sizeof *out.topics);
-    out.topics_n = out.topics ? in->topics_n : 0;
-    for (int32_t i = 0; i < out.topics_n; i++) {
-        struct kafka_list_offsets_response_topic *t = &out.topics[i];
-        int32_t n = in->topics[i].partitions_n;
-        t->name = in->topics[i].name;
-        t->partitions = arena_zalloc(&rq->arena, (size_t)n, sizeof *t->partitions);
-        t->partitions_n = t->partitions ? n : 0;
-        for (int32_t k = 0; k < t->partitions_n; k++)
-            fill(rq, &next[k], &t->partitions[k]);
-        next += n;
-    }
-    kafka_respond(rq, &out);
+    kafka_respond(rq, &((struct list_all *)rq->state_of_verb)->out);
+}
+
+static void fill(struct list_part *p)
+{
+    enum err err = p->op.op.err;
+    p->row->error_code = err_kafka(err);
+    p->row->offset = err ? -1 : p->op.offset;
+    p->row->timestamp = err ? -1 : p->op.found_timestamp;
+    p->row->leader_epoch = err ? -1 : p->op.found_epoch;
+    p->row->old_style_offsets = &p->op.offset;
+    p->row->old_style_offsets_n = !err && p->op.offset >= 0;
 }
 
 static void listed(struct op *op)
 {
     struct list_part *p = container_of(op, struct list_part, op.op);
+    fill(p);
     fan_done(&p->all->fan);
 }
 
@@ -72,46 +53,60 @@ static bool timestamp_known(const struct kafka_request *rq, int64_t timestamp)
     return timestamp >= LIST_EARLIEST_PENDING_UPLOAD && rq->version >= since[-timestamp];
 }
 
-static void submit(struct kafka_request *rq, struct list_part *p, struct str name,
-                   const struct kafka_list_offsets_request_topic_partition *in)
+static void submit(struct list_all *all, struct list_part *p, struct str topic, const ASKED *asked)
 {
-    const struct kafka_list_offsets_request *all = rq->in;
+    struct kafka_request *rq = all->fan.rq;
+    const struct kafka_list_offsets_request *in = rq->in;
+    p->all = all;
+    p->row->partition_index = asked->partition_index;
     p->op = (struct list_op){.op.done = listed,
                              .actor = &rq->actor,
-                             .partition = in->partition_index,
-                             .timestamp = in->timestamp,
-                             .leader_epoch = in->current_leader_epoch,
-                             .committed = all->isolation_level == 1,
-                             .offset = -1};
-    p->op.op.err = partition_find(rq->conn->broker, name, in->partition_index, &p->op.topic);
-    if (!p->op.op.err && !timestamp_known(rq, in->timestamp))
+                             .partition = asked->partition_index,
+                             .timestamp = asked->timestamp,
+                             .leader_epoch = asked->current_leader_epoch,
+                             .committed = in->isolation_level == 1};
+    p->op.op.err = fan_find_partition(&all->fan, topic, asked->partition_index, &p->op.topic);
+    if (!p->op.op.err && !timestamp_known(rq, asked->timestamp))
         p->op.op.err = ERR_VERSION_UNSUPPORTED;
-    if (p->op.op.err)
+    if (p->op.op.err) {
+        fill(p);
         return;
-    fan_add(&p->all->fan);
+    }
+    fan_add(&all->fan);
     broker_list_offset(rq->conn->broker, &p->op);
+}
+
+static void ask_topic(struct list_all *all, const struct kafka_list_offsets_request_topic *t,
+                      struct kafka_list_offsets_response_topic *out)
+{
+    size_t n = (size_t)t->partitions_n;
+    ROW *rows = kafka_alloc(all->fan.rq, n, sizeof *rows);
+    struct list_part *parts = kafka_alloc(all->fan.rq, n, sizeof *parts);
+    if (!rows || !parts)
+        return;
+    out->name = t->name;
+    out->partitions = rows;
+    out->partitions_n = t->partitions_n;
+    for (size_t i = 0; i < n; i++) {
+        parts[i].row = &rows[i];
+        submit(all, &parts[i], t->name, &t->partitions[i]);
+    }
 }
 
 void kafka_list_offsets_run(struct kafka_request *rq)
 {
     const struct kafka_list_offsets_request *in = rq->in;
-    struct list_all *all = arena_zalloc(&rq->arena, 1, sizeof *all);
-    weir_assert(all);
-    size_t n = 0;
-    for (int32_t i = 0; i < in->topics_n; i++)
-        n += (size_t)in->topics[i].partitions_n;
-    struct list_part *p = all->parts = arena_zalloc(&rq->arena, n, sizeof *p);
-    rq->state_of_verb = all;
-    if (!p) {
+    struct list_all *all = kafka_alloc(rq, 1, sizeof *all);
+    if (!all) {
         kafka_respond_close(rq, "a ListOffsets of too many partitions");
         return;
     }
+    rq->state_of_verb = all;
+    wire_default(rq->api->response, &all->out);
     fan_begin(&all->fan, rq, answer);
-    for (int32_t i = 0; i < in->topics_n; i++) {
-        for (int32_t k = 0; k < in->topics[i].partitions_n; k++, p++) {
-            p->all = all;
-            submit(rq, p, in->topics[i].name, &in->topics[i].partitions[k]);
-        }
-    }
+    all->out.topics = kafka_alloc(rq, (size_t)in->topics_n, sizeof *all->out.topics);
+    all->out.topics_n = all->out.topics ? in->topics_n : 0;
+    for (int32_t i = 0; i < all->out.topics_n; i++)
+        ask_topic(all, &in->topics[i], &all->out.topics[i]);
     fan_done(&all->fan);
 }

@@ -5,8 +5,6 @@
 #include "front/kafka/fan.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
-
 #define OPERATIONS_NOT_ASKED INT32_MIN
 #define OPERATIONS_TOPIC 0x0df8   /* read write create delete alter describe and both configs */
 #define OPERATIONS_CLUSTER 0x1fa0 /* create alter describe action configs idempotent write */
@@ -28,7 +26,7 @@ static void fill_partitions(struct kafka_request *rq, const struct topic *t,
 {
     static int32_t self[1] = {BROKER_NODE_ID};
     size_t n = (size_t)t->partitions;
-    out->partitions = arena_zalloc(&rq->arena, n, sizeof *out->partitions);
+    out->partitions = kafka_alloc(rq, n, sizeof *out->partitions);
     if (!out->partitions)
         return;
     out->partitions_n = t->partitions;
@@ -105,7 +103,7 @@ static void fill_topics(struct kafka_request *rq, struct kafka_metadata_response
     const struct kafka_metadata_request *in = rq->in;
     struct broker *b = rq->conn->broker;
     int32_t n = wants_all(rq) ? count_topics(b) : in->topics_n;
-    out->topics = arena_zalloc(&rq->arena, (size_t)n, sizeof *out->topics);
+    out->topics = kafka_alloc(rq, (size_t)n, sizeof *out->topics);
     if (!out->topics)
         return;
     out->topics_n = n;
@@ -153,7 +151,7 @@ static void create_missing(struct kafka_request *rq, struct metadata *m)
 {
     const struct kafka_metadata_request *in = rq->in;
     struct broker *b = rq->conn->broker;
-    m->creates = arena_zalloc(&rq->arena, (size_t)in->topics_n, sizeof *m->creates);
+    m->creates = kafka_alloc(rq, (size_t)in->topics_n, sizeof *m->creates);
     if (!m->creates)
         return;
     for (int32_t i = 0; i < in->topics_n; i++) {
@@ -175,8 +173,11 @@ static void create_missing(struct kafka_request *rq, struct metadata *m)
 void kafka_metadata_run(struct kafka_request *rq)
 {
     const struct kafka_metadata_request *in = rq->in;
-    struct metadata *m = arena_zalloc(&rq->arena, 1, sizeof *m);
-    weir_assert(m);
+    struct metadata *m = kafka_alloc(rq, 1, sizeof *m);
+    if (!m) {
+        kafka_respond_close(rq, "a Metadata of too many topics");
+        return;
+    }
     rq->state_of_verb = m;
     fan_begin(&m->fan, rq, answer);
     bool allowed = in->allow_auto_topic_creation || rq->version < 4;

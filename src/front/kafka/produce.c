@@ -8,8 +8,6 @@
 #include "front/kafka/conn.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
-
 #include <string.h>
 
 #define PRODUCE_PARTITIONS_MAX 100000
@@ -68,7 +66,7 @@ static enum err read_topic(struct produce *p, struct rd *r, struct produce_topic
     t->parts_n = wire_get_count(r, rq->flexible);
     if (r->bad || t->parts_n < 0 || t->parts_n > PRODUCE_PARTITIONS_MAX)
         return ERR_FRAME;
-    t->parts = arena_zalloc(&rq->arena, (size_t)t->parts_n, sizeof *t->parts);
+    t->parts = kafka_alloc(rq, (size_t)t->parts_n, sizeof *t->parts);
     if (!t->parts)
         return ERR_MEMORY;
     for (int32_t i = 0; i < t->parts_n; i++) {
@@ -93,7 +91,7 @@ static enum err read_request(struct produce *p)
     p->topics_n = wire_get_count(r, rq->flexible);
     if (r->bad || p->topics_n < 0)
         return ERR_FRAME;
-    p->topics = arena_zalloc(&rq->arena, (size_t)p->topics_n, sizeof *p->topics);
+    p->topics = kafka_alloc(rq, (size_t)p->topics_n, sizeof *p->topics);
     if (!p->topics)
         return ERR_MEMORY;
     for (int32_t i = 0; i < p->topics_n; i++) {
@@ -109,7 +107,7 @@ static enum err read_request(struct produce *p)
         p->refuse = ERR_ACKS_INVALID;
     if (rq->version < 3)
         p->refuse = ERR_MESSAGE_FORMAT;
-    return r->bad || rd_left(r) ? ERR_FRAME : ERR_OK;
+    return r->bad ? ERR_FRAME : ERR_OK;
 }
 
 /* ---- answer --------------------------------------------------------------------------------- */
@@ -256,14 +254,14 @@ static void submit_topic(struct produce *p, struct produce_topic *t)
 
 void kafka_produce_run(struct kafka_request *rq)
 {
-    struct produce *p = arena_zalloc(&rq->arena, 1, sizeof *p);
-    weir_assert(p);
-    p->rq = rq;
-    rq->state_of_verb = p;
-    if (read_request(p)) {
+    struct produce *p = kafka_alloc(rq, 1, sizeof *p);
+    if (p)
+        p->rq = rq;
+    if (!p || read_request(p)) {
         kafka_respond_close(rq, "a Produce request that does not follow its definition");
         return;
     }
+    rq->state_of_verb = p;
     p->waiting = 1;
     for (int32_t i = 0; i < p->topics_n; i++)
         submit_topic(p, &p->topics[i]);
