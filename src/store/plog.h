@@ -158,9 +158,9 @@ struct plog_sync *plog_sync_begin_data(struct plog *log);
 /* Step 2 (any thread), two ways: plog_sync_run syncs segments, indexes, sidecars and the folder;
  * or plog_sync_write for every job, then one disk_sync_all for all of them. plog_sync_write brings
  * the index entries that were in memory only into their files (plog_sync_run begins with it).
- * ERR_IO: a sync failed. No later one proves anything, so each further run says the same: stop, and
- * let the next start write back from the journal what no checkpoint covers. ERR_DISK_FULL: no room for
- * the index entries: nothing is lost, end the job with ok false and try again later. */
+ * ERR_IO: a sync failed. No later one proves anything, so each further run says the same: stop,
+ * and let the next start write back from the journal what no checkpoint covers. ERR_DISK_FULL: no
+ * room for the index entries: nothing is lost, end the job with ok false and try again later. */
 enum err must_use plog_sync_write(struct plog_sync *sync);
 enum err must_use plog_sync_run(struct plog_sync *sync);
 /* The number of files that run would sync: above ~64 over all logs, syncfs is cheaper. */
