@@ -19,6 +19,7 @@ struct producer {
     uint64_t used_ms;
     int16_t epoch;
     uint8_t n;
+    int32_t first_next; /* with no batch known: the sequence that the next one begins with */
     struct producer_batch batches[PRODUCER_BATCHES]; /* oldest first */
 };
 
@@ -75,6 +76,12 @@ static struct producer *producer_find(const struct producers *p, int64_t id)
     return n != NULL ? container_of(n, struct producer, node) : NULL;
 }
 
+bool producers_know(const struct producers *p, const struct batch_head *head)
+{
+    const struct producer *one = p != NULL ? producer_find(p, head->producer_id) : NULL;
+    return one != NULL && one->epoch == head->producer_epoch;
+}
+
 static bool under_way(const struct producer *one)
 {
     for (unsigned i = 0; i < one->n; i++)
@@ -119,10 +126,10 @@ static int32_t sequence_add(int32_t sequence, int32_t n)
     return (int32_t)(((uint32_t)sequence + (uint32_t)n) & INT32_MAX);
 }
 
-static void batch_drop(struct producer *one, unsigned at)
+static void batch_drop_oldest(struct producer *one)
 {
     one->n--;
-    for (unsigned i = at; i < one->n; i++)
+    for (unsigned i = 0; i < one->n; i++)
         one->batches[i] = one->batches[i + 1];
 }
 
@@ -130,7 +137,7 @@ static void batch_push(struct producer *one, const struct batch_head *head, int6
                        void *tag)
 {
     if (one->n == PRODUCER_BATCHES)
-        batch_drop(one, 0);
+        batch_drop_oldest(one);
     one->batches[one->n++] = (struct producer_batch){
         .first = head->base_sequence,
         .last = sequence_add(head->base_sequence, head->last_offset_delta),
@@ -152,7 +159,7 @@ static const struct producer_batch *batch_same(const struct producer *one,
 /* What the next batch of the producer's present epoch begins with. */
 static int32_t sequence_next(const struct producer *one)
 {
-    return one->n == 0 ? 0 : sequence_add(one->batches[one->n - 1].last, 1);
+    return one->n == 0 ? one->first_next : sequence_add(one->batches[one->n - 1].last, 1);
 }
 
 enum producer_verdict producers_check(struct producers *p, const struct batch_head *head,
@@ -170,6 +177,7 @@ enum producer_verdict producers_check(struct producers *p, const struct batch_he
             return PRODUCER_SEQUENCE;
         one->epoch = head->producer_epoch;
         one->n = 0;
+        one->first_next = 0;
     } else {
         const struct producer_batch *same = batch_same(one, head);
         if (same != NULL) {
@@ -186,24 +194,33 @@ enum producer_verdict producers_check(struct producers *p, const struct batch_he
     return PRODUCER_NEW;
 }
 
+/* The batches behind a failed one fail too, and nothing may come before its retry: not even when
+ * they have pushed out all that it follows. */
+static void batch_failed(struct producer *one, unsigned at, const struct batch_head *head)
+{
+    bool pushed_out = at == one->n;
+    if (pushed_out && (one->n == 0 || one->batches[0].tag == NULL))
+        return;
+    one->n = pushed_out ? 0 : (uint8_t)at;
+    if (one->n == 0)
+        one->first_next = head->base_sequence;
+}
+
 void producers_done(struct producers *p, const struct batch_head *head, void *tag,
                     int64_t base_offset)
 {
     struct producer *one = producer_find(p, head->producer_id);
     unsigned i = 0;
-    while (one != NULL && i < one->n && one->batches[i].tag != tag)
+    if (one == NULL || one->epoch != head->producer_epoch)
+        return;
+    while (i < one->n && one->batches[i].tag != tag)
         i++;
-    if (one == NULL || i == one->n)
-        return; /* pushed out by five later ones, or by a new epoch */
-    if (base_offset >= 0) {
+    if (base_offset < 0) {
+        batch_failed(one, i, head);
+    } else if (i < one->n) { /* else it was pushed out by five later ones */
         one->batches[i].offset = base_offset;
         one->batches[i].tag = NULL;
-        return;
     }
-    batch_drop(one, i);
-    /* A first batch that failed leaves nothing behind: the next try may begin at its sequence. */
-    if (one->n == 0 && head->base_sequence != 0)
-        producer_forget(p, one);
 }
 
 void producers_expire(struct producers *p, uint64_t since_ms)

@@ -4,7 +4,7 @@
  *
  * Per producer id: its epoch and its last five batches (sequence range, offset), those under way
  * included. A batch is checked and entered when it is handed to the store; when that failed, it is
- * taken out again as if it had never come.
+ * taken out again with those behind it, and the next one must be its retry.
  *
  * Rules, in this order: an older epoch is fenced; the same sequence range as one of the five is a
  * duplicate; a new epoch begins at sequence 0; else the sequence follows the last one (after
@@ -47,6 +47,10 @@ struct producer_answer {
     int32_t expected;
     int16_t epoch; /* the one known */
 };
+
+/* The head's producer is known in its epoch: a batch that does not follow would be refused. NULL is
+ * allowed. */
+bool producers_know(const struct producers *p, const struct batch_head *head);
 
 /* The head's producer id must not be -1. tag: remembered while the batch is under way. */
 enum producer_verdict producers_check(struct producers *p, const struct batch_head *head,

@@ -194,15 +194,19 @@ static void test_nudge(void **state)
 {
     static const struct {
         int64_t producer;
+        int32_t sequence;
         bool nudge;
         enum err err;
-    } cases[] = {{-1, true, ERR_OK}, {9, true, ERR_NOT_LEADER}, {9, false, ERR_OK}};
+    } cases[] = {{-1, -1, true, ERR_OK},
+                 {9, 0, true, ERR_OK}, /* not known here: what follows would not be refused */
+                 {9, 1, true, ERR_NOT_LEADER},
+                 {9, 1, false, ERR_OK}};
     struct rig r;
     struct uuid id = topic(&r, 1);
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct slice batch =
-            cases[i].producer < 0 ? rig_batch(1, TS) : rig_batch_from(1, TS, 9, 0, 0);
+        struct slice batch = cases[i].producer < 0 ? rig_batch(1, TS)
+                                                   : rig_batch_from(1, TS, 9, 0, cases[i].sequence);
         struct produce_op op = {.op.done = ignore,
                                 .actor = &rig_actor,
                                 .topic = id,
@@ -213,7 +217,7 @@ static void test_nudge(void **state)
         assert_int_equal(op.op.err, cases[i].err);
         slice_unref(batch);
     }
-    assert_int_equal(rig_list(&r, 0, &id, 0, LIST_LATEST), 2);
+    assert_int_equal(rig_list(&r, 0, &id, 0, LIST_LATEST), 3);
     rig_free(&r);
 }
 

@@ -125,7 +125,7 @@ static void test_under_way(void **state)
     producers_free(p);
 }
 
-/* What failed had never come. */
+/* What failed had never come, and only its retry may follow. */
 static void test_failed(void **state)
 {
     struct producers *p = producers_make();
@@ -134,8 +134,9 @@ static void test_failed(void **state)
     (void)state;
     assert_int_equal(producers_check(p, &h, 0, &tags[0], &a), PRODUCER_NEW);
     producers_done(p, &h, &tags[0], -1);
-    assert_int_equal(producers_count(p), 0);
-    assert_int_equal(put(p, h, 0, &a), PRODUCER_NEW); /* again unknown: anywhere */
+    assert_int_equal(put(p, head(7, 0, 6, 1), 0, &a), PRODUCER_SEQUENCE);
+    assert_int_equal(a.expected, 5);
+    assert_int_equal(put(p, h, 0, &a), PRODUCER_NEW);
 
     struct batch_head next = head(7, 0, 6, 1);
     assert_int_equal(producers_check(p, &next, 0, &tags[0], &a), PRODUCER_NEW);
@@ -148,6 +149,27 @@ static void test_failed(void **state)
     producers_done(p, &bumped, &tags[0], -1);
     assert_int_equal(put(p, head(7, 1, 1, 1), 2, &a), PRODUCER_SEQUENCE);
     assert_int_equal(put(p, bumped, 2, &a), PRODUCER_NEW);
+    producers_free(p);
+}
+
+/* As many as a turn takes fail together, after they have pushed out what was stored. */
+static void test_many_failed(void **state)
+{
+    struct producers *p = producers_make();
+    struct producer_answer a;
+    struct batch_head h[7];
+    (void)state;
+    assert_int_equal(put(p, head(7, 0, 0, 1), 0, &a), PRODUCER_NEW);
+    for (int i = 0; i < 7; i++) {
+        h[i] = head(7, 0, i + 1, 1);
+        assert_int_equal(producers_check(p, &h[i], 0, &tags[i], &a), PRODUCER_NEW);
+    }
+    for (int i = 0; i < 7; i++)
+        producers_done(p, &h[i], &tags[i], -1);
+    for (int i = 6; i > 0; i--)
+        assert_int_equal(put(p, h[i], 0, &a), PRODUCER_SEQUENCE);
+    assert_int_equal(a.expected, 1);
+    assert_int_equal(put(p, h[0], 1, &a), PRODUCER_NEW);
     producers_free(p);
 }
 
@@ -283,11 +305,11 @@ static void test_bad_snapshot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),        cmocka_unit_test(test_under_way),
-        cmocka_unit_test(test_failed),       cmocka_unit_test(test_pushed_out),
-        cmocka_unit_test(test_expire),       cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_snapshot),     cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_bad_snapshot),
+        cmocka_unit_test(test_rules),      cmocka_unit_test(test_under_way),
+        cmocka_unit_test(test_failed),     cmocka_unit_test(test_many_failed),
+        cmocka_unit_test(test_pushed_out), cmocka_unit_test(test_expire),
+        cmocka_unit_test(test_limit),      cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_replay),     cmocka_unit_test(test_bad_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
