@@ -5,9 +5,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { OK = 0, OUT_OF_RANGE = 1, UNKNOWN = 3, NOT_AVAILABLE = 5, NOT_LEADER = 6, SEQUENCE = 45,
+enum { OK = 0, OUT_OF_RANGE = 1, UNKNOWN = 3, NOT_AVAILABLE = 5, NOT_LEADER = 6, UNAVAILABLE = 15, SEQUENCE = 45,
        STORAGE = 56, SESSION_UNKNOWN = 70, SESSION_EPOCH = 71, ID_UNKNOWN = 100 };
 
 static struct env *env_of(const struct load *l)
@@ -531,6 +532,8 @@ static void on_committed(void *arg, const void *response)
     int16_t code = r->topics[0].partitions[0].error_code;
     if ((code == UNKNOWN || code == ID_UNKNOWN) && is_gone(c->p))
         return;
+    if (code == UNAVAILABLE) /* the disk did not take it */
+        return;
     if (code)
         weir_sim_fail(l->w, "%s: commit of %s-%d: error %d", c->name, c->p->topic->name,
                       c->p->index, code);
@@ -756,7 +759,7 @@ static void on_admin_tick(struct env_timer *timer)
         grow_topic(a, p->topic);
     else if (what == 2 && l->model.topics_n > 2)
         delete_topic(a, p->topic);
-    else if (what < 6)
+    else if (what < 6 && !getenv("NOTRIM"))
         delete_records(a, p);
 }
 

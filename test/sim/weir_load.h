@@ -44,7 +44,7 @@ struct load_lane {
 struct load_producer {
     struct client client;
     struct load *load;
-    char name[16];
+    char name[24];
     bool idempotent, asks_pid;
     int64_t pid;
     int16_t epoch;
@@ -64,7 +64,7 @@ struct load_position {
 struct load_consumer {
     struct client client;
     struct load *load;
-    char name[16];
+    char name[24];
     int16_t version;
     bool sessions;
     int32_t session_id, session_epoch;
@@ -76,7 +76,7 @@ struct load_consumer {
 struct load_committer {
     struct client client;
     struct load *load;
-    char name[16];
+    char name[24];
     struct model_group *group;
     struct model_partition *p; /* of the commit under way */
     int64_t offset;
