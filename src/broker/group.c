@@ -269,7 +269,7 @@ static void groups_load_end(struct groups *groups)
     if (groups->loaded) {
         broker_topic_watch(groups->broker, &groups->watcher);
         groups_expiry_start(groups);
-        groups_topics_gone_start(groups);
+        groups_topics_gone(groups);
     }
     groups_end(groups);
     groups->loaded_fn(groups->loaded_arg, groups->load_err);
@@ -296,7 +296,7 @@ static void topic_changed(struct topic_watcher *w, struct broker *b, const struc
     (void)b;
     struct groups *groups = container_of(w, struct groups, watcher);
     if (old != NULL && now == NULL)
-        groups_topics_gone_start(groups);
+        groups_topics_gone(groups);
     if (old == NULL || now == NULL || now->partitions <= old->partitions)
         return;
     for (struct group *g = groups_next(groups, NULL); g != NULL; g = groups_next(groups, g))

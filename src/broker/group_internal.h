@@ -266,7 +266,10 @@ extern const struct statelog_ops group_log_ops;
 /* The offsets of a write that is under way and not in group->offsets yet; 0: none. */
 const struct group_offset *group_write_offsets(const struct group_write *w, size_t *n);
 void groups_expiry_start(struct groups *groups);
-void groups_topics_gone_start(struct groups *groups);
+/* Drops the offsets of topics that are not there any more. Their records are submitted before
+ * this returns, so before another topic of the name can be made. */
+void groups_topics_gone(struct groups *groups);
+void groups_topics_gone_soon(struct groups *groups);
 void groups_expiry_stop(struct groups *groups);
 /* The group is a subscriber of it: rebalance soon. */
 void group_growth_mark(struct group *g, const struct topic *old, const struct topic *now);

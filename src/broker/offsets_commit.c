@@ -77,7 +77,7 @@ static void commit_apply(struct group *g, const struct group_commit_op *c,
 {
     const struct topic *t = broker_topic(g->groups->broker, o->topic);
     if (t == NULL || !uuid_eq(t->id, o->topic_id))
-        groups_topics_gone_start(g->groups);
+        groups_topics_gone_soon(g->groups);
     size_t before = g->offsets.bytes;
     struct offsets_entry e = entry_of(g->groups, c, o);
     offsets_set(&g->offsets, o->topic, &o->topic_id, &e);

@@ -155,9 +155,8 @@ static void drop_gone(struct group *g)
     group_doubt(g);
 }
 
-static void topics_gone_fire(struct env_timer *timer)
+void groups_topics_gone(struct groups *groups)
 {
-    struct groups *groups = container_of(timer, struct groups, topics_gone);
     groups_begin(groups);
     for (struct group *g = groups_next(groups, NULL); g != NULL; g = groups_next(groups, g)) {
         if (g->offsets.count != 0)
@@ -166,7 +165,12 @@ static void topics_gone_fire(struct env_timer *timer)
     groups_end(groups);
 }
 
-void groups_topics_gone_start(struct groups *groups)
+static void topics_gone_fire(struct env_timer *timer)
+{
+    groups_topics_gone(container_of(timer, struct groups, topics_gone));
+}
+
+void groups_topics_gone_soon(struct groups *groups)
 {
     if (env_timer_armed(&groups->topics_gone))
         return;

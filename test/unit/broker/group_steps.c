@@ -11,8 +11,7 @@
 #include <string.h>
 
 #define WORDS_MAX 24
-#define LINE_MAX_BYTES 512
-#define OUT_MAX 8192
+#define OUT_MAX 16384
 #define ITEMS_MAX 16
 #define METADATA_BYTES 512
 
@@ -27,7 +26,7 @@ struct call {
     struct list link;
     struct steps *steps;
     char member;
-    char line[LINE_MAX_BYTES]; /* the words of the step, which the op borrows */
+    char line[STEP_LINE_MAX]; /* the words of the step, which the op borrows */
     char *words[WORDS_MAX];
     size_t n;
     char bytes[ITEMS_MAX][METADATA_BYTES];
@@ -61,9 +60,8 @@ struct steps {
     size_t out_n;
 };
 
-static const struct actor actor = {.principal = "User:ANONYMOUS",
-                                   .client_id = {"client", 6},
-                                   .address = "127.0.0.1:4711"};
+static const struct actor actor = {
+    .principal = "User:ANONYMOUS", .client_id = {"client", 6}, .address = "127.0.0.1:4711"};
 
 /* ---- what is said ---- */
 
@@ -355,13 +353,13 @@ static void beaten(struct op *op)
 
 static void do_beat(struct steps *s, struct call *c)
 {
-    c->op.beat = (struct group_heartbeat_op){
-        .op.done = beaten,
-        .actor = &actor,
-        .group = text(c, "g", "g"),
-        .member_id = id_of(c),
-        .instance_id = instance_of(c),
-        .generation = number(c, "gen", client_of(c)->generation)};
+    c->op.beat =
+        (struct group_heartbeat_op){.op.done = beaten,
+                                    .actor = &actor,
+                                    .group = text(c, "g", "g"),
+                                    .member_id = id_of(c),
+                                    .instance_id = instance_of(c),
+                                    .generation = number(c, "gen", client_of(c)->generation)};
     broker_group_heartbeat(broker(s), &c->op.beat);
 }
 
@@ -378,10 +376,8 @@ static void left(struct op *op)
 static void do_leave(struct steps *s, struct call *c)
 {
     struct group_leave_op *op = &c->op.leave;
-    *op = (struct group_leave_op){.op.done = left,
-                                  .actor = &actor,
-                                  .group = text(c, "g", "g"),
-                                  .leavers = c->leavers};
+    *op = (struct group_leave_op){
+        .op.done = left, .actor = &actor, .group = text(c, "g", "g"), .leavers = c->leavers};
     for (size_t i = 1; i < c->n; i++) {
         struct group_leaver *l = &c->leavers[op->leavers_n];
         if (strncmp(c->words[i], "g=", 2) == 0)
@@ -572,8 +568,8 @@ static void deleted(struct op *op)
 
 static void do_delete(struct steps *s, struct call *c)
 {
-    c->op.del = (struct group_delete_op){
-        .op.done = deleted, .actor = &actor, .group = text(c, "g", "g")};
+    c->op.del =
+        (struct group_delete_op){.op.done = deleted, .actor = &actor, .group = text(c, "g", "g")};
     broker_group_delete(broker(s), &c->op.del);
 }
 
@@ -592,9 +588,8 @@ static void forget_calls(struct steps *s)
 static void do_topic(struct steps *s, struct call *c)
 {
     int32_t n = (int32_t)strtol(c->words[2], NULL, 10);
-    enum err err = rig_topic(s->rig, 0, c->words[1]) == NULL
-                       ? rig_create(s->rig, 0, c->words[1], n)
-                       : rig_grow(s->rig, 0, c->words[1], n);
+    enum err err = rig_topic(s->rig, 0, c->words[1]) == NULL ? rig_create(s->rig, 0, c->words[1], n)
+                                                             : rig_grow(s->rig, 0, c->words[1], n);
     assert_int_equal(err, ERR_OK);
     call_free(c);
 }
@@ -661,7 +656,7 @@ static const struct {
     {"describe", do_describe, true}, {"list", do_list, true},     {"delete", do_delete, true},
     {"topic", do_topic, false},      {"drop", do_drop, false},    {"wait", do_wait, false},
     {"fail", do_fail, false},        {"defer", do_defer, true},   {"flush", do_flush, false},
-    {"drain", do_drain, false},      {"kill", do_kill, false},        {"restart", do_kill, false},
+    {"drain", do_drain, false},      {"kill", do_kill, false},    {"restart", do_kill, false},
 };
 
 const char *steps_do(struct steps *s, const char *what)

@@ -30,6 +30,8 @@
 
 #include "rig.h"
 
+#define STEP_LINE_MAX 10000
+
 struct step {
     const char *what, *want;
 };

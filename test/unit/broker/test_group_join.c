@@ -9,10 +9,17 @@ static void no_delay(struct broker_conf *conf)
 }
 
 /* A group of one, and of two. */
-#define ONE {"join a", ""}, {"wait 1", "a joined 1 range leading a"}, {"sync a a=A", "a synced A"}
+#define ONE                                                                                        \
+    {"join a", ""}, {"wait 1", "a joined 1 range leading a"},                                      \
+    {                                                                                              \
+        "sync a a=A", "a synced A"                                                                 \
+    }
 #define TWO                                                                                        \
     ONE, {"join b", ""}, {"join a", "a joined 2 range leading a,b; b joined 2 range under a"},     \
-        {"sync b", ""}, {"sync a a=1 b=2", "a synced 1; b synced 2"}
+        {"sync b", ""},                                                                            \
+    {                                                                                              \
+        "sync a a=1 b=2", "a synced 1; b synced 2"                                                 \
+    }
 
 static void test_life(void **state)
 {
