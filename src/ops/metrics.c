@@ -3,17 +3,18 @@
  *     OFFSETS   the first and last offset of every partition of every topic
  *     GROUPS    the list of groups, then the committed offsets of each
  *     PAGE      written at once
+ *
+ * `waiting` counts the questions under way and the loop that asks them, so that answers that are
+ * given at once do not end a round early.
  */
 #include "ops/metrics.h"
 
-#include "base/assert.h"
 #include "base/mem.h"
 #include "broker/group.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-#define LABELS_MAX 1024
 
 struct metrics_partition {
     struct metrics *all;
@@ -24,7 +25,7 @@ struct metrics_partition {
 
 struct metrics_group {
     struct metrics *all;
-    char *name;
+    struct str name; /* own memory */
     struct group_fetch_op fetch;
     struct metrics_offset {
         char *topic;
@@ -52,77 +53,116 @@ static const struct actor metrics_actor = {ACTOR_TENANT_DEFAULT, "User:metrics",
 
 /* ---- lines ---------------------------------------------------------------------------------- */
 
+static void put(struct wr *w, const char *text)
+{
+    wr_bytes(w, text, strlen(text));
+}
+
 void metrics_head(struct wr *w, const char *name, const char *type, const char *help)
 {
-    char line[512];
-    int n = snprintf(line, sizeof line, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-    wr_bytes(w, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    const char *const pieces[] = {"# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n"};
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
+        put(w, pieces[i]);
 }
 
-void metrics_value(struct wr *w, const char *name, const char *labels, double value)
+void metrics_line(struct wr *w, const char *name)
 {
-    char line[LABELS_MAX + 256];
-    int n = labels ? snprintf(line, sizeof line, "%s{%s} %.17g\n", name, labels, value)
-                   : snprintf(line, sizeof line, "%s %.17g\n", name, value);
-    wr_bytes(w, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    put(w, name);
 }
 
-const char *metrics_label(char *out, size_t cap, struct str value)
+/* Behind a label stands its quote; a name has none. */
+static bool behind_label(const struct wr *w)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < value.len && n + 3 < cap; i++) {
-        char c = value.at[i];
-        if (c == '\\' || c == '"' || c == '\n')
-            out[n++] = '\\';
-        out[n++] = c == '\n' ? 'n' : c;
-    }
-    out[n] = 0;
-    return out;
+    return w->buf->data[w->len - 1] == '"';
+}
+
+static void put_escaped(struct wr *w, char c, bool text)
+{
+    if (c == '\\' || c == '"')
+        wr_u8(w, '\\');
+    if (c == '\n')
+        put(w, "\\n");
+    else
+        wr_u8(w, (unsigned char)c < 0x80 || text ? (uint8_t)c : '?');
+}
+
+void metrics_label(struct wr *w, const char *key, struct str value)
+{
+    bool text = utf8_valid(value.at, value.len);
+    put(w, behind_label(w) ? "," : "{");
+    put(w, key);
+    put(w, "=\"");
+    for (size_t i = 0; i < value.len; i++)
+        put_escaped(w, value.at[i], text);
+    put(w, "\"");
+}
+
+void metrics_value(struct wr *w, double value)
+{
+    char text[64];
+    bool whole = value > -9e15 && value < 9e15 && value == (double)(int64_t)value;
+    snprintf(text, sizeof text, "%s %.*g\n", behind_label(w) ? "}" : "", whole ? 17 : 9, value);
+    put(w, text);
 }
 
 /* ---- the page ------------------------------------------------------------------------------- */
 
-static void partition_line(const struct metrics_partition *p, const char *name, int64_t value,
-                           struct wr *w)
+static void label_partition(struct wr *w, const char *topic, int32_t partition)
 {
-    char labels[LABELS_MAX];
-    snprintf(labels, sizeof labels, "topic=\"%s\",partition=\"%d\"", p->topic->name, p->partition);
-    metrics_value(w, name, labels, (double)value);
+    char number[16];
+    snprintf(number, sizeof number, "%d", partition);
+    metrics_label(w, "topic", str_of(topic));
+    metrics_label(w, "partition", str_of(number));
+}
+
+static void partition_line(const struct metrics_partition *p, const char *name,
+                           const struct list_op *op, struct wr *w)
+{
+    if (op->op.err)
+        return;
+    metrics_line(w, name);
+    label_partition(w, p->topic->name, p->partition);
+    metrics_value(w, (double)op->offset);
 }
 
 static void page_topics(struct metrics *m, struct wr *w)
 {
     metrics_head(w, "kafka_brokers", "gauge", "Number of brokers.");
-    metrics_value(w, "kafka_brokers", NULL, 1);
+    metrics_line(w, "kafka_brokers");
+    metrics_value(w, 1);
     metrics_head(w, "kafka_topic_partitions", "gauge", "Number of partitions of this topic.");
     for (size_t i = 0; i < m->partitions_n; i++) {
-        char labels[LABELS_MAX];
         if (m->partitions[i].partition)
             continue;
-        snprintf(labels, sizeof labels, "topic=\"%s\"", m->partitions[i].topic->name);
-        metrics_value(w, "kafka_topic_partitions", labels, m->partitions[i].topic->partitions);
+        metrics_line(w, "kafka_topic_partitions");
+        metrics_label(w, "topic", str_of(m->partitions[i].topic->name));
+        metrics_value(w, m->partitions[i].topic->partitions);
     }
     metrics_head(w, "kafka_topic_partition_current_offset", "gauge",
                  "High watermark of the partition.");
     for (size_t i = 0; i < m->partitions_n; i++)
         partition_line(&m->partitions[i], "kafka_topic_partition_current_offset",
-                       m->partitions[i].last.offset, w);
+                       &m->partitions[i].last, w);
     metrics_head(w, "kafka_topic_partition_oldest_offset", "gauge",
                  "Log start offset of the partition.");
     for (size_t i = 0; i < m->partitions_n; i++)
         partition_line(&m->partitions[i], "kafka_topic_partition_oldest_offset",
-                       m->partitions[i].first.offset, w);
+                       &m->partitions[i].first, w);
+}
+
+/* Partitions stand in the order of their topics' names, then of their numbers. */
+static int by_place(const void *key, const void *element)
+{
+    const struct metrics_offset *o = key;
+    const struct metrics_partition *p = element;
+    int c = strcmp(o->topic, p->topic->name);
+    return c ? c : (o->partition > p->partition) - (o->partition < p->partition);
 }
 
 static const struct metrics_partition *partition_of(const struct metrics *m,
                                                     const struct metrics_offset *o)
 {
-    for (size_t i = 0; i < m->partitions_n; i++) {
-        if (m->partitions[i].partition == o->partition &&
-            !strcmp(m->partitions[i].topic->name, o->topic))
-            return &m->partitions[i];
-    }
-    return NULL;
+    return bsearch(o, m->partitions, m->partitions_n, sizeof *m->partitions, by_place);
 }
 
 /* What is left to read: from the commit, or from the log start where that is later. */
@@ -132,20 +172,24 @@ static int64_t lag_of(const struct metrics_partition *p, int64_t committed)
     return p->last.offset > from ? p->last.offset - from : 0;
 }
 
-static void group_lines(struct metrics *m, bool lag, const char *name, struct wr *w)
+static void group_line(const struct metrics_group *g, const struct metrics_offset *o, bool lag,
+                       struct wr *w)
+{
+    const struct metrics_partition *p = partition_of(g->all, o);
+    bool known = p && !p->first.op.err && !p->last.op.err;
+    if (o->offset < 0 || (lag && !known))
+        return;
+    metrics_line(w, lag ? "kafka_consumergroup_lag" : "kafka_consumergroup_current_offset");
+    metrics_label(w, "consumergroup", g->name);
+    label_partition(w, o->topic, o->partition);
+    metrics_value(w, (double)(lag ? lag_of(p, o->offset) : o->offset));
+}
+
+static void group_lines(struct metrics *m, bool lag, struct wr *w)
 {
     for (size_t g = 0; g < m->groups_n; g++) {
-        char label[512], labels[LABELS_MAX];
-        metrics_label(label, sizeof label, str_of(m->groups[g].name));
-        for (size_t i = 0; i < m->groups[g].offsets_n; i++) {
-            const struct metrics_offset *o = &m->groups[g].offsets[i];
-            const struct metrics_partition *p = partition_of(m, o);
-            if (lag && !p)
-                continue;
-            snprintf(labels, sizeof labels, "consumergroup=\"%s\",topic=\"%s\",partition=\"%d\"",
-                     label, o->topic, o->partition);
-            metrics_value(w, name, labels, (double)(lag ? lag_of(p, o->offset) : o->offset));
-        }
+        for (size_t i = 0; i < m->groups[g].offsets_n; i++)
+            group_line(&m->groups[g], &m->groups[g].offsets[i], lag, w);
     }
 }
 
@@ -153,10 +197,10 @@ static void page_groups(struct metrics *m, struct wr *w)
 {
     metrics_head(w, "kafka_consumergroup_current_offset", "gauge",
                  "Committed offset of the group for the partition.");
-    group_lines(m, false, "kafka_consumergroup_current_offset", w);
+    group_lines(m, false, w);
     metrics_head(w, "kafka_consumergroup_lag", "gauge",
                  "Records of the partition that the group has not committed yet.");
-    group_lines(m, true, "kafka_consumergroup_lag", w);
+    group_lines(m, true, w);
 }
 
 static void metrics_free(struct metrics *m)
@@ -167,7 +211,7 @@ static void metrics_free(struct metrics *m)
         for (size_t i = 0; i < m->groups[g].offsets_n; i++)
             mem_free(m->groups[g].offsets[i].topic);
         mem_free(m->groups[g].offsets);
-        mem_free(m->groups[g].name);
+        mem_free((char *)m->groups[g].name.at);
     }
     mem_free(m->groups);
     mem_free(m->partitions);
@@ -212,14 +256,15 @@ static void groups_listed(struct op *op)
     m->groups_n = n;
     for (size_t i = 0; i < n; i++) {
         m->groups[i].all = m;
-        m->groups[i].name = mem_strndup(m->list.groups[i].group.at, m->list.groups[i].group.len);
+        struct str name = m->list.groups[i].group;
+        m->groups[i].name = (struct str){mem_strndup(name.at, name.len), name.len};
     }
     m->waiting = 1;
     for (size_t i = 0; i < n; i++) {
         struct group_fetch_op *f = &m->groups[i].fetch;
         f->op.done = group_fetched;
         f->actor = &metrics_actor;
-        f->group = str_of(m->groups[i].name);
+        f->group = m->groups[i].name;
         f->member_epoch = -1;
         f->all = true;
         m->waiting++;
