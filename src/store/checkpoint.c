@@ -74,7 +74,8 @@ static void part_logs_sync(struct store_reactor *r)
     struct checkpoint_part *p = &r->part;
     struct list *l;
     unsigned dirty = 0;
-    list_for(it, &r->dirty_logs) dirty++;
+    list_for (it, &r->dirty_logs)
+        dirty++;
     p->count = 0;
     p->syncs = mem_zalloc(dirty, sizeof(*p->syncs));
     p->logs = mem_zalloc(dirty, sizeof(*p->logs));
@@ -149,6 +150,7 @@ static void part_end(struct env_mail *mail, struct env *env)
     for (unsigned i = 0; i < p->count; i++) {
         struct store_log *log = p->logs[i];
         log->sync = NULL;
+        log->rooted = log->rooted || (p->synced && plog_sync_state(p->syncs[i])->synced.at > 0);
         plog_sync_end(p->syncs[i], p->synced);
         if (!p->synced && !log->dead)
             reactor_log_touch(log);

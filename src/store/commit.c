@@ -44,8 +44,7 @@ void commit_item_add(struct commit_item *item, struct commit_frame *frame)
 
 static void queue_items(struct writer *w, unsigned reactor, struct list *items)
 {
-    list_for(it, items)
-    {
+    list_for (it, items) {
         const struct commit_item *item = container_of(it, struct commit_item, link);
         w->queued += commit_item_bytes(item);
         w->tagged += item->tag != NULL;
@@ -223,6 +222,15 @@ static struct iovec iov_of(const void *p, size_t n)
     return (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = n};
 }
 
+static void ref_add(struct writer *w, struct plog_sync *sync)
+{
+    if (w->ref_count == w->ref_cap) {
+        w->ref_cap = w->ref_cap ? w->ref_cap * 2 : 8;
+        w->refs = mem_realloc(w->refs, w->ref_cap * sizeof(struct plog_sync *));
+    }
+    w->refs[w->ref_count++] = sync;
+}
+
 /* The group's bytes as an iovec: payloads straight from the batches. */
 static void gather(struct writer *w, const struct sum *sum)
 {
@@ -232,12 +240,13 @@ static void gather(struct writer *w, const struct sum *sum)
     unsigned n = 2;
     uint64_t bytes = journal_heads_bytes(sum->frames);
     for (unsigned r = 0; r < w->reactors; r++) {
-        list_for(it, &w->taken[r])
-        {
+        list_for (it, &w->taken[r]) {
             const struct commit_item *item = container_of(it, struct commit_item, link);
             for (const struct commit_frame *f = item->first; f; f = f->next) {
                 memcpy(head, f->head, JOURNAL_FRAME_BYTES);
                 head += JOURNAL_FRAME_BYTES;
+                if (f->sync)
+                    ref_add(w, f->sync);
                 if (f->payload.len)
                     w->iov[n++] = iov_of(f->payload.at, f->payload.len);
                 bytes += f->payload.len;
@@ -263,7 +272,13 @@ static void gather(struct writer *w, const struct sum *sum)
 static void write_timed(struct writer *w)
 {
     uint64_t from = clock_mono_us();
-    w->err = journal_run(&w->journal, &w->write);
+    w->err = ERR_OK;
+#ifndef FAULT_no_reference_sync
+    for (unsigned i = 0; i < w->ref_count && !w->err; i++)
+        w->err = plog_sync_run(w->refs[i]);
+#endif
+    if (!w->err)
+        w->err = journal_run(&w->journal, &w->write);
     w->took_us = clock_mono_us() - from;
 }
 
@@ -302,8 +317,7 @@ static void room_update(struct writer *w)
 {
     const struct journal *j = &w->journal;
     uint64_t room = j->current ? j->current->size - j->at : 0;
-    list_for(it, &j->spare)
-    {
+    list_for (it, &j->spare) {
         uint64_t size = container_of(it, struct journal_file, link)->size - JOURNAL_BLOCK;
         room = size > room ? size : room;
     }
@@ -367,6 +381,7 @@ static bool group_next(struct writer *w)
         return true;
     }
     journal_place(&w->journal, sum.bytes, sync, &w->write);
+    w->ref_count = 0;
     if (sum.bytes > 0)
         gather(w, &sum);
     w->busy = true;
@@ -430,6 +445,7 @@ void writer_close(struct writer *w)
     mem_free(w->queue);
     mem_free(w->taken);
     mem_free(w->cut);
+    mem_free(w->refs);
     mem_free(w->iov);
     mem_free(w->heads);
 }

@@ -18,6 +18,8 @@
  * whole of all queues is closed then, nothing waits for ever, and no item overtakes another of its
  * reactor.
  *
+ * A batch that an item only refers to (R1) is synced in its segment first, in the same run (R3).
+ *
  * A sync is made when an item of the group wants one. Inline at the turn's end while writes take
  * less than COMMIT_INLINE_US on average, else on a helper thread while the reactor goes on.
  *
@@ -40,7 +42,8 @@ struct commit_frame {
     struct commit_frame *next;
     struct store_log *log;
     struct store_append *append; /* NULL: not a batch */
-    struct slice payload;        /* empty: none */
+    struct slice payload;        /* empty: none, or only referred to */
+    struct plog_sync *sync;      /* makes batches durable that the group refers to; or NULL */
     int64_t next_offset;
     uint8_t head[JOURNAL_FRAME_BYTES];
 };
@@ -97,6 +100,8 @@ struct writer {
     enum err err;
     uint64_t took_us, average_us;
     uint64_t groups, syncs, bytes; /* so far */
+    struct plog_sync **refs; /* of the group's references, run before it is written */
+    unsigned ref_count, ref_cap;
     struct iovec *iov;
     unsigned iov_cap;
     uint8_t *heads;

@@ -73,6 +73,7 @@ enum err reactor_log_load(struct store_log *log, struct err_text *text)
     if (!err)
         err = plog_open(e->disk, layout_log(&path, e->dir, &log->id), &log->conf,
                         log->entry.len > 0 ? &known.state : NULL, &log->plog, text);
+    log->rooted = log->entry.len > 0 && known.state.synced.at > 0;
     manifest_log_free(&known);
     if (err)
         return err;
@@ -266,6 +267,7 @@ static struct embedded *embedded_make(const struct embedded_conf *conf, struct l
     c->journal_bytes = or_default(c->journal_bytes, 1024 * MIB);
     c->checkpoint_bytes = or_default(c->checkpoint_bytes, c->journal_bytes / 4);
     c->checkpoint_ms = or_default(c->checkpoint_ms, 60000);
+    c->reference_bytes = or_default(c->reference_bytes, MIB / 2);
     c->files_max = or_default(c->files_max, 512);
     c->retention_ms = or_default(c->retention_ms, 30000);
     e->dir = mem_strdup(conf->dir);

@@ -29,6 +29,7 @@ struct store_log {
     const struct store_log_events *events; /* NULL: no owner has it open */
     void *user;
     bool open;
+    bool rooted;            /* its folder's name is durable */
     bool retiring;          /* retention moves its start */
     bool dead;              /* deleted; memory stays until no checkpoint uses it */
     bool moved;             /* end_moved is due */

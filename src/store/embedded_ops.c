@@ -185,6 +185,7 @@ static void append_submit(struct store_reactor *r, struct commit_item *item,
     frame->log = log;
     frame->append = append;
     frame->payload = append->batch;
+    frame->sync = NULL;
     frame->next_offset = head.next_offset;
     journal_frame_put(frame->head, &head);
     commit_item_add(item, frame);

@@ -11,6 +11,9 @@
 #include "base/mem.h"
 #include "store/embedded_ops.h"
 
+/* In one turn; more large batches than that are carried. */
+#define REFERENCES_MAX 2
+
 /* --- pools --- */
 
 struct commit_item *reactor_item(struct store_reactor *r,
@@ -58,6 +61,7 @@ void reactor_item_mark(struct commit_item *item, struct store_log *log, enum jou
     frame->log = log;
     frame->append = NULL;
     frame->payload = (struct slice){0};
+    frame->sync = NULL;
     frame->next_offset = offset;
     journal_frame_put(frame->head, &head);
     commit_item_add(item, frame);
@@ -90,8 +94,7 @@ static enum err turn_flush(struct store_reactor *r)
         return r->turn_err;
     if (!writer_admits(&r->e->writer, r->turn_bytes + JOURNAL_GROUP_HEAD_BYTES))
         return ERR_DISK_FULL;
-    list_for(it, &r->turn_logs)
-    {
+    list_for (it, &r->turn_logs) {
         enum err err = plog_flush(container_of(it, struct store_log, turn_link)->plog);
         if (err)
             return err;
@@ -99,11 +102,59 @@ static enum err turn_flush(struct store_reactor *r)
     return ERR_OK;
 }
 
+/* --- references (R1) ---
+ *
+ * One or two large batches in a turn: writing them twice costs more than a second sync, so the
+ * journal gets a reference and the batch's segment is synced first. Not for a log whose folder may
+ * still be unnamed on disk, and not for items that promise nothing: a reference must be durable
+ * before anything behind it is, or it would end the chain. */
+
+struct large {
+    struct commit_item *item;
+    struct commit_frame *frame;
+};
+
+/* False: there are more of them than references are made for, or none. */
+static bool turn_large(struct store_reactor *r, struct large out[REFERENCES_MAX], unsigned *n)
+{
+    *n = 0;
+    list_for (it, &r->turn_items) {
+        struct commit_item *item = container_of(it, struct commit_item, link);
+        if (!item->sync || item->payload_bytes < r->e->conf.reference_bytes)
+            continue;
+        for (struct commit_frame *f = item->first; f; f = f->next) {
+            if (f->payload.len < r->e->conf.reference_bytes || !f->log->rooted)
+                continue;
+            if (*n == REFERENCES_MAX)
+                return false;
+            out[(*n)++] = (struct large){item, f};
+        }
+    }
+    return *n > 0;
+}
+
+static void turn_refer(struct store_reactor *r)
+{
+    struct large large[REFERENCES_MAX];
+    unsigned n;
+    if (!turn_large(r, large, &n))
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        struct commit_frame *f = large[i].frame;
+        f->head[0] = JOURNAL_REFERENCE;
+        large[i].item->payload_bytes -= f->payload.len;
+        f->payload = (struct slice){0};
+        /* One job covers all that the turn has written to the log; the first of them may be written
+         * to the journal before the others. */
+        if (i == 0 || large[i - 1].frame->log != f->log)
+            f->sync = plog_sync_begin_data(f->log->plog);
+    }
+}
+
 /* Moves the items that append to `failed`. */
 static void turn_split(struct store_reactor *r, struct list *failed)
 {
-    list_for_safe(it, &r->turn_items)
-    {
+    list_for_safe (it, &r->turn_items) {
         struct commit_item *item = container_of(it, struct commit_item, link);
         if (!item->appends)
             continue;
@@ -119,8 +170,7 @@ static void turn_take_back(struct store_reactor *r, enum err err)
     struct list failed;
     list_init(&failed);
     turn_split(r, &failed);
-    list_for(it, &r->turn_logs)
-    {
+    list_for (it, &r->turn_logs) {
         if (plog_undo(container_of(it, struct store_log, turn_link)->plog))
             embedded_fail(r->e, ERR_IO, "cutting a segment back");
     }
@@ -141,6 +191,8 @@ static void turn_commit(struct store_reactor *r)
     enum err err = turn_flush(r);
     if (err)
         turn_take_back(r, err);
+    else
+        turn_refer(r);
     while ((l = list_pop(&r->turn_logs))) {
         if (!err)
             reactor_log_touch(container_of(l, struct store_log, turn_link));
@@ -176,6 +228,9 @@ static void frame_complete(struct commit_frame *frame, struct list *moved)
     switch (frame->head[0]) {
     case JOURNAL_PAYLOAD:
     case JOURNAL_REFERENCE:
+        if (frame->sync)
+            plog_sync_end(frame->sync, true);
+        frame->sync = NULL;
         log->end = frame->next_offset;
         if (!list_linked(&log->moved_link))
             list_push(moved, &log->moved_link);
@@ -200,8 +255,7 @@ void reactor_complete(void *arg, unsigned reactor, struct list *items)
     if (atomic_load(&e->failed)) /* nothing is acknowledged any more */
         return;
     list_init(&moved);
-    list_for(it, items)
-    {
+    list_for (it, items) {
         struct commit_item *item = container_of(it, struct commit_item, link);
         for (struct commit_frame *f = item->first; f; f = f->next)
             frame_complete(f, &moved);

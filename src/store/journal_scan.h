@@ -50,6 +50,12 @@ struct journal_scan {
 enum err must_use journal_scan_make(struct journal_scan *scan, struct disk *disk, const char *dir,
                                     const struct manifest_head *from);
 void journal_scan_free(struct journal_scan *scan);
+/* Ends the chain before groups[count]. */
+void journal_scan_cut(struct journal_scan *scan, size_t count);
+/* The batch that a reference means lies in its segment, unchanged. ERR_NOT_FOUND: it does not. The
+ * caller unrefs *out. */
+enum err must_use journal_scan_refer(const struct journal_scan *scan,
+                                     const struct journal_frame *frame, struct buf **out);
 /* Reads a group of the chain whole; the caller unrefs *out. */
 enum err must_use journal_scan_read(const struct journal_scan *scan,
                                     const struct journal_scan_group *group, struct buf **out);

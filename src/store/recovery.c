@@ -31,6 +31,8 @@ struct recovery {
     struct manifest_head manifest;
     struct journal_scan scan;
     struct map notes;
+    size_t group; /* whose frames are being looked at */
+    size_t references;
     struct embedded_report *report;
     struct err_text *text;
 };
@@ -150,6 +152,7 @@ static void note_delete(struct note *note, uint64_t ordinal)
     note->bases = 0;
 }
 
+/* ordinal: of the frame within the chain. */
 typedef enum err frame_fn(struct recovery *rec, const struct journal_frame *frame,
                           const uint8_t *payload, uint64_t ordinal);
 
@@ -160,6 +163,7 @@ static enum err frames_each(struct recovery *rec, frame_fn *fn)
     uint64_t ordinal = 0;
     for (size_t i = 0; i < rec->scan.count && !err; i++) {
         struct buf *group;
+        rec->group = i;
         struct journal_walk walk;
         struct journal_frame frame;
         const uint8_t *payload;
@@ -197,6 +201,7 @@ static enum err note_one(struct recovery *rec, const struct journal_frame *frame
     } else {
         note_base(note, frame->place.segment);
         note->next_offset = frame->next_offset;
+        rec->references += frame->kind == JOURNAL_REFERENCE;
     }
     return ERR_OK;
 }
@@ -232,6 +237,23 @@ static void state_trim(struct note *note, struct plog_state *state)
     }
 }
 
+/* Where the log's replay begins: below it the manifest answers for what is there. */
+static enum err note_plan(struct recovery *rec, struct note *note)
+{
+    struct manifest_log known = {0};
+    (void)rec;
+    if (note->log && !note->deleted && note->log->entry.len > 0) {
+        enum err err = manifest_log_decode(note->log->entry, &known);
+        if (err)
+            return err;
+    }
+    struct plog_state state = known.state;
+    state_trim(note, &state);
+    note->synced = state.synced;
+    manifest_log_free(&known);
+    return ERR_OK;
+}
+
 static enum err entry_trim(struct note *note)
 {
     struct manifest_log known;
@@ -241,7 +263,6 @@ static enum err entry_trim(struct note *note)
         return err;
     struct plog_state whole = known.state;
     state_trim(note, &known.state);
-    note->synced = known.state.synced;
     struct slice entry = manifest_log_encode(&known);
     known.state = whole; /* the arrays as they were taken */
     manifest_log_free(&known);
@@ -257,7 +278,6 @@ static void note_trim_new(struct note *note)
     if (note->start <= 0)
         return;
     state_trim(note, &fresh.state);
-    note->synced = fresh.state.synced;
     note->log->entry = manifest_log_encode(&fresh);
 }
 
@@ -308,17 +328,53 @@ static bool place_below(struct plog_place a, struct plog_place b)
     return a.segment < b.segment || (a.segment == b.segment && a.at < b.at);
 }
 
+/* A batch that is still to be put in its place. */
+static bool frame_due(const struct note *note, const struct journal_frame *frame, uint64_t ordinal)
+{
+    return (frame->kind == JOURNAL_PAYLOAD || frame->kind == JOURNAL_REFERENCE) && note->known &&
+           ordinal >= note->born && frame->place.segment >= note->keep_from &&
+           !place_below(frame->place, note->synced);
+}
+
+static enum err refer_one(struct recovery *rec, const struct journal_frame *frame,
+                          const uint8_t *payload, uint64_t ordinal)
+{
+    struct buf *batch;
+    (void)payload;
+    if (frame->kind != JOURNAL_REFERENCE || !frame_due(note_find(rec, &frame->id), frame, ordinal))
+        return ERR_OK;
+    enum err err = journal_scan_refer(&rec->scan, frame, &batch);
+    if (!err)
+        buf_unref(batch);
+    return err;
+}
+
+static enum err notes_make(struct recovery *rec);
+
+/* The chain ends before the first group with a reference to what is not there (R3). Deletes and log
+ * starts excuse the references that they leave without a batch; when a cut takes one of these away,
+ * what it had excused is looked at again. */
+static enum err references_check(struct recovery *rec)
+{
+    enum err err = notes_make(rec);
+    while (!err && rec->references > 0) {
+        err = frames_each(rec, refer_one);
+        if (err != ERR_NOT_FOUND)
+            return err;
+        journal_scan_cut(&rec->scan, rec->group);
+        err = notes_make(rec);
+    }
+    return err;
+}
+
 static enum err replay_one(struct recovery *rec, const struct journal_frame *frame,
                            const uint8_t *payload, uint64_t ordinal)
 {
     struct note *note = note_find(rec, &frame->id);
     weir_assert(note != NULL);
-    bool batch = frame->kind == JOURNAL_PAYLOAD || frame->kind == JOURNAL_REFERENCE;
-    if (!batch || !note->log || ordinal < note->born)
+    if (!frame_due(note, frame, ordinal))
         return ERR_OK;
     rec->report->batches++;
-    if (frame->place.segment < note->keep_from || place_below(frame->place, note->synced))
-        return ERR_OK;
     struct batch_head head;
     enum err err;
     if (frame->kind == JOURNAL_REFERENCE) {
@@ -360,6 +416,15 @@ static enum err notes_each(struct recovery *rec, note_fn *fn)
     for (struct map_node *n = map_next(&rec->notes, NULL); n && !err; n = map_next(&rec->notes, n))
         err = fn(rec, container_of(n, struct note, node));
     return err;
+}
+
+static enum err notes_make(struct recovery *rec)
+{
+    notes_free(rec);
+    map_init(&rec->notes);
+    rec->references = 0;
+    enum err err = frames_each(rec, note_one);
+    return err ? err : notes_each(rec, note_plan);
 }
 
 /* --- what was brought back becomes durable --- */
@@ -489,9 +554,7 @@ static enum err verdict(struct recovery *rec)
 
 static enum err replay(struct recovery *rec)
 {
-    enum err err = frames_each(rec, note_one);
-    if (!err)
-        err = notes_each(rec, log_prepare);
+    enum err err = notes_each(rec, log_prepare);
     if (!err)
         err = frames_each(rec, replay_one);
     if (!err)
@@ -511,9 +574,11 @@ static enum err recover(struct recovery *rec)
     err = journal_scan_make(&rec->scan, e->disk, e->dir, &rec->manifest);
     if (err)
         return err_say(rec->text, err, "reading %s/journal: %s", e->dir, err_meaning(err));
+    err = references_check(rec);
     rec->report->groups = rec->scan.count;
     rec->report->cut_bytes = rec->scan.cut_bytes;
-    err = verdict(rec);
+    if (!err)
+        err = verdict(rec);
     if (!err)
         err = replay(rec);
     if (!err)

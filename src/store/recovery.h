@@ -1,7 +1,8 @@
 /* recovery.h: brings a data folder from whatever a crash left to what was promised (R1-R6).
  *
  *     manifest       what the last checkpoint synced: sequence S, a state for each log
- *     chain          journal groups S+1, S+2, ... as long as they are whole
+ *     chain          journal groups S+1, S+2, ... as long as they are whole (journal_scan.h)
+ *     references     each leads to its batch, or the chain ends before it (R3)
  *     verdict        D, the highest durable sequence that any later group names: a chain that ends
  *                    below D has lost what was acknowledged, and the start is refused, saying where
  *     replay         every frame of the chain goes to its place in its log; deletes and log starts
