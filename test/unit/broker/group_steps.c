@@ -58,6 +58,7 @@ struct steps {
     struct list calls;
     char out[OUT_MAX];
     size_t out_n;
+    bool losing;
 };
 
 static const struct actor actor = {
@@ -616,8 +617,17 @@ static void do_fail(struct steps *s, struct call *c)
     call_free(c);
 }
 
+/* What is on its way to the disk when the process is killed is never freed. */
+static void lose_memory(struct steps *s, bool on)
+{
+    if (s->losing != on)
+        rig_lose_memory(on);
+    s->losing = on;
+}
+
 static void do_defer(struct steps *s, struct call *c)
 {
+    lose_memory(s, true);
     rig_defer(s->rig, true);
     call_free(c);
 }
@@ -627,6 +637,7 @@ static void do_flush(struct steps *s, struct call *c)
     rig_defer(s->rig, false);
     for (unsigned i = 0; i < s->rig->n; i++)
         fake_store_run(s->rig->stores[i]);
+    lose_memory(s, false);
     call_free(c);
 }
 
@@ -642,6 +653,7 @@ static void do_kill(struct steps *s, struct call *c)
     unsigned keep = c->n > 1 ? (unsigned)strtoul(c->words[1], NULL, 10) : 0;
     rig_kill(s->rig, keep);
     forget_calls(s);
+    lose_memory(s, false);
     rig_boot(s->rig);
     assert_int_equal(s->rig->load_err, ERR_OK);
 }
@@ -702,6 +714,7 @@ struct steps *steps_make(struct rig *r, unsigned from)
 
 void steps_free(struct steps *s)
 {
+    lose_memory(s, false);
     forget_calls(s);
     mem_free(s);
 }
