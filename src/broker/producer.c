@@ -194,12 +194,18 @@ enum producer_verdict producers_check(struct producers *p, const struct batch_he
     return PRODUCER_NEW;
 }
 
+/* Half of the numbers come before any sequence, and half behind it. */
+static bool sequence_before(int32_t a, int32_t b)
+{
+    return (((uint32_t)a - (uint32_t)b) & INT32_MAX) > INT32_MAX / 2;
+}
+
 /* The batches behind a failed one fail too, and nothing may come before its retry: not even when
  * they have pushed out all that it follows. */
 static void batch_failed(struct producer *one, unsigned at, const struct batch_head *head)
 {
     bool pushed_out = at == one->n;
-    if (pushed_out && (one->n == 0 || one->batches[0].tag == NULL))
+    if (pushed_out && (one->n == 0 || !sequence_before(head->base_sequence, one->batches[0].first)))
         return;
     one->n = pushed_out ? 0 : (uint8_t)at;
     if (one->n == 0)

@@ -170,6 +170,15 @@ static void test_many_failed(void **state)
         assert_int_equal(put(p, h[i], 0, &a), PRODUCER_SEQUENCE);
     assert_int_equal(a.expected, 1);
     assert_int_equal(put(p, h[0], 1, &a), PRODUCER_NEW);
+
+    /* What they follow may be under way itself, and be stored afterwards. */
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(producers_check(p, &h[i], 0, &tags[i], &a), PRODUCER_NEW);
+    for (int i = 2; i < 4; i++)
+        producers_done(p, &h[i], &tags[i], -1);
+    producers_done(p, &h[1], &tags[1], 2);
+    assert_int_equal(put(p, h[3], 0, &a), PRODUCER_SEQUENCE);
+    assert_int_equal(put(p, h[2], 3, &a), PRODUCER_NEW);
     producers_free(p);
 }
 
