@@ -62,25 +62,16 @@ static void lane_end(struct load_lane *lane)
     lane->refused = false;
 }
 
-static bool lane_partition_free(const struct load_producer *p, const struct model_partition *to)
-{
-    for (unsigned i = 0; i < LOAD_PRODUCER_STREAMS; i++) {
-        if (p->lanes[i].stream && p->lanes[i].stream->p == to)
-            return false;
-    }
-    return true;
-}
-
 static void lanes_choose(struct load_producer *p)
 {
     struct load *l = p->load;
     for (unsigned i = 0; i < LOAD_PRODUCER_STREAMS; i++) {
         struct load_lane *lane = &p->lanes[i];
         struct model_partition *to = draw_partition(l);
-        if (lane->stream || !to || !lane_partition_free(p, to))
+        if (lane->stream || !to)
             continue;
         lane->acked_end = 0;
-        lane->stream = model_stream_make(&l->model, to, p->idempotent, p->value_max);
+        lane->stream = model_stream_make(&l->model, to, p->pid, p->value_max);
     }
 }
 
@@ -214,8 +205,8 @@ static struct load_batch *batch_make(struct load_lane *lane)
     b->lane = lane;
     b->n = (uint32_t)weir_sim_draw(l->w, 1, p->batch_max);
     b->first = model_send(&l->model, lane->stream, b->n);
-    b->bytes = model_batch(lane->stream, b->first, b->n, p->idempotent ? p->pid : -1, p->epoch,
-                           (int64_t)env_now_ms(env_of(l)));
+    b->bytes =
+        model_batch(lane->stream, b->first, b->n, p->epoch, (int64_t)env_now_ms(env_of(l)));
     list_push(&lane->batches, &b->link);
     l->batches_left--;
     return b;
@@ -401,7 +392,8 @@ static void part_fetched(struct load_consumer *c, struct load_position *at,
         at->in_session = false;
         return;
     }
-    if (r->error_code == NOT_LEADER || r->error_code == NOT_AVAILABLE)
+    if (r->error_code == NOT_LEADER || r->error_code == NOT_AVAILABLE ||
+        (r->error_code == STORAGE && l->disk_fails))
         return;
     if (r->error_code || r->high_watermark < at->offset)
         weir_sim_fail(l->w, "%s: fetch of %s-%d from %" PRId64 ": error %d, high watermark %" PRId64,

@@ -98,7 +98,7 @@ struct load {
     struct weir_sim *w;
     struct model model;
     bool paused, draining;
-    bool commits; /* committers have something to speak to */
+    bool disk_fails; /* reads may be answered with an error */
     unsigned producers_n, consumers_n, committers_n;
     uint64_t batches_left; /* to be made, of all producers */
     struct load_producer producers[LOAD_PRODUCERS];

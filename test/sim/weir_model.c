@@ -109,14 +109,21 @@ void model_topics_settle(struct model *m, model_find_fn *found, void *arg)
 
 /* ---- streams -------------------------------------------------------------------------------- */
 
-struct model_stream *model_stream_make(struct model *m, struct model_partition *p, bool ordered,
+struct model_stream *model_stream_make(struct model *m, struct model_partition *p, int64_t pid,
                                        uint32_t value_max)
 {
     if (m->streams_n == MODEL_STREAMS)
         return NULL;
+    for (unsigned i = 1; pid >= 0 && i < m->streams_n; i++) {
+        if (m->streams[i].pid == pid && m->streams[i].p == p)
+            return NULL;
+    }
     struct model_stream *s = &m->streams[m->streams_n];
-    *s = (struct model_stream){
-        .number = m->streams_n++, .p = p, .ordered = ordered, .value_max = value_max};
+    *s = (struct model_stream){.number = m->streams_n++,
+                               .p = p,
+                               .ordered = pid >= 0,
+                               .pid = pid,
+                               .value_max = value_max};
     return s;
 }
 
@@ -157,8 +164,8 @@ static void value_fill(uint8_t *p, uint32_t n, uint64_t id)
         p[i] = (uint8_t)(word >> (i % 8 * 8)) ^ (uint8_t)(i >> 3);
 }
 
-struct slice model_batch(const struct model_stream *s, uint32_t first, uint32_t n, int64_t pid,
-                         int16_t epoch, int64_t timestamp)
+struct slice model_batch(const struct model_stream *s, uint32_t first, uint32_t n, int16_t epoch,
+                         int64_t timestamp)
 {
     struct batch_builder b;
     uint8_t *value = mem_alloc(8 + s->value_max);
@@ -173,9 +180,9 @@ struct slice model_batch(const struct model_stream *s, uint32_t first, uint32_t 
                   (struct str){(char *)value, bytes}, NULL, 0);
     }
     mem_free(value);
-    if (pid < 0)
+    if (s->pid < 0)
         return batch_end(&b);
-    return batch_end_producer(&b, pid, epoch, (int32_t)first);
+    return batch_end_producer(&b, s->pid, epoch, (int32_t)first);
 }
 
 /* ---- one record and its place --------------------------------------------------------------- */

@@ -56,7 +56,8 @@ enum model_sent { MODEL_SENT = 1, MODEL_ACKED = 2, MODEL_REFUSED = 4, MODEL_SEEN
 struct model_stream {
     uint32_t number;
     struct model_partition *p;
-    bool ordered; /* of an idempotent producer */
+    bool ordered;    /* of an idempotent producer, which has: */
+    int64_t pid;
     uint32_t value_max;
     uint32_t n, cap; /* records sent at least once */
     struct model_entry {
@@ -103,8 +104,9 @@ void model_topics_settle(struct model *m, model_find_fn *found, void *arg);
 
 /* ---- records ---- */
 
-/* NULL: there are MODEL_STREAMS of them. Values have 8 to 8 + value_max bytes. */
-struct model_stream *model_stream_make(struct model *m, struct model_partition *p, bool ordered,
+/* pid -1: of a producer that is not idempotent. NULL: there are MODEL_STREAMS of them, or this pid
+ * has one for the partition already, where its sequence goes on. Values have 8 to 8 + value_max bytes. */
+struct model_stream *model_stream_make(struct model *m, struct model_partition *p, int64_t pid,
                                        uint32_t value_max);
 /* Adds n records to the stream; the first one's number. Told before they are sent. */
 uint32_t model_send(struct model *m, struct model_stream *s, uint32_t n);
@@ -115,9 +117,9 @@ void model_refused(struct model *m, struct model_stream *s, uint32_t first, uint
 /* A reader was given this record. */
 void model_seen(struct model *m, struct model_partition *p, int64_t offset, struct str key,
                 struct str value);
-/* One batch of n records of the stream; idempotent ones are given pid and epoch, others -1. */
-struct slice model_batch(const struct model_stream *s, uint32_t first, uint32_t n, int64_t pid,
-                         int16_t epoch, int64_t timestamp);
+/* One batch of n records of the stream. */
+struct slice model_batch(const struct model_stream *s, uint32_t first, uint32_t n, int16_t epoch,
+                         int64_t timestamp);
 
 /* ---- what is there, read whole at a quiet moment ---- */
 

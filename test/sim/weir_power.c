@@ -155,6 +155,7 @@ static void live(struct story *s)
     uint64_t us = weir_sim_draw(w, 1, weir_sim_chance(w, 3) ? 200000 : 30000);
     draw_net_faults(s);
     set_disk_faults(s, end);
+    s->load.disk_fails = end == END_DISK_FAILS;
     s->load.batches_left = weir_sim_draw(w, 5, 150);
     load_resume(&s->load);
     bool alive = weir_sim_run(w, us);
