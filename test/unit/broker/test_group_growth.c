@@ -10,8 +10,7 @@ static void no_delay(struct broker_conf *conf)
 
 /* a has what there is of "t", b and c are idle; b leads. */
 #define IDLE                                                                                       \
-    {"topic x 1", ""}, {"join b topics=x", ""}, {"join a topics=x", ""},                           \
-        {"join c topics=x", ""},                                                                   \
+    {"topic x 1", ""}, {"join b topics=x", ""}, {"join a topics=x", ""}, {"join c topics=x", ""},  \
         {"wait 1", "b joined 1 range leading b,a,c; a joined 1 range under b; "                    \
                    "c joined 1 range under b"},                                                    \
         {"sync a", ""}, {"sync c", ""},                                                            \
@@ -157,11 +156,7 @@ static void test_grown_twice(void **state)
         {"beat a", "a beat REBALANCING"},
     };
     static const struct step after_kill[] = {
-        IDLE,
-        {"kill", ""},
-        {"topic x 2", ""},
-        {"wait 1000", ""},
-        {"beat a", "a beat REBALANCING"},
+        IDLE, {"kill", ""}, {"topic x 2", ""}, {"wait 1000", ""}, {"beat a", "a beat REBALANCING"},
     };
     STEPS_CHECK_CONF(steps, no_delay);
     STEPS_CHECK_CONF(after_kill, no_delay);
