@@ -309,6 +309,10 @@ static void segment_arrive(struct sim *sim, struct sim_event *event)
         segment_free(seg);
         return;
     }
+    if (s->reset) { /* nothing comes through a connection that is broken */
+        segment_free(seg);
+        return;
+    }
     if (segment_is_cut(sim, seg)) {
         seg->kind = SEGMENT_RST;
         segment_send_kind(sim, s->peer, SEGMENT_RST);

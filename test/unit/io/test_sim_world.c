@@ -287,6 +287,79 @@ static void test_bad_network(void **state)
     sim_free(sim);
 }
 
+/* Bytes that were sent at once, each in a delivery of its own: of a connection that breaks on the way
+ * a beginning arrives, without a gap. */
+
+static uint8_t flood_in[64];
+static unsigned flood_got;
+static bool flood_over;
+
+static void *flood_space(void *user, size_t *cap)
+{
+    (void)user;
+    *cap = sizeof(flood_in);
+    return flood_in;
+}
+
+static void flood_received(void *user, size_t n)
+{
+    (void)user;
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(flood_in[i], (uint8_t)flood_got++);
+}
+
+static void flood_closed(void *user, enum err why)
+{
+    (void)user;
+    (void)why;
+    flood_over = true;
+}
+
+static const struct pipe_user_ops flood_ops = {
+    .space = flood_space, .received = flood_received, .closed = flood_closed};
+
+static bool flood_accept(void *arg, struct loop *loop, struct pipe *pipe)
+{
+    (void)arg;
+    (void)loop;
+    pipe->user_ops = &flood_ops;
+    return true;
+}
+
+static const struct pipe_user_ops quiet_ops = {
+    .space = flood_space, .received = flood_received, .closed = server_closed};
+
+static void test_broken_stream_has_no_gap(void **state)
+{
+    (void)state;
+    unsigned broken = 0;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct loop *inside, *outside;
+        struct listener *l;
+        struct pipe *pipe;
+        struct server unused = {0};
+        uint8_t bytes[200];
+        sim = sim_make(&(struct sim_conf){.seed = seed});
+        sim_net_set_faults(sim, &(struct sim_net_faults){1000, 20, 1});
+        sim_loops(sim, 1, &inside);
+        sim_client_loops(sim, 1, &outside);
+        const struct listen_conf conf = {.bind = "0.0.0.0:9092", .accept = flood_accept};
+        assert_int_equal(loop_listen(&inside, 1, &conf, &l, NULL), ERR_OK);
+        assert_int_equal(loop_connect(outside, "10.0.0.1:9092", &quiet_ops, &unused, &pipe),
+                         ERR_OK);
+        for (unsigned i = 0; i < sizeof(bytes); i++)
+            bytes[i] = (uint8_t)i;
+        flood_got = 0;
+        flood_over = false;
+        send_bytes(pipe, bytes, sizeof(bytes));
+        sim_run_until(sim, 1000000);
+        assert_true(flood_over || flood_got == sizeof(bytes));
+        broken += flood_got < sizeof(bytes);
+        sim_free(sim);
+    }
+    assert_true(broken > 10 && broken < 50);
+}
+
 /* ---- time ---- */
 
 static uint64_t fired_at;
@@ -452,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_same_seed_same_run),
         cmocka_unit_test(test_kill),
         cmocka_unit_test(test_bad_network),
+        cmocka_unit_test(test_broken_stream_has_no_gap),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_sync_takes_time),
         cmocka_unit_test(test_cut_in_a_job),
