@@ -306,6 +306,12 @@ void journal_ran(struct journal *j, const struct journal_write *w)
     }
 }
 
+/* A journal without a file would be taken for a lost one. */
+static bool spare_is_needed(const struct journal *j)
+{
+    return !j->current && list_empty(&j->full) && j->spare.next == j->spare.prev;
+}
+
 /* A burst was larger than the journal should be. A file that cannot be removed is found as a spare
  * by the next start. */
 static void spare_drop(struct journal *j)
@@ -334,6 +340,6 @@ void journal_recycle(struct journal *j, uint64_t sequence, bool idle)
             list_push(&j->spare, &f->link);
         }
     }
-    while (j->total > j->conf.total_bytes && !list_empty(&j->spare))
+    while (j->total > j->conf.total_bytes && !list_empty(&j->spare) && !spare_is_needed(j))
         spare_drop(j);
 }

@@ -116,6 +116,19 @@ static void test_limits(void **state)
     assert_true(jw.journal.total <= 40 * JOURNAL_BLOCK);
 }
 
+/* However small the limit: a journal without a file would be refused at the next start. */
+static void test_last_file_stays(void **state)
+{
+    (void)state;
+    jw_open(1, 1);
+    jw.journal.conf.total_bytes = JOURNAL_BLOCK;
+    (void)jw_write(14 * JOURNAL_BLOCK, true);
+    journal_recycle(&jw.journal, 1, true);
+    assert_null(jw.journal.current);
+    assert_int_equal(jw.journal.total, 16 * JOURNAL_BLOCK);
+    assert_true(journal_room(&jw.journal, 14 * JOURNAL_BLOCK));
+}
+
 static void test_grow_full(void **state)
 {
     (void)state;
@@ -153,6 +166,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_next_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_room_and_recycling, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_last_file_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_grow_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sync_fails, setup, teardown),
     };
