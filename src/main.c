@@ -1,6 +1,8 @@
-/* main.c: which command is meant. `weir serve` is in serve.c, the others are clients (cli/). */
+/* main.c: which command is meant. `weir serve` and `weir fsck` are beside it, the others are
+ * clients (cli/). */
 #include "base/str.h"
 #include "cli/cli.h"
+#include "fsck.h"
 #include "serve.h"
 
 #include <stdio.h>
@@ -28,6 +30,7 @@ static const struct command commands[] = {
     {"produce", cli_produce, "send lines of standard input to a topic"},
     {"consume", cli_consume, "print the records of a topic"},
     {"group", cli_group, "list, describe, reset, delete consumer groups"},
+    {"fsck", fsck, "check a data folder that is not being served"},
     {"bench", cli_bench, "measure a broker"},
     {"version", version, "print the version"},
 };

@@ -33,23 +33,25 @@ CALL(delete_groups, 42, 2, true);
 CALL(delete_records, 21, 1, false);
 CALL(describe_cluster, 60, 0, true);
 
-static enum err open_one(const char *server, size_t len, struct socket **out, struct err_text *text)
+static enum err open_one(const char *server, size_t len, int64_t timeout_ms, struct socket **out,
+                         struct err_text *text)
 {
     char host[256], service[8];
     uint16_t port;
     if (str_to_host_port((struct str){server, len}, host, sizeof host, &port))
         return err_say(text, ERR_REQUEST_INVALID, "'%.*s' is not HOST:PORT", (int)len, server);
     snprintf(service, sizeof service, "%u", port);
-    return socket_connect(host[0] ? host : "127.0.0.1", service, ADMIN_TIMEOUT_MS, out, text);
+    return socket_connect(host[0] ? host : "127.0.0.1", service, (int)timeout_ms, out, text);
 }
 
-enum err admin_open(const char *servers, struct admin **out, struct err_text *text)
+enum err admin_open(const char *servers, int64_t timeout_ms, struct admin **out,
+                    struct err_text *text)
 {
-    enum err err = ERR_REQUEST_INVALID;
+    enum err err = err_say(text, ERR_REQUEST_INVALID, "no broker is named");
     struct socket *socket = NULL;
     for (const char *s = servers; *s && !socket;) {
         size_t len = strcspn(s, ",");
-        err = open_one(s, len, &socket, text);
+        err = open_one(s, len, timeout_ms, &socket, text);
         s += len + (s[len] == ',');
     }
     if (!socket)
@@ -97,14 +99,15 @@ static enum err receive(struct admin *a, const struct admin_call *call, void *ou
 {
     uint8_t head[4];
     enum err err = socket_receive(a->socket, head, sizeof head);
+    if (err)
+        return err;
     size_t n = be32_get(head);
-    if (!err && (n < 4 || n > ANSWER_MAX))
-        err = ERR_FRAME;
-    uint8_t *bytes = err ? NULL : arena_alloc(&a->arena, n);
-    if (!err && !bytes)
-        err = ERR_MEMORY;
-    if (!err)
-        err = socket_receive(a->socket, bytes, n);
+    if (n < 4 || n > ANSWER_MAX)
+        return ERR_FRAME;
+    uint8_t *bytes = arena_alloc(&a->arena, n);
+    if (!bytes)
+        return ERR_MEMORY;
+    err = socket_receive(a->socket, bytes, n);
     if (err)
         return err;
     struct rd r;
@@ -125,6 +128,8 @@ enum err admin_call(struct admin *a, const struct admin_call *call, const void *
         err = receive(a, call, out);
     if (err == ERR_CLOSED)
         return err_say(text, err, "the broker closed the connection: is it a Kafka port?");
+    if (err == ERR_TIMED_OUT)
+        return err_say(text, err, "the broker did not answer in time");
     if (err)
         return err_say(text, err, "no answer that makes sense: %s", err_meaning(err));
     return ERR_OK;

@@ -11,10 +11,13 @@
 
 struct admin;
 
-#define ADMIN_TIMEOUT_MS 30000
+#define ADMIN_TIMEOUT_MS 30000 /* unless the user says otherwise */
+#define ADMIN_TIMEOUT_MAX_MS 3600000
 
-/* servers: "HOST:PORT[,HOST:PORT...]": the first that answers. */
-enum err must_use admin_open(const char *servers, struct admin **out, struct err_text *text);
+/* servers: "HOST:PORT[,HOST:PORT...]": the first that answers. Each wait for it takes timeout_ms at
+ * most. */
+enum err must_use admin_open(const char *servers, int64_t timeout_ms, struct admin **out,
+                             struct err_text *text);
 void admin_close(struct admin *a);
 /* Memory of the answers, until admin_close. */
 struct arena *admin_arena(struct admin *a);

@@ -4,9 +4,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/rdkafka_module.h"
-
-#include <signal.h>
-#include <string.h>
+#include "io/interrupt.h"
 
 #define PARTITIONS_MAX 1024
 #define TIMEOUT_MS 30000
@@ -64,14 +62,6 @@ struct consumer {
     int32_t assigned, ended; /* partitions */
     int64_t printed;
 };
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int signo)
-{
-    (void)signo;
-    stopped = 1;
-}
 
 static enum err set_one(struct consumer *c, rd_kafka_conf_t *conf, const char *key,
                         const char *value, struct err_text *text)
@@ -182,10 +172,8 @@ static bool take(struct consumer *c, const rd_kafka_message_t *m)
 
 static void run(struct consumer *c)
 {
-    struct sigaction act = {.sa_handler = on_signal};
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGTERM, &act, NULL);
-    for (bool go_on = true; go_on && !stopped && !ferror(stdout);) {
+    interrupt_catch();
+    for (bool go_on = true; go_on && !interrupt_came() && !ferror(stdout);) {
         rd_kafka_message_t *m = c->k->consumer_poll(c->rk, 200);
         if (!m) {
             fflush(stdout);

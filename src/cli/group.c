@@ -104,7 +104,7 @@ int cli_group(int argc, char **argv)
     if (end)
         return end - 1;
     const char *wrong = check(args[0], args[1]);
-    if (wrong || admin_open(o.broker, &a, &text)) {
+    if (wrong || admin_open(o.broker, ADMIN_TIMEOUT_MS, &a, &text)) {
         fprintf(stderr, "weir group: %s\n", wrong ? wrong : text.s);
         return wrong ? 2 : 1;
     }

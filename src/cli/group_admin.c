@@ -1,5 +1,7 @@
 #include "cli/group_admin.h"
 
+#include "base/assert.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,7 @@
 struct row {
     struct str topic;
     int32_t partition;
-    int64_t committed, start, end;                                    /* -1: none, unknown */
+    int64_t committed, start, end, at;                                /* -1: none, unknown */
     const struct kafka_describe_groups_response_group_member *member; /* NULL: nobody reads it */
 };
 
@@ -87,7 +89,7 @@ static struct row *row_of(struct admin *a, struct rows *rows, struct str topic, 
         rows->at = more;
         rows->cap = cap;
     }
-    rows->at[rows->n] = (struct row){topic, partition, -1, -1, -1, NULL};
+    rows->at[rows->n] = (struct row){topic, partition, -1, -1, -1, -1, NULL};
     return &rows->at[rows->n++];
 }
 
@@ -130,22 +132,6 @@ static int take_offsets(struct admin *a, const char *group, struct rows *rows)
     return 0;
 }
 
-/* The offset of a partition at a time or special time; -1 on any error. */
-static int64_t offset_at(struct admin *a, struct str topic, int32_t partition, int64_t time)
-{
-    struct kafka_list_offsets_request_topic_partition p = {
-        .partition_index = partition, .current_leader_epoch = -1, .timestamp = time};
-    struct kafka_list_offsets_request_topic t = {
-        .name = topic, .partitions = &p, .partitions_n = 1};
-    struct kafka_list_offsets_request in = {.replica_id = -1, .topics = &t, .topics_n = 1};
-    struct kafka_list_offsets_response out;
-    struct err_text text = {""};
-    if (admin_call(a, &admin_list_offsets, &in, &out, &text) || out.topics_n != 1 ||
-        out.topics[0].partitions_n != 1 || out.topics[0].partitions[0].error_code)
-        return -1;
-    return out.topics[0].partitions[0].offset;
-}
-
 static int by_place(const void *x, const void *y)
 {
     const struct row *a = x, *b = y;
@@ -158,21 +144,76 @@ static int by_place(const void *x, const void *y)
     return (a->partition > b->partition) - (a->partition < b->partition);
 }
 
+/* The rows, which are in order, as a question of one timestamp; false: no memory. */
+static bool ask_offsets(struct admin *a, const struct rows *rows, int64_t time,
+                        struct kafka_list_offsets_request *in)
+{
+    struct kafka_list_offsets_request_topic *topics =
+        arena_zalloc(admin_arena(a), rows->n, sizeof *topics);
+    struct kafka_list_offsets_request_topic_partition *parts =
+        arena_zalloc(admin_arena(a), rows->n, sizeof *parts);
+    *in = (struct kafka_list_offsets_request){.replica_id = -1, .topics = topics};
+    if (!topics || !parts)
+        return false;
+    for (size_t i = 0; i < rows->n; i++) {
+        const struct row *r = &rows->at[i];
+        parts[i].partition_index = r->partition;
+        parts[i].current_leader_epoch = -1;
+        parts[i].timestamp = time;
+        if (!i || !str_eq(r->topic, rows->at[i - 1].topic)) {
+            topics[in->topics_n].name = r->topic;
+            topics[in->topics_n++].partitions = &parts[i];
+        }
+        topics[in->topics_n - 1].partitions_n++;
+    }
+    return true;
+}
+
+enum mark { MARK_START, MARK_END, MARK_AT };
+
+static int64_t *mark_of(struct row *r, enum mark mark)
+{
+    return mark == MARK_START ? &r->start : mark == MARK_END ? &r->end : &r->at;
+}
+
+/* Asks where each row's partition is at a time or special time, and sets that mark; it stays -1
+ * where the broker gives an error. */
+static int take_marks(struct admin *a, struct rows *rows, int64_t time, enum mark mark)
+{
+    struct kafka_list_offsets_request in;
+    struct kafka_list_offsets_response *out = arena_zalloc(admin_arena(a), 1, sizeof *out);
+    struct err_text text = {"no memory for so many partitions"};
+    if (!rows->n)
+        return 0;
+    if (!out || !ask_offsets(a, rows, time, &in) ||
+        admin_call(a, &admin_list_offsets, &in, out, &text))
+        return failed_call(&text);
+    for (int32_t i = 0; i < out->topics_n; i++) {
+        const struct kafka_list_offsets_response_topic *t = &out->topics[i];
+        for (int32_t k = 0; k < t->partitions_n; k++) {
+            struct row key = {.topic = t->name, .partition = t->partitions[k].partition_index};
+            struct row *r = bsearch(&key, rows->at, rows->n, sizeof *rows->at, by_place);
+            if (r && !t->partitions[k].error_code)
+                *mark_of(r, mark) = t->partitions[k].offset;
+        }
+    }
+    return 0;
+}
+
+/* Everything that is known of a group's partitions, in order of topic and number. */
 static int read_rows(struct admin *a, const char *group,
                      const struct kafka_describe_groups_response_group *g, struct rows *rows)
 {
     for (int32_t i = 0; i < g->members_n; i++)
         take_assignment(a, rows, &g->members[i]);
     int status = take_offsets(a, group, rows);
-    if (status)
-        return status;
-    for (size_t i = 0; i < rows->n; i++) {
-        rows->at[i].end = offset_at(a, rows->at[i].topic, rows->at[i].partition, LATEST);
-        rows->at[i].start = offset_at(a, rows->at[i].topic, rows->at[i].partition, EARLIEST);
-    }
-    if (rows->n)
+    if (!status && rows->n)
         qsort(rows->at, rows->n, sizeof *rows->at, by_place);
-    return 0;
+    if (!status)
+        status = take_marks(a, rows, LATEST, MARK_END);
+    if (!status)
+        status = take_marks(a, rows, EARLIEST, MARK_START);
+    return status;
 }
 
 /* ---- printing ------------------------------------------------------------------------------- */
@@ -255,24 +296,36 @@ static size_t partitions_of(struct admin *a,
     return rows.n;
 }
 
-static void print_assignment(struct admin *a,
-                             const struct kafka_describe_groups_response_group_member *m)
+/* "a:0,1;b:3", as Kafka writes it; "-" for none. */
+static struct str assignment_text(struct admin *a,
+                                  const struct kafka_describe_groups_response_group_member *m)
 {
     struct rows rows = {0};
+    size_t cap = m->member_assignment.len * 4 + 16, n = 0;
     take_assignment(a, &rows, m);
-    printf(" ");
-    for (size_t i = 0; i < rows.n; i++) {
-        bool same = i && str_eq(rows.at[i].topic, rows.at[i - 1].topic);
-        if (!same) {
-            printf("%s", i ? "), " : "");
-            print_str(rows.at[i].topic);
-            printf("(");
-        }
-        printf("%s%d", same ? "," : "", rows.at[i].partition);
+    char *text = rows.n ? arena_alloc(admin_arena(a), cap) : NULL;
+    for (size_t i = 0; text && i < rows.n; i++) {
+        const struct row *r = &rows.at[i];
+        bool same = i && str_eq(r->topic, rows.at[i - 1].topic);
+        n += (size_t)(same ? snprintf(text + n, cap - n, ",%d", r->partition)
+                           : snprintf(text + n, cap - n, "%s%.*s:%d", i ? ";" : "",
+                                      (int)r->topic.len, r->topic.at, r->partition));
+        weir_assert(n < cap);
     }
-    printf("%s", rows.n ? ")" : "-");
+    return text ? (struct str){text, n} : STR_LIT("-");
 }
 
+static void print_members_head(const int width[4], int assignment)
+{
+    printf("\n%-*s %-*s %-*s %-*s %-15s", width[0], "GROUP", width[1], "CONSUMER-ID", width[2],
+           "HOST", width[3], "CLIENT-ID", "#PARTITIONS");
+    if (assignment)
+        printf(" %-15s %-*s %-15s %-20s", "CURRENT-EPOCH", assignment, "CURRENT-ASSIGNMENT",
+               "TARGET-EPOCH", "TARGET-ASSIGNMENT");
+    printf("\n");
+}
+
+/* Epochs and targets are of the newer group protocol: "-" for these members. */
 int group_admin_members(struct admin *a, const char *group, bool verbose)
 {
     struct kafka_describe_groups_response_group *g;
@@ -282,23 +335,28 @@ int group_admin_members(struct admin *a, const char *group, bool verbose)
     if (status)
         return status;
     print_activity(group, g);
-    int wg = widest(15, str_of(group)), wm = 15, wh = 15, wc = 15;
+    int width[4] = {widest(15, str_of(group)), 15, 15, 15}, assignment = verbose ? 20 : 0;
     for (int32_t i = 0; i < g->members_n; i++) {
-        wm = widest(wm, g->members[i].member_id);
-        wh = widest(wh, g->members[i].client_host);
-        wc = widest(wc, g->members[i].client_id);
+        width[1] = widest(width[1], g->members[i].member_id);
+        width[2] = widest(width[2], g->members[i].client_host);
+        width[3] = widest(width[3], g->members[i].client_id);
+        if (verbose)
+            assignment = widest(assignment, assignment_text(a, &g->members[i]));
     }
-    printf("\n%-*s %-*s %-*s %-*s %-15s%s\n", wg, "GROUP", wm, "CONSUMER-ID", wh, "HOST", wc,
-           "CLIENT-ID", "#PARTITIONS", verbose ? " ASSIGNMENT" : "");
+    print_members_head(width, assignment);
     for (int32_t i = 0; i < g->members_n; i++) {
         const struct kafka_describe_groups_response_group_member *m = &g->members[i];
-        printf("%-*s", wg, group);
-        print_cell(m->member_id, wm);
-        print_cell(m->client_host, wh);
-        print_cell(m->client_id, wc);
+        printf("%-*s", width[0], group);
+        print_cell(m->member_id, width[1]);
+        print_cell(m->client_host, width[2]);
+        print_cell(m->client_id, width[3]);
         print_number((int64_t)partitions_of(a, m), 15);
-        if (verbose)
-            print_assignment(a, m);
+        if (verbose) {
+            print_number(-1, 15);
+            print_cell(assignment_text(a, m), assignment);
+            print_number(-1, 15);
+            print_number(-1, 20);
+        }
         printf("\n");
     }
     return 0;
@@ -319,7 +377,7 @@ int group_admin_state(struct admin *a, const char *group)
     if (admin_call(a, &admin_describe_cluster, &in, &c, &text))
         return failed_call(&text);
     if (c.brokers_n)
-        snprintf(where, sizeof where, "%.*s:%d (%d)", (int)c.brokers[0].host.len,
+        snprintf(where, sizeof where, "%.*s:%d  (%d)", (int)c.brokers[0].host.len,
                  c.brokers[0].host.at, c.brokers[0].port, c.brokers[0].broker_id);
     int wg = widest(15, str_of(group)), ww = widest(25, str_of(where));
     printf("\n%-*s %-*s %-20s %-20s %s\n%-*s %-*s", wg, "GROUP", ww, "COORDINATOR (ID)",
@@ -404,23 +462,31 @@ static bool named(const struct option_list *topics, const struct row *r)
 }
 
 /* Partitions of topics that are named but have no offsets yet. */
-static void add_named(struct admin *a, const struct option_list *topics, struct rows *rows)
+static int add_named(struct admin *a, const char *spec, struct rows *rows)
 {
-    for (size_t i = 0; i < topics->n; i++) {
-        size_t len = strcspn(topics->at[i], ":");
-        struct kafka_metadata_request_topic t = {.name = {topics->at[i], len}};
-        struct kafka_metadata_request in;
-        struct kafka_metadata_response out;
-        struct err_text text = {""};
-        wire_default(&kafka_metadata_request_table, &in);
-        in.topics = &t;
-        in.topics_n = 1;
-        in.allow_auto_topic_creation = false;
-        if (admin_call(a, &admin_metadata, &in, &out, &text) || out.topics_n != 1)
-            continue;
-        for (int32_t k = 0; k < out.topics[0].partitions_n; k++)
-            (void)row_of(a, rows, t.name, out.topics[0].partitions[k].partition_index);
+    size_t len = strcspn(spec, ":");
+    struct kafka_metadata_request_topic t = {.name = {spec, len}};
+    struct kafka_metadata_request in;
+    struct kafka_metadata_response out;
+    struct err_text text = {""};
+    if (spec[len] && (!spec[len + 1] || spec[len + 1 + strspn(spec + len + 1, "0123456789,")])) {
+        fprintf(stderr, "--topic: '%s' is not valid; give TOPIC or TOPIC:0,1\n", spec);
+        return 1;
     }
+    wire_default(&kafka_metadata_request_table, &in);
+    in.topics = &t;
+    in.topics_n = 1;
+    in.allow_auto_topic_creation = false;
+    if (admin_call(a, &admin_metadata, &in, &out, &text))
+        return failed_call(&text);
+    if (out.topics_n != 1 || out.topics[0].error_code) {
+        fprintf(stderr, "Error: topic '%.*s': %s\n", (int)len, spec,
+                admin_error(out.topics_n ? out.topics[0].error_code : -1));
+        return 1;
+    }
+    for (int32_t k = 0; k < out.topics[0].partitions_n; k++)
+        (void)row_of(a, rows, t.name, out.topics[0].partitions[k].partition_index);
+    return 0;
 }
 
 static int64_t clamp(int64_t v, const struct row *r)
@@ -428,7 +494,7 @@ static int64_t clamp(int64_t v, const struct row *r)
     return v < r->start ? r->start : v > r->end ? r->end : v;
 }
 
-static int64_t target(struct admin *a, const struct group_reset_plan *plan, const struct row *r)
+static int64_t target(const struct group_reset_plan *plan, const struct row *r)
 {
     switch (plan->to) {
     case RESET_EARLIEST:
@@ -439,10 +505,8 @@ static int64_t target(struct admin *a, const struct group_reset_plan *plan, cons
         return clamp(plan->value, r);
     case RESET_SHIFT:
         return clamp((r->committed >= 0 ? r->committed : r->start) + plan->value, r);
-    case RESET_TIME: {
-        int64_t at = offset_at(a, r->topic, r->partition, plan->value);
-        return at >= 0 ? at : r->end;
-    }
+    case RESET_TIME:
+        return r->at >= 0 ? r->at : r->end;
     case RESET_CURRENT:
         return r->committed >= 0 ? r->committed : r->end;
     }
@@ -476,10 +540,11 @@ static int commit(struct admin *a, const char *group, const struct row *r, int64
     return code ? failed(group, code) : 0;
 }
 
-int group_admin_reset(struct admin *a, const char *group, const struct group_reset_plan *plan)
+/* All that the plan may be about: what the group has offsets for, and the topics that are named. */
+static int read_reset_rows(struct admin *a, const char *group, const struct group_reset_plan *plan,
+                           struct rows *rows)
 {
     struct kafka_describe_groups_response_group *g;
-    struct rows rows = {0};
     int status = describe(a, group, &g);
     if (!status && g->members_n) {
         fprintf(stderr,
@@ -488,22 +553,55 @@ int group_admin_reset(struct admin *a, const char *group, const struct group_res
                 group, (int)g->group_state.len, g->group_state.at);
         return 1;
     }
+    for (size_t i = 0; i < plan->topics->n && !status; i++)
+        status = add_named(a, plan->topics->at[i], rows);
     if (!status)
-        add_named(a, plan->topics, &rows);
-    if (!status)
-        status = read_rows(a, group, g, &rows);
+        status = read_rows(a, group, g, rows);
+    if (!status && plan->to == RESET_TIME)
+        status = take_marks(a, rows, plan->value, MARK_AT);
+    return status;
+}
+
+static void print_reset(const int width[2], struct str group, struct str topic,
+                        const char *partition, const char *offset)
+{
+    printf("%-*.*s", width[0], (int)group.len, group.at);
+    print_cell(topic, width[1]);
+    printf(" %-10s %s\n", partition, offset);
+}
+
+static int reset_row(struct admin *a, const char *group, const struct group_reset_plan *plan,
+                     const struct row *r, const int width[2])
+{
+    char partition[16], offset[24];
+    if (r->end < 0) {
+        fprintf(stderr, "Error: topic '%.*s' has no partition %d\n", (int)r->topic.len, r->topic.at,
+                r->partition);
+        return 1;
+    }
+    int64_t to = target(plan, r);
+    if (plan->execute && commit(a, group, r, to))
+        return 1;
+    snprintf(partition, sizeof partition, "%d", r->partition);
+    snprintf(offset, sizeof offset, "%" PRId64, to);
+    print_reset(width, str_of(group), r->topic, partition, offset);
+    return 0;
+}
+
+int group_admin_reset(struct admin *a, const char *group, const struct group_reset_plan *plan)
+{
+    struct rows rows = {0};
+    int width[2] = {widest(15, str_of(group)), 15};
+    int status = read_reset_rows(a, group, plan, &rows);
     if (status)
         return status;
-    printf("\n%-30s %-30s %-10s %-15s\n", "GROUP", "TOPIC", "PARTITION", "NEW-OFFSET");
-    for (size_t i = 0; i < rows.n && !status; i++) {
-        const struct row *r = &rows.at[i];
-        if (!named(plan->topics, r))
-            continue;
-        int64_t to = target(a, plan, r);
-        if (plan->execute)
-            status = commit(a, group, r, to);
-        printf("%-30s %-30.*s %-10d %-15" PRId64 "\n", group, (int)r->topic.len, r->topic.at,
-               r->partition, to);
+    for (size_t i = 0; i < rows.n; i++)
+        width[1] = widest(width[1], rows.at[i].topic);
+    printf("\n");
+    print_reset(width, STR_LIT("GROUP"), STR_LIT("TOPIC"), "PARTITION", "NEW-OFFSET");
+    for (size_t i = 0; i < rows.n; i++) {
+        if (named(plan->topics, &rows.at[i]))
+            status |= reset_row(a, group, plan, &rows.at[i], width);
     }
     if (!plan->execute)
         fprintf(stderr, "\nNothing was changed: add --execute to do it.\n");

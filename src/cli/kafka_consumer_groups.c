@@ -3,49 +3,66 @@
 #include "cli/cli.h"
 #include "cli/group_admin.h"
 #include "cli/options.h"
+#include "cli/when.h"
 #include "io/clock.h"
-
-#include <time.h>
 
 #define NONE INT64_MIN
 
 struct kafka_groups_options {
-    const char *bootstrap, *datetime;
+    const char *bootstrap, *datetime, *duration;
     struct option_list groups, topics;
     bool list, describe, delete, reset, all_groups, all_topics;
     bool members, state, offsets, verbose, execute, dry_run;
     bool earliest, latest, current;
-    int64_t offset, shift, duration_ms;
+    int64_t offset, shift, timeout_ms;
 };
 
 #define AT(member) offsetof(struct kafka_groups_options, member)
+#define SWITCH(name, member, help)                                                                 \
+    {                                                                                              \
+        name, NULL, OPTION_SWITCH, AT(member), "off", NULL, help, 0, 0, NULL, false                \
+    }
+#define TEXT(name, member, value, help)                                                            \
+    {                                                                                              \
+        name, NULL, OPTION_TEXT, AT(member), NULL, value, help, 0, 0, NULL, false                  \
+    }
+#define LIST(name, member, value, help)                                                            \
+    {                                                                                              \
+        name, NULL, OPTION_LIST, AT(member), NULL, value, help, 0, 0, NULL, false                  \
+    }
+#define NUMBER(name, member, dflt, min, max, help)                                                 \
+    {                                                                                              \
+        name, NULL, OPTION_INT, AT(member), dflt, "N", help, min, max, NULL, false                 \
+    }
 
-/* clang-format off */
 static const struct option table[] = {
-    {"bootstrap-server", NULL, OPTION_TEXT, AT(bootstrap), NULL, "HOST:PORT", "the broker to talk to", 0, 0, NULL, true},
-    {"list", NULL, OPTION_SWITCH, AT(list), "off", NULL, "list the groups", 0, 0, NULL, false},
-    {"describe", NULL, OPTION_SWITCH, AT(describe), "off", NULL, "show offsets and lag", 0, 0, NULL, false},
-    {"delete", NULL, OPTION_SWITCH, AT(delete), "off", NULL, "delete groups without members", 0, 0, NULL, false},
-    {"reset-offsets", NULL, OPTION_SWITCH, AT(reset), "off", NULL, "move the offsets of a group without members", 0, 0, NULL, false},
-    {"group", NULL, OPTION_LIST, AT(groups), NULL, "NAME", "the group; may be repeated", 0, 0, NULL, false},
-    {"all-groups", NULL, OPTION_SWITCH, AT(all_groups), "off", NULL, "every group", 0, 0, NULL, false},
-    {"members", NULL, OPTION_SWITCH, AT(members), "off", NULL, "describe: the members", 0, 0, NULL, false},
-    {"state", NULL, OPTION_SWITCH, AT(state), "off", NULL, "describe: the state", 0, 0, NULL, false},
-    {"offsets", NULL, OPTION_SWITCH, AT(offsets), "off", NULL, "describe: offsets and lag (the default)", 0, 0, NULL, false},
-    {"verbose", NULL, OPTION_SWITCH, AT(verbose), "off", NULL, "describe --members: the partitions of each", 0, 0, NULL, false},
-    {"topic", NULL, OPTION_LIST, AT(topics), NULL, "TOPIC[:0,1]", "reset: of these topics; may be repeated", 0, 0, NULL, false},
-    {"all-topics", NULL, OPTION_SWITCH, AT(all_topics), "off", NULL, "reset: of all topics that have offsets", 0, 0, NULL, false},
-    {"to-earliest", NULL, OPTION_SWITCH, AT(earliest), "off", NULL, "reset: to the first record", 0, 0, NULL, false},
-    {"to-latest", NULL, OPTION_SWITCH, AT(latest), "off", NULL, "reset: behind the last record", 0, 0, NULL, false},
-    {"to-current", NULL, OPTION_SWITCH, AT(current), "off", NULL, "reset: to where the group is", 0, 0, NULL, false},
-    {"to-offset", NULL, OPTION_INT, AT(offset), NULL, "N", "reset: to this offset", 0, INT64_MAX, NULL, false},
-    {"shift-by", NULL, OPTION_INT, AT(shift), NULL, "N", "reset: by so many records, back if negative", -INT64_MAX, INT64_MAX, NULL, false},
-    {"to-datetime", NULL, OPTION_TEXT, AT(datetime), NULL, "TIME", "reset: to YYYY-MM-DDTHH:mm:SS.sss (UTC)", 0, 0, NULL, false},
-    {"by-duration", NULL, OPTION_DURATION, AT(duration_ms), NULL, "TIME", "reset: to so long ago, such as 2h", 0, INT64_MAX, NULL, false},
-    {"execute", NULL, OPTION_SWITCH, AT(execute), "off", NULL, "reset: do it", 0, 0, NULL, false},
-    {"dry-run", NULL, OPTION_SWITCH, AT(dry_run), "off", NULL, "reset: only show it (the default)", 0, 0, NULL, false},
+    {"bootstrap-server", NULL, OPTION_TEXT, AT(bootstrap), NULL, "HOST:PORT",
+     "the broker to talk to", 0, 0, NULL, true},
+    SWITCH("list", list, "list the groups"),
+    SWITCH("describe", describe, "show offsets and lag"),
+    SWITCH("delete", delete, "delete groups without members"),
+    SWITCH("reset-offsets", reset, "move the offsets of a group without members"),
+    LIST("group", groups, "NAME", "the group; may be repeated"),
+    SWITCH("all-groups", all_groups, "every group"),
+    SWITCH("members", members, "describe: the members"),
+    SWITCH("state", state, "describe: the state"),
+    SWITCH("offsets", offsets, "describe: offsets and lag (the default)"),
+    SWITCH("verbose", verbose, "describe --members: the partitions of each"),
+    LIST("topic", topics, "TOPIC[:0,1]", "reset: of these topics; may be repeated"),
+    SWITCH("all-topics", all_topics, "reset: of all topics that have offsets"),
+    SWITCH("to-earliest", earliest, "reset: to the first record"),
+    SWITCH("to-latest", latest, "reset: behind the last record"),
+    SWITCH("to-current", current, "reset: to where the group is"),
+    NUMBER("to-offset", offset, NULL, 0, INT64_MAX, "reset: to this offset"),
+    NUMBER("shift-by", shift, NULL, -INT64_MAX, INT64_MAX,
+           "reset: by so many records, back if negative"),
+    TEXT("to-datetime", datetime, "TIME", "reset: to YYYY-MM-DDTHH:mm:SS.sss (UTC, or +hh:mm)"),
+    TEXT("by-duration", duration, "TIME", "reset: to so long ago, such as PT2H or 2h"),
+    SWITCH("execute", execute, "reset: do it"),
+    SWITCH("dry-run", dry_run, "reset: only show it (the default)"),
+    NUMBER("timeout", timeout_ms, "5000", 1, ADMIN_TIMEOUT_MAX_MS,
+           "how long to wait for the broker, in ms"),
 };
-/* clang-format on */
 
 static const struct option_set set = {
     .usage = "kafka-consumer-groups.sh --bootstrap-server HOST:PORT --list|--describe|"
@@ -63,25 +80,23 @@ static int members(struct admin *a, const char *group)
     return group_admin_members(a, group, verbose_members);
 }
 
-static bool parse_time(const char *s, int64_t *ms)
+static bool set_time(const struct kafka_groups_options *o, struct group_reset_plan *plan)
 {
-    struct tm tm = {0};
-    int millis = 0, used = 0;
-    int n = sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d%n.%3d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-                   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used, &millis);
-    if (n < 6)
+    int64_t ms;
+    plan->to = RESET_TIME;
+    if (o->datetime)
+        return when_datetime(o->datetime, &plan->value);
+    if (!when_duration(o->duration, &ms))
         return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    *ms = (int64_t)timegm(&tm) * 1000 + millis;
+    plan->value = (int64_t)clock_wall_ms() - ms;
     return true;
 }
 
-/* The one way that was named; false: none or several. */
+/* The one way that was named; false: none or several, or a time that is none. */
 static bool plan_of(const struct kafka_groups_options *o, struct group_reset_plan *plan)
 {
     int ways = o->earliest + o->latest + o->current + (o->offset != NONE) + (o->shift != NONE) +
-               (o->datetime != NULL) + (o->duration_ms != NONE);
+               (o->datetime != NULL) + (o->duration != NULL);
     *plan = (struct group_reset_plan){RESET_EARLIEST, 0, &o->topics, o->execute};
     if (o->latest)
         plan->to = RESET_LATEST;
@@ -95,15 +110,8 @@ static bool plan_of(const struct kafka_groups_options *o, struct group_reset_pla
         plan->to = RESET_SHIFT;
         plan->value = o->shift;
     }
-    if (o->duration_ms != NONE) {
-        plan->to = RESET_TIME;
-        plan->value = (int64_t)clock_wall_ms() - o->duration_ms;
-    }
-    if (o->datetime) {
-        plan->to = RESET_TIME;
-        if (!parse_time(o->datetime, &plan->value))
-            return false;
-    }
+    if ((o->datetime || o->duration) && !set_time(o, plan))
+        return false;
     return ways == 1;
 }
 
@@ -135,7 +143,7 @@ static int run(struct admin *a, const struct kafka_groups_options *o)
     if (!plan_of(o, &plan)) {
         fprintf(stderr, "--reset-offsets: say where to with exactly one of --to-earliest, "
                         "--to-latest, --to-current, --to-offset N, --shift-by N, --to-datetime "
-                        "YYYY-MM-DDTHH:mm:SS.sss, --by-duration TIME\n");
+                        "YYYY-MM-DDTHH:mm:SS.sss, --by-duration PnDTnHnMnS\n");
         return 1;
     }
     return group_admin_reset(a, o->groups.at[0], &plan);
@@ -159,15 +167,15 @@ static const char *check(const struct kafka_groups_options *o)
 
 int cli_kafka_consumer_groups(int argc, char **argv)
 {
-    struct kafka_groups_options o = {.offset = NONE, .shift = NONE, .duration_ms = NONE};
+    struct kafka_groups_options o = {.offset = NONE, .shift = NONE};
     struct err_text text = {""};
     struct admin *a;
     size_t n;
     int end = options_begin(&set, argc, argv, &o, NULL, &n);
     if (end)
-        return end - 1;
+        return end > 1; /* Kafka's tools have no other status than 1 */
     const char *wrong = check(&o);
-    if (wrong || admin_open(o.bootstrap, &a, &text)) {
+    if (wrong || admin_open(o.bootstrap, o.timeout_ms, &a, &text)) {
         fprintf(stderr, "%s\n", wrong ? wrong : text.s);
         return 1;
     }

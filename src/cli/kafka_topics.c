@@ -13,26 +13,35 @@ struct kafka_topics_options {
 };
 
 #define AT(member) offsetof(struct kafka_topics_options, member)
+#define SWITCH(name, member, help)                                                                 \
+    {                                                                                              \
+        name, NULL, OPTION_SWITCH, AT(member), "off", NULL, help, 0, 0, NULL, false                \
+    }
 
-/* clang-format off */
 static const struct option table[] = {
-    {"bootstrap-server", NULL, OPTION_TEXT, AT(bootstrap), NULL, "HOST:PORT", "the broker to talk to", 0, 0, NULL, true},
-    {"list", NULL, OPTION_SWITCH, AT(list), "off", NULL, "list the topics", 0, 0, NULL, false},
-    {"describe", NULL, OPTION_SWITCH, AT(describe), "off", NULL, "show topics with their partitions", 0, 0, NULL, false},
-    {"create", NULL, OPTION_SWITCH, AT(create), "off", NULL, "create a topic", 0, 0, NULL, false},
-    {"delete", NULL, OPTION_SWITCH, AT(delete), "off", NULL, "delete a topic", 0, 0, NULL, false},
-    {"alter", NULL, OPTION_SWITCH, AT(alter), "off", NULL, "give a topic more partitions", 0, 0, NULL, false},
-    {"topic", NULL, OPTION_TEXT, AT(topic), NULL, "NAME", "the topic; list and describe take a regular expression", 0, 0, NULL, false},
-    {"partitions", NULL, OPTION_INT, AT(partitions), "-1", "N", "create: how many; alter: the new total", -1, 100000, NULL, false},
-    {"replication-factor", NULL, OPTION_INT, AT(replication), "-1", "N", "1, the only one that one broker can give", -1, 32767, NULL, false},
-    {"config", NULL, OPTION_LIST, AT(configs), NULL, "KEY=VALUE", "a setting of the new topic; may be repeated", 0, 0, NULL, false},
-    {"if-exists", NULL, OPTION_SWITCH, AT(if_exists), "off", NULL, "delete, alter, describe: no error when there is no such topic", 0, 0, NULL, false},
-    {"if-not-exists", NULL, OPTION_SWITCH, AT(if_not_exists), "off", NULL, "create: no error when there is one", 0, 0, NULL, false},
-    {"exclude-internal", NULL, OPTION_SWITCH, AT(exclude_internal), "off", NULL, "leave internal topics out", 0, 0, NULL, false},
-    {"under-replicated-partitions", NULL, OPTION_SWITCH, AT(under_replicated), "off", NULL, "describe: only those (there are none on one broker)", 0, 0, NULL, false},
-    {"unavailable-partitions", NULL, OPTION_SWITCH, AT(unavailable), "off", NULL, "describe: only those (there are none on one broker)", 0, 0, NULL, false},
+    {"bootstrap-server", NULL, OPTION_TEXT, AT(bootstrap), NULL, "HOST:PORT",
+     "the broker to talk to", 0, 0, NULL, true},
+    SWITCH("list", list, "list the topics"),
+    SWITCH("describe", describe, "show topics with their partitions"),
+    SWITCH("create", create, "create a topic"),
+    SWITCH("delete", delete, "delete topics"),
+    SWITCH("alter", alter, "give topics more partitions"),
+    {"topic", NULL, OPTION_TEXT, AT(topic), NULL, "NAME",
+     "the topic; all but create take a regular expression", 0, 0, NULL, false},
+    {"partitions", NULL, OPTION_INT, AT(partitions), "-1", "N",
+     "create: how many; alter: the new total", -1, 100000, NULL, false},
+    {"replication-factor", NULL, OPTION_INT, AT(replication), "-1", "N",
+     "1, the only one that one broker can give", -1, 32767, NULL, false},
+    {"config", NULL, OPTION_LIST, AT(configs), NULL, "KEY=VALUE",
+     "a setting of the new topic; may be repeated", 0, 0, NULL, false},
+    SWITCH("if-exists", if_exists, "delete, alter, describe: no error when there is no such topic"),
+    SWITCH("if-not-exists", if_not_exists, "create: no error when there is one"),
+    SWITCH("exclude-internal", exclude_internal, "leave internal topics out"),
+    SWITCH("under-replicated-partitions", under_replicated,
+           "describe: only those (there are none on one broker)"),
+    SWITCH("unavailable-partitions", unavailable,
+           "describe: only those (there are none on one broker)"),
 };
-/* clang-format on */
 
 static const struct option_set set = {
     .usage = "kafka-topics.sh --bootstrap-server HOST:PORT --list|--describe|--create|--alter|"
@@ -45,21 +54,19 @@ static const struct option_set set = {
 
 static int run(struct admin *a, const struct kafka_topics_options *o)
 {
-    struct topic_filter f = {o->topic, o->exclude_internal};
+    struct topic_filter f = {o->topic, o->exclude_internal, o->if_exists, false};
     if (o->list)
         return topic_admin_list(a, &f);
     if (o->describe && (o->under_replicated || o->unavailable))
         return 0;
-    if (o->describe) {
-        int status = topic_admin_describe(a, &f);
-        return o->if_exists ? 0 : status;
-    }
+    if (o->describe)
+        return topic_admin_describe(a, &f);
     if (o->create)
         return topic_admin_create(a, o->topic, o->partitions, o->replication, &o->configs,
                                   o->if_not_exists);
     if (o->delete)
-        return topic_admin_delete(a, o->topic, o->if_exists);
-    return topic_admin_grow(a, o->topic, o->partitions);
+        return topic_admin_delete(a, &f);
+    return topic_admin_grow(a, &f, o->partitions);
 }
 
 static const char *check(const struct kafka_topics_options *o)
@@ -83,9 +90,9 @@ int cli_kafka_topics(int argc, char **argv)
     size_t n;
     int end = options_begin(&set, argc, argv, &o, NULL, &n);
     if (end)
-        return end - 1;
+        return end > 1; /* Kafka's tools have no other status than 1 */
     const char *wrong = check(&o);
-    if (wrong || admin_open(o.bootstrap, &a, &text)) {
+    if (wrong || admin_open(o.bootstrap, ADMIN_TIMEOUT_MS, &a, &text)) {
         fprintf(stderr, "%s\n", wrong ? wrong : text.s);
         return 1;
     }

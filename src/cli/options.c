@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include "base/assert.h"
 #include "base/str.h"
 
 #include <stdlib.h>
@@ -80,6 +81,9 @@ static enum err set_value(const struct option *o, const char *place, const char 
 {
     char host[256];
     uint16_t port;
+    if (!*s)
+        return err_say(text, ERR_REQUEST_INVALID, "%s: the value is empty; give %s", place,
+                       o->value ? o->value : "on or off");
     switch (o->kind) {
     case OPTION_INT:
     case OPTION_DURATION:
@@ -117,7 +121,8 @@ static enum err unknown(const struct option_set *set, const char *flag, struct s
                         struct err_text *text)
 {
     const struct option *best = NULL;
-    unsigned least = 4;
+    unsigned least =
+        (unsigned)(name.len < 9 ? name.len : 9) / 3 + 2; /* one wrong letter in three */
     for (size_t i = 0; i < set->n; i++) {
         unsigned d = str_distance(name, str_of(set->options[i].name));
         if (d < least) {
@@ -131,7 +136,8 @@ static enum err unknown(const struct option_set *set, const char *flag, struct s
     return err_say(text, ERR_REQUEST_INVALID, "%s: there is no such option; see --help", flag);
 }
 
-/* One flag at argv[*i]; moves *i over a value that stands apart. */
+/* One flag at argv[*i]; moves *i over a value that stands apart. What begins with two dashes is
+ * the next flag rather than a value; --name=--value is the way to say otherwise. */
 static enum err take_flag(const struct option_set *set, int argc, char **argv, int *i, void *out,
                           bool *given, struct err_text *text)
 {
@@ -144,7 +150,7 @@ static enum err take_flag(const struct option_set *set, int argc, char **argv, i
     const char *value = equals ? equals + 1 : NULL;
     if (!value && o->kind == OPTION_SWITCH)
         value = "on";
-    if (!value && *i + 1 >= argc)
+    if (!value && (*i + 1 >= argc || !strncmp(argv[*i + 1], "--", 2)))
         return err_say(text, ERR_REQUEST_INVALID, "%s: a value is missing: --%s %s", flag, o->name,
                        o->value);
     if (!value)
@@ -194,6 +200,7 @@ enum err options_parse(const struct option_set *set, int argc, char **argv, void
                        const char **args, size_t *args_n, bool *help, struct err_text *text)
 {
     bool given[OPTIONS_MAX] = {false}, flags = true;
+    weir_assert(set->n <= OPTIONS_MAX);
     *help = wants_help(argc, argv);
     *args_n = 0;
     for (int i = 1; i < argc && !*help; i++) {
@@ -225,9 +232,10 @@ enum err options_parse(const struct option_set *set, int argc, char **argv, void
 static void help_row(const struct option *o, FILE *to)
 {
     char left[64];
-    snprintf(left, sizeof left, "--%s %s", o->name,
-             o->kind == OPTION_SWITCH ? "" : (o->value ? o->value : ""));
-    fprintf(to, "  %-28s %s", left, o->help);
+    snprintf(left, sizeof left, "--%s%s%s", o->name, o->kind == OPTION_SWITCH ? "" : " ",
+             o->kind == OPTION_SWITCH ? "" : o->value);
+    fprintf(to, "  %-28s%s%s", left, strlen(left) < 28 ? "" : "\n                              ",
+            o->help);
     if (o->choices) {
         fprintf(to, " (");
         for (size_t i = 0; o->choices[i]; i++)

@@ -11,12 +11,14 @@
 #include <string.h>
 
 struct produce_options {
-    const char *broker, *separator, *compression;
-    int64_t partition;
+    const char *broker, *separator;
+    int64_t partition, compression;
     bool verbose;
 };
 
 #define AT(member) offsetof(struct produce_options, member)
+
+static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
 
 /* clang-format off */
 static const struct option table[] = {
@@ -26,8 +28,8 @@ static const struct option table[] = {
      "what stands before it in a line is the record's key", 0, 0, NULL, false},
     {"partition", NULL, OPTION_INT, AT(partition), "-1", "N",
      "the partition; -1: by key, or any", -1, 100000, NULL, false},
-    {"compression", NULL, OPTION_TEXT, AT(compression), "none", "CODEC",
-     "none, gzip, snappy, lz4 or zstd", 0, 0, NULL, false},
+    {"compression", NULL, OPTION_CHOICE, AT(compression), "none", "CODEC",
+     "how batches are compressed", 0, 0, codecs, false},
     {"verbose", NULL, OPTION_SWITCH, AT(verbose), "off", NULL,
      "say where each record went", 0, 0, NULL, false},
 };
@@ -70,7 +72,7 @@ static enum err open_producer(struct producer *p, const char *topic, struct err_
     const struct {
         const char *key, *value;
     } settings[] = {{"bootstrap.servers", p->options->broker},
-                    {"compression.codec", p->options->compression},
+                    {"compression.codec", codecs[p->options->compression]},
                     {"enable.idempotence", "true"},
                     {"linger.ms", "5"}};
     char why[256];
@@ -96,7 +98,7 @@ static enum err open_producer(struct producer *p, const char *topic, struct err_
 static void send_line(struct producer *p, char *line, size_t len)
 {
     const char *separator = p->options->separator;
-    const char *at = separator ? strstr(line, separator) : NULL;
+    const char *at = separator ? memmem(line, len, separator, strlen(separator)) : NULL;
     size_t key = at ? (size_t)(at - line) : 0;
     char *value = at ? line + key + strlen(separator) : line;
     size_t value_len = len - (size_t)(value - line);

@@ -33,13 +33,15 @@ static const struct option_set set = {
     .example = "weir topic create payments --partitions 6 --config retention.ms=604800000",
     .options = table,
     .n = sizeof table / sizeof table[0],
-    .args = "the verb, and a topic's name (list and describe: none for all)",
+    .args = "the verb, and a topic's name (list and describe: or a regular expression, or\n"
+            "           none for all)",
     .args_min = 1,
     .args_max = 2};
 
 static int run(struct admin *a, const struct topic_options *o, const char *verb, const char *name)
 {
-    struct topic_filter f = {name, !o->internal};
+    bool changes = strcmp(verb, "list") != 0 && strcmp(verb, "describe") != 0;
+    struct topic_filter f = {name, !o->internal && !changes, false, changes};
     if (!strcmp(verb, "list"))
         return topic_admin_list(a, &f);
     if (!strcmp(verb, "describe"))
@@ -47,8 +49,8 @@ static int run(struct admin *a, const struct topic_options *o, const char *verb,
     if (!strcmp(verb, "create"))
         return topic_admin_create(a, name, o->partitions, -1, &o->configs, false);
     if (!strcmp(verb, "delete"))
-        return topic_admin_delete(a, name, false);
-    return topic_admin_grow(a, name, o->partitions);
+        return topic_admin_delete(a, &f);
+    return topic_admin_grow(a, &f, o->partitions);
 }
 
 static const char *check(const char *verb, const char *name, const struct topic_options *o)
@@ -75,7 +77,7 @@ int cli_topic(int argc, char **argv)
     if (end)
         return end - 1;
     const char *wrong = check(args[0], args[1], &o);
-    if (wrong || admin_open(o.broker, &a, &text)) {
+    if (wrong || admin_open(o.broker, ADMIN_TIMEOUT_MS, &a, &text)) {
         fprintf(stderr, "weir topic: %s\n", wrong ? wrong : text.s);
         return wrong ? 2 : 1;
     }

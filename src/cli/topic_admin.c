@@ -10,11 +10,15 @@
 #define RESOURCE_TOPIC 2
 #define SOURCE_TOPIC 1
 
-static int failed(const char *what, struct str name, int16_t code, struct str message)
+/* The broker's own words where it has some: they name the topic. */
+static int failed(struct str name, int16_t code, struct str message)
 {
-    fprintf(stderr, "%s %.*s: %.*s\n", what, (int)name.len, name.at ? name.at : "",
-            message.at ? (int)message.len : (int)strlen(admin_error(code)),
-            message.at ? message.at : admin_error(code));
+    fprintf(stderr, "Error while executing topic command : ");
+    if (message.at)
+        fprintf(stderr, "%.*s\n", (int)message.len, message.at);
+    else
+        fprintf(stderr, "topic '%.*s': %s\n", (int)name.len, name.at ? name.at : "",
+                admin_error(code));
     return 1;
 }
 
@@ -34,22 +38,69 @@ static int by_name(const void *x, const void *y)
     return c ? c : (a->name.len > b->name.len) - (a->name.len < b->name.len);
 }
 
-/* Whole names only, as Kafka's --topic does. */
-static bool matches(const struct topic_filter *f, struct str name)
+#define PATTERN_MAX 600
+
+/* "a,b.*" -> "^(a|b.*)$". */
+static int pattern_make(const char *name, regex_t *re)
 {
-    char text[256], pattern[600];
-    regex_t re;
-    if (!f->name)
-        return true;
-    if (str_is(name, f->name))
-        return true;
+    char pattern[PATTERN_MAX + 8], why[128];
+    if (strlen(name) > PATTERN_MAX) {
+        fprintf(stderr, "the topic's name has more than %d characters\n", PATTERN_MAX);
+        return 1;
+    }
+    snprintf(pattern, sizeof pattern, "^(%s)$", name);
+    for (char *p = pattern; *p; p++)
+        *p = *p == ',' ? '|' : *p;
+    int failed = regcomp(re, pattern, REG_EXTENDED | REG_NOSUB);
+    if (!failed)
+        return 0;
+    regerror(failed, re, why, sizeof why);
+    fprintf(stderr, "'%s' is neither a topic's name nor a regular expression: %s\n", name, why);
+    return 1;
+}
+
+static bool whole_match(const regex_t *re, struct str name)
+{
+    char text[256];
     (void)str_copy(text, sizeof text, name);
-    snprintf(pattern, sizeof pattern, "^(%s)$", f->name);
-    if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
-        return false;
-    bool yes = regexec(&re, text, 0, NULL, 0) == 0;
+    return regexec(re, text, 0, NULL, 0) == 0;
+}
+
+/* Moves those that are meant to the front; re is NULL where only the name itself will do. */
+static void keep(const struct topic_filter *f, const regex_t *re,
+                 struct kafka_metadata_response *out)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < out->topics_n; i++) {
+        const struct kafka_metadata_response_topic *t = &out->topics[i];
+        bool meant = !f->name || (re ? whole_match(re, t->name) : str_is(t->name, f->name));
+        if (meant && !(f->exclude_internal && t->is_internal))
+            out->topics[kept++] = *t;
+    }
+    out->topics_n = kept;
+}
+
+static bool has_name(const struct kafka_metadata_response *out, const char *name)
+{
+    for (int32_t i = 0; i < out->topics_n; i++) {
+        if (str_is(out->topics[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+static int filter(const struct topic_filter *f, struct kafka_metadata_response *out)
+{
+    regex_t re;
+    if (!f->name || f->exact || has_name(out, f->name)) {
+        keep(f, NULL, out);
+        return 0;
+    }
+    if (pattern_make(f->name, &re))
+        return 1;
+    keep(f, &re, out);
     regfree(&re);
-    return yes;
+    return 0;
 }
 
 /* All topics that the filter lets through, in name order. */
@@ -63,16 +114,22 @@ static int read_topics(struct admin *a, const struct topic_filter *f,
     in.allow_auto_topic_creation = false;
     if (admin_call(a, &admin_metadata, &in, out, &text))
         return failed_call(&text);
-    int32_t kept = 0;
-    for (int32_t i = 0; i < out->topics_n; i++) {
-        bool hidden = f->exclude_internal && out->topics[i].is_internal;
-        if (!hidden && matches(f, out->topics[i].name))
-            out->topics[kept++] = out->topics[i];
-    }
-    out->topics_n = kept;
-    if (kept)
-        qsort(out->topics, (size_t)kept, sizeof *out->topics, by_name);
-    return 0;
+    int status = filter(f, out);
+    if (!status && out->topics_n)
+        qsort(out->topics, (size_t)out->topics_n, sizeof *out->topics, by_name);
+    return status;
+}
+
+/* Likewise; it is an error if there is none. */
+static int read_some_topics(struct admin *a, const struct topic_filter *f,
+                            struct kafka_metadata_response *out)
+{
+    int status = read_topics(a, f, out);
+    if (status || out->topics_n || !f->name || f->may_be_none)
+        return status;
+    fprintf(stderr, "Error while executing topic command : Topic '%s' does not exist as expected\n",
+            f->name);
+    return 1;
 }
 
 int topic_admin_list(struct admin *a, const struct topic_filter *f)
@@ -145,20 +202,16 @@ static void describe(struct admin *a, const struct kafka_metadata_response_topic
         print_ids(p->replica_nodes, p->replica_nodes_n);
         printf("\tIsr: ");
         print_ids(p->isr_nodes, p->isr_nodes_n);
-        printf("\tElr: \tLastKnownElr: \n");
+        printf("\tElr: N/A\tLastKnownElr: N/A\n");
     }
 }
 
 int topic_admin_describe(struct admin *a, const struct topic_filter *f)
 {
     struct kafka_metadata_response out;
-    int status = read_topics(a, f, &out);
+    int status = read_some_topics(a, f, &out);
     if (status)
         return status;
-    if (f->name && !out.topics_n) {
-        fprintf(stderr, "Topic '%s' does not exist as expected\n", f->name);
-        return 1;
-    }
     for (int32_t i = 0; i < out.topics_n; i++)
         describe(a, &out.topics[i]);
     return 0;
@@ -201,35 +254,43 @@ int topic_admin_create(struct admin *a, const char *name, int64_t partitions, in
     if (admin_call(a, &admin_create_topics, &in, &out, &text))
         return failed_call(&text);
     if (out.topics_n != 1)
-        return failed("create", t.name, -1, (struct str){0});
+        return failed(t.name, -1, (struct str){0});
     if (if_not_exists && out.topics[0].error_code == ERROR_TOPIC_EXISTS)
         return 0;
     if (out.topics[0].error_code)
-        return failed("Error while executing topic command :", t.name, out.topics[0].error_code,
-                      out.topics[0].error_message);
+        return failed(t.name, out.topics[0].error_code, out.topics[0].error_message);
     printf("Created topic %s.\n", name);
     return 0;
 }
 
-int topic_admin_delete(struct admin *a, const char *name, bool if_exists)
+/* One request for all of them: none is deleted before all are known to be there. */
+int topic_admin_delete(struct admin *a, const struct topic_filter *f)
 {
-    struct str names[1] = {str_of(name)};
-    struct kafka_delete_topics_request in = {
-        .topic_names = names, .topic_names_n = 1, .timeout_ms = ADMIN_TIMEOUT_MS};
+    struct kafka_metadata_response topics;
+    struct kafka_delete_topics_request in = {.timeout_ms = ADMIN_TIMEOUT_MS};
     struct kafka_delete_topics_response out;
     struct err_text text = {""};
+    int status = read_some_topics(a, f, &topics);
+    if (status || !topics.topics_n)
+        return status;
+    in.topic_names = arena_zalloc(admin_arena(a), (size_t)topics.topics_n, sizeof(struct str));
+    in.topic_names_n = in.topic_names ? topics.topics_n : 0;
+    for (int32_t i = 0; i < in.topic_names_n; i++)
+        in.topic_names[i] = topics.topics[i].name;
     if (admin_call(a, &admin_delete_topics, &in, &out, &text))
         return failed_call(&text);
-    int16_t code = out.responses_n == 1 ? out.responses[0].error_code : -1;
-    if (!code || (if_exists && code == ERROR_TOPIC_UNKNOWN))
-        return 0;
-    return failed("Error while executing topic command :", names[0], code, (struct str){0});
+    for (int32_t i = 0; i < out.responses_n; i++) {
+        int16_t code = out.responses[i].error_code;
+        if (code && !(f->may_be_none && code == ERROR_TOPIC_UNKNOWN))
+            status = failed(out.responses[i].name, code, (struct str){0});
+    }
+    return status;
 }
 
-int topic_admin_grow(struct admin *a, const char *name, int64_t partitions)
+static int grow(struct admin *a, struct str name, int64_t partitions)
 {
     struct kafka_create_partitions_request_topic t = {
-        .name = str_of(name), .count = (int32_t)partitions, .assignments_n = -1};
+        .name = name, .count = (int32_t)partitions, .assignments_n = -1};
     struct kafka_create_partitions_request in = {
         .topics = &t, .topics_n = 1, .timeout_ms = ADMIN_TIMEOUT_MS};
     struct kafka_create_partitions_response out;
@@ -238,7 +299,15 @@ int topic_admin_grow(struct admin *a, const char *name, int64_t partitions)
         return failed_call(&text);
     if (out.results_n == 1 && !out.results[0].error_code)
         return 0;
-    return failed("Error while executing topic command :", t.name,
-                  out.results_n ? out.results[0].error_code : -1,
+    return failed(name, out.results_n ? out.results[0].error_code : -1,
                   out.results_n ? out.results[0].error_message : (struct str){0});
+}
+
+int topic_admin_grow(struct admin *a, const struct topic_filter *f, int64_t partitions)
+{
+    struct kafka_metadata_response topics;
+    int status = read_some_topics(a, f, &topics);
+    for (int32_t i = 0; !status && i < topics.topics_n; i++)
+        status = grow(a, topics.topics[i].name, partitions);
+    return status;
 }

@@ -8,10 +8,15 @@
 
 #include <stdbool.h>
 
+/* Which topics are meant. */
 struct topic_filter {
-    const char
-        *name; /* NULL: all; a regular expression as Kafka's --topic takes for list/describe */
+    /* NULL: all. A topic that has exactly this name is meant alone. If there is none it is, as in
+     * Kafka's tools, a regular expression (POSIX extended) that whole names must match, in which a
+     * comma stands for "or". */
+    const char *name;
     bool exclude_internal;
+    bool may_be_none; /* it is no error if there is no such topic */
+    bool exact;       /* never a regular expression */
 };
 
 int topic_admin_list(struct admin *a, const struct topic_filter *f);
@@ -19,6 +24,6 @@ int topic_admin_describe(struct admin *a, const struct topic_filter *f);
 /* partitions, replication: -1 the broker's default. configs: "key=value" each. */
 int topic_admin_create(struct admin *a, const char *name, int64_t partitions, int64_t replication,
                        const struct option_list *configs, bool if_not_exists);
-int topic_admin_delete(struct admin *a, const char *name, bool if_exists);
+int topic_admin_delete(struct admin *a, const struct topic_filter *f);
 /* partitions: the new total. */
-int topic_admin_grow(struct admin *a, const char *name, int64_t partitions);
+int topic_admin_grow(struct admin *a, const struct topic_filter *f, int64_t partitions);

@@ -1,6 +1,6 @@
-/* metrics.h: the metrics page, in Prometheus' text format 0.0.4. Gathers over the broker's verbs, so
- * it sees partitions and groups of all reactors; names of kafka_exporter where it has them, so that
- * existing dashboards fit, `weir_` for the rest. Internal topics are left out.
+/* metrics.h: the metrics page, in Prometheus' text format 0.0.4. Gathers over the broker's verbs,
+ * so it sees partitions and groups of all reactors; names of kafka_exporter where it has them, so
+ * that existing dashboards fit, `weir_` for the rest. Internal topics are left out.
  *
  *     kafka_brokers                           gauge
  *     kafka_topic_partitions                  gauge  topic

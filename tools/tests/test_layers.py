@@ -75,11 +75,17 @@ class Layers(unittest.TestCase):
         self.add("cli/topic.c", "front/kafka/kafka_conn.h")
         self.assertEqual(len(self.found()), 3)
 
-    def test_ops_sees_the_stats_of_others_only(self):
-        self.add("store/store_stats.h")
+    def test_ops_is_a_client_of_the_broker(self):
+        self.add("broker/group.h")
         self.add("store/segment.h")
-        self.add("ops/metrics.c", "store/store_stats.h", "store/segment.h")
+        self.add("ops/metrics.c", "broker/group.h", "store/segment.h")
         self.assertEqual(self.found(), ['ops/metrics.c:2: ops may not include "store/segment.h"'])
+
+    def test_cli_shares_the_codec_of_kafkas_messages(self):
+        self.add("front/kafka/messages.h")
+        self.add("front/kafka/conn.h")
+        self.add("cli/admin.c", "front/kafka/messages.h", "front/kafka/conn.h")
+        self.assertEqual(self.found(), ['cli/admin.c:2: cli may not include "front/kafka/conn.h"'])
 
     def test_a_header_that_is_not_there(self):
         self.add("base/buf.c", "buf.h")
