@@ -1,9 +1,13 @@
 /* group_internal.h: what groups are made of. Inside of broker/group*.c and offsets_*.c only.
  *
- *     groups (one a reactor) --- shards: one statelog each (partition = shard of
- * __consumer_offsets) | by name group --- members in order of joining, by id, by instance id |  ---
- * pending: ids given out (MEMBER_ID_REQUIRED) whose owner has not come back yet |  --- offsets,
- * durable ones only |  --- writes: what is on its way to the log
+ *     groups (one a reactor)
+ *       |--- shards: one statelog each (a shard is a partition of __consumer_offsets)
+ *       |
+ *       +--- group, by name
+ *              |--- members: in order of joining, by id, by instance id
+ *              |--- pending: ids given out (MEMBER_ID_REQUIRED) whose owner has not come back yet
+ *              |--- offsets: durable ones only
+ *              +--- writes: what is on its way to the log
  *
  * Files: group.c (service, calls, load), group_members.c (members, protocols), group_rebalance.c
  * (the states), group_join.c, group_sync.c, group_membership.c (heartbeat, leave), group_log.c
@@ -260,8 +264,7 @@ struct slice group_value(const struct group *g, bool next_assignments);
 enum err group_write_error(enum err err);
 extern const struct statelog_ops group_log_ops;
 
-/* ---- offsets_commit.c, offsets_expiry.c, group_growth.c
- * ------------------------------------------ */
+/* ---- offsets_commit.c, offsets_expiry.c, group_growth.c -------------------------------------- */
 
 /* The offsets of a write that is under way and not in group->offsets yet; 0: none. */
 const struct group_offset *group_write_offsets(const struct group_write *w, size_t *n);

@@ -326,8 +326,7 @@ void group_member_assign(struct group_member *m, struct str assignment)
     charge(m, before);
 }
 
-/* ---- ids that wait for their owner
- * --------------------------------------------------------------- */
+/* ---- ids that wait for their owner ----------------------------------------------------------- */
 
 struct group_pending *group_pending_find(const struct group *g, struct str id)
 {

@@ -21,8 +21,7 @@
 
 static void complete_join(struct group *g);
 
-/* ---- small steps
- * --------------------------------------------------------------------------------- */
+/* ---- small steps ----------------------------------------------------------------------------- */
 
 void group_become(struct group *g, enum group_state state)
 {
@@ -100,8 +99,7 @@ void group_syncs_fail(struct group *g, enum err err)
     g->syncs_pending_n = 0;
 }
 
-/* ---- members go
- * ---------------------------------------------------------------------------------- */
+/* ---- members go ------------------------------------------------------------------------------ */
 
 void group_member_drop(struct group_member *m)
 {
@@ -135,8 +133,7 @@ void group_session_fire(struct env_timer *timer)
     groups_end(g->groups);
 }
 
-/* ---- PREPARING
- * ----------------------------------------------------------------------------------- */
+/* ---- PREPARING ------------------------------------------------------------------------------- */
 
 static void initial_delay_start(struct group *g)
 {
@@ -209,8 +206,7 @@ void group_join_step(struct group *g)
         complete_join(g);
 }
 
-/* ---- on to the next generation
- * ------------------------------------------------------------------- */
+/* ---- on to the next generation --------------------------------------------------------------- */
 
 static void drop_absent(struct group *g)
 {
@@ -302,8 +298,7 @@ static void complete_join(struct group *g)
     group_doubt(g);
 }
 
-/* ---- COMPLETING
- * ---------------------------------------------------------------------------------- */
+/* ---- COMPLETING ------------------------------------------------------------------------------ */
 
 static void drop_unsynced(struct group *g)
 {

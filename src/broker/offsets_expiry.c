@@ -1,9 +1,11 @@
 /* Offsets that nobody needs any more, by Kafka's rules (KIP-211):
  *
  *     a group without members       offsets.retention.minutes after it became empty
- *     consumers, stable             the same time after the commit, for topics that none subscribes
- * to never had members             the same time after the commit a commit with its own time
- * (OffsetCommit 2 to 4) at that time the topic was deleted         at once
+ *     consumers, stable             the same time after the commit, for topics that none of them
+ *                                   subscribes to
+ *     never had members             the same time after the commit
+ *     a commit with its own time    at that time (OffsetCommit 2 to 4)
+ *     the topic was deleted         at once
  *
  * A group that is empty and has no offsets left is forgotten. Groups with writes under way are left
  * to the next round: a commit on its way counts. Offsets leave memory when their records are
@@ -34,8 +36,7 @@ static void write_end(struct group_write *w)
         group_write_free(w);
 }
 
-/* ---- expired
- * ------------------------------------------------------------------------------------- */
+/* ---- expired --------------------------------------------------------------------------------- */
 
 static bool subscribed(const struct group *g, struct str topic)
 {
@@ -126,8 +127,7 @@ static void expiry_fire(struct env_timer *timer)
     env_timer_set(groups->env, &groups->expiry, EXPIRY_EVERY_US);
 }
 
-/* ---- deleted topics
- * ------------------------------------------------------------------------------ */
+/* ---- deleted topics -------------------------------------------------------------------------- */
 
 static bool topic_is_gone(const struct group *g, const struct offsets_topic *t)
 {

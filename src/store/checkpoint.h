@@ -2,10 +2,12 @@
  *
  *     reactor 0   sequence S of the last whole group; asks every reactor for its part
  *     reactor r   at its turn's end: a sync job for each log that changed, its owner's snapshot,
- * the manifest entries of all its logs; hands a barrier to the writer writer      the barriers come
- * back when everything written before them is durable helper      syncs the logs' files (syncfs
- * when they are many), the folder of the logs, then replaces the manifest reactor 0   journal files
- * whose groups are all <= S become spares reactor r   forgets the jobs
+ *                 the manifest entries of all its logs; hands a barrier to the writer
+ *     writer      the barriers come back when everything written before them is durable
+ *     helper      syncs the logs' files (syncfs when they are many), the folder of the logs, then
+ *                 replaces the manifest
+ *     reactor 0   journal files whose groups are all <= S become spares
+ *     reactor r   forgets the jobs
  *
  * A manifest may thus hold more than groups up to S did: what it holds beyond is durable by the
  * barrier, and its replay is skipped place by place. Begun by journal fill, by time, by a stop.

@@ -15,8 +15,8 @@
  *     sync M [X=text ...] [topic-partitions as X@t:0,t:1] [gen=N] [id=ID] [instance=I] [protocol=P]
  *     beat M [gen=N] [id=ID] [instance=I]
  *     leave M ... | leave instance=I
- *     commit M T:P=OFFSET[/EPOCH/METADATA] ... [gen=N] [id=ID] [retention=MS] [time=MS]    M: - is
- *         somebody outside of the group
+ *     commit M T:P=OFFSET[/EPOCH/METADATA] ... [gen=N] [id=ID] [retention=MS] [time=MS]
+ *         M: - is somebody outside of the group
  *     fetch T:P ... | fetch all       list | describe | delete
  *     topic T N      create; or grow if it is there
  *     drop T         delete
