@@ -7,8 +7,7 @@
  */
 #pragma once
 
-#define weir_assert(cond)                                                                          \
-    ((cond) ? (void)0 : weir_assert_fail(#cond, __FILE__, __LINE__, __func__))
+#define weir_assert(cond) ((cond) ? (void)0 : weir_assert_fail(#cond, __FILE__, __LINE__, __func__))
 
 /* For a place that the code above it makes unreachable. */
 #define weir_unreachable() weir_assert_fail("unreachable", __FILE__, __LINE__, __func__)

@@ -11,8 +11,8 @@
 
 struct heap_node {
     uint64_t key;
-    uint64_t seq;   /* tie-break, given by the heap */
-    size_t index1;  /* place in the array + 1; 0: not in a heap */
+    uint64_t seq;  /* tie-break, given by the heap */
+    size_t index1; /* place in the array + 1; 0: not in a heap */
 };
 
 struct heap {

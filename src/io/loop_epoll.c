@@ -85,8 +85,7 @@ static void signals_run(struct epoll_loop *el)
         return;
     el->signalled = false;
     while (read(el->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        list_for(it, &el->signals)
-        {
+        list_for (it, &el->signals) {
             const struct signal_handler *h = container_of(it, struct signal_handler, link);
             if ((uint32_t)h->signo == info.ssi_signo)
                 h->fn(h->arg, h->signo);
@@ -99,7 +98,7 @@ static enum err epoll_on_signal(struct loop *loop, int signo, loop_signal_fn *fn
     struct epoll_loop *el = (struct epoll_loop *)loop;
     sigset_t mask;
     sigemptyset(&mask);
-    list_for(it, &el->signals)
+    list_for (it, &el->signals)
         sigaddset(&mask, container_of(it, struct signal_handler, link)->signo);
     sigaddset(&mask, signo);
     int fd = signalfd(el->signal_fd, &mask, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -395,7 +395,8 @@ static enum err sim_sync_all(struct disk *face, const char *path)
     if (e)
         return e;
     sim_tree_sync(&d->tree, NULL);
-    list_for(it, &d->tree.inodes) sim_file_sync(&container_of(it, struct sim_inode, link)->file);
+    list_for (it, &d->tree.inodes)
+        sim_file_sync(&container_of(it, struct sim_inode, link)->file);
     return ERR_OK;
 }
 
@@ -469,7 +470,8 @@ static enum err sim_free_bytes(struct disk *face, const char *path, uint64_t *ou
 
 void sim_disk_kill(struct sim_disk *d)
 {
-    list_for_safe(it, &d->handles) handle_detach(container_of(it, struct sim_handle, link));
+    list_for_safe (it, &d->handles)
+        handle_detach(container_of(it, struct sim_handle, link));
     sim_tree_reap(&d->tree);
     d->faults = (struct sim_disk_faults){0};
     d->space.full = false;

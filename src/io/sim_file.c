@@ -361,8 +361,7 @@ static uint64_t draw_survivors(struct sim_file *f, struct rng *rng)
     draw_init(&d, f, rng);
     uint64_t size = f->durable_size;
     uint32_t n = 0;
-    list_for(it, &f->writes)
-    {
+    list_for (it, &f->writes) {
         const struct sim_write *w = container_of(it, struct sim_write, link);
         if (++n == d.size_of)
             size = w->size_after;
@@ -376,8 +375,7 @@ static uint64_t draw_survivors(struct sim_file *f, struct rng *rng)
         memcpy(page->data, page->old, SIM_PAGE);
     }
     n = 0;
-    list_for(it, &f->writes)
-    {
+    list_for (it, &f->writes) {
         const struct sim_write *w = container_of(it, struct sim_write, link);
         if (++n <= d.size_of && w->truncate)
             pages_zero_from(f, w->at, false);

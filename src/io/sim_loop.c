@@ -85,8 +85,8 @@ void sim_loop_post_at(struct sim_loop *sl, struct env_mail *mail, uint64_t at_us
 static void mails_run(struct sim_loop *sl)
 {
     size_t due = 0;
-    list_for(it, &sl->mails) due +=
-        container_of(it, struct sim_mail, link)->due_us <= sl->sim->now_us;
+    list_for (it, &sl->mails)
+        due += container_of(it, struct sim_mail, link)->due_us <= sl->sim->now_us;
     for (; due > 0; due--) {
         struct sim_mail *m = container_of(list_pop(&sl->mails), struct sim_mail, link);
         struct env_mail *mail = m->mail;
@@ -193,8 +193,7 @@ static enum err sim_on_signal(struct loop *loop, int signo, loop_signal_fn *fn, 
 static void raise_run(struct env_mail *mail, struct env *env)
 {
     struct sim_raise *r = container_of(mail, struct sim_raise, mail);
-    list_for(it, &sim_loop_of(loop_of(env))->signals)
-    {
+    list_for (it, &sim_loop_of(loop_of(env))->signals) {
         const struct sim_signal *s = container_of(it, struct sim_signal, link);
         if (s->signo == r->signo)
             s->fn(s->arg, s->signo);
@@ -291,14 +290,12 @@ static void sim_loop_free(struct sim_loop *sl)
 
 void sim_loops_drop(struct sim *sim, bool outside_too)
 {
-    list_for(it, &sim->loops)
-    {
+    list_for (it, &sim->loops) {
         struct sim_loop *sl = container_of(it, struct sim_loop, link);
         if (outside_too || !sl->outside)
             sim_net_drop_loop(sim->net, sl);
     }
-    list_for_safe(it, &sim->loops)
-    {
+    list_for_safe (it, &sim->loops) {
         struct sim_loop *sl = container_of(it, struct sim_loop, link);
         if (outside_too || !sl->outside)
             sim_loop_free(sl);

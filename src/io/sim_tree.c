@@ -219,8 +219,7 @@ static void change_settle(struct sim_tree *t, struct sim_change *c, bool happens
 /* Those whose name stands (or stood, if removed) in dir; NULL: all. */
 void sim_tree_sync(struct sim_tree *t, const struct sim_inode *dir)
 {
-    list_for_safe(it, &t->changes)
-    {
+    list_for_safe (it, &t->changes) {
         struct sim_change *c = container_of(it, struct sim_change, link);
         if (!dir || (c->to ? c->to_dir : c->from_dir) == dir)
             change_settle(t, c, true);
@@ -235,11 +234,11 @@ static void changes_draw(struct sim_tree *t, struct rng *rng)
 {
     enum { ALL_LOST, ALL_KEPT, PREFIX, EACH, MODES };
     uint64_t count = 0, n = 0;
-    list_for(it, &t->changes) count++;
+    list_for (it, &t->changes)
+        count++;
     unsigned mode = (unsigned)rng_below(rng, MODES);
     uint64_t prefix = rng_below(rng, count + 1);
-    list_for_safe(it, &t->changes)
-    {
+    list_for_safe (it, &t->changes) {
         bool kept = mode == ALL_KEPT || (mode == PREFIX && n < prefix) ||
                     (mode == EACH && rng_one_in(rng, 2));
         change_settle(t, container_of(it, struct sim_change, link), kept);
@@ -263,9 +262,11 @@ static void dir_revert(struct sim_tree *t, struct sim_inode *dir)
 void sim_tree_cut(struct sim_tree *t, struct rng *rng)
 {
     changes_draw(t, rng);
-    list_for(it, &t->inodes) dir_revert(t, container_of(it, struct sim_inode, link));
+    list_for (it, &t->inodes)
+        dir_revert(t, container_of(it, struct sim_inode, link));
     sim_tree_reap(t);
-    list_for(it, &t->inodes) sim_file_cut(&container_of(it, struct sim_inode, link)->file, rng);
+    list_for (it, &t->inodes)
+        sim_file_cut(&container_of(it, struct sim_inode, link)->file, rng);
 }
 
 void sim_tree_init(struct sim_tree *t, struct sim_space *space)
@@ -279,7 +280,7 @@ void sim_tree_init(struct sim_tree *t, struct sim_space *space)
 
 void sim_tree_free(struct sim_tree *t)
 {
-    list_for_safe(it, &t->changes)
+    list_for_safe (it, &t->changes)
         change_settle(t, container_of(it, struct sim_change, link), false);
     sim_inode_put(t, t->root);
     sim_tree_reap(t);

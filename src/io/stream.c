@@ -372,7 +372,8 @@ void streams_close(struct epoll_loop *el)
 
 void streams_end_all(struct epoll_loop *el)
 {
-    list_for_safe(it, &el->streams) stream_end(container_of(it, struct stream, link), ERR_CLOSED);
+    list_for_safe (it, &el->streams)
+        stream_end(container_of(it, struct stream, link), ERR_CLOSED);
     while (!list_empty(&el->ending))
         streams_close(el);
 }

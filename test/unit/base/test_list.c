@@ -25,7 +25,8 @@ static void check_values(struct list *head, const char *want)
 {
     char got[16] = "";
     size_t n = 0;
-    list_for(it, head) got[n++] = (char)('0' + container_of(it, struct item, node)->value);
+    list_for (it, head)
+        got[n++] = (char)('0' + container_of(it, struct item, node)->value);
     assert_string_equal(got, want);
     n = 0;
     for (struct list *it = head->prev; it != head; it = it->prev)
@@ -67,8 +68,7 @@ static void test_remove_while_walking(void **state)
     struct list head = LIST_INIT(head);
     for (int i = 0; i < 6; i++)
         list_push(&head, &items[i].node);
-    list_for_safe(it, &head)
-    {
+    list_for_safe (it, &head) {
         if (container_of(it, struct item, node)->value % 2 == 0)
             list_remove(it);
     }
