@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* clang-format off */
 #define ERR_MAP(X)                                                                                 \
     /* name               kafka http  meaning */                                                   \
     X(OK,                     0, 200, "done")                                                      \
@@ -82,6 +83,7 @@
     X(NOT_FOUND,             -1, 404, "not found")                                                 \
     X(EXISTS,                -1, 409, "exists already")                                            \
     X(FRAME,                 42, 400, "the bytes are not a request of this protocol")
+/* clang-format on */
 
 enum err {
 #define X(name, kafka, http, meaning) ERR_##name,
