@@ -101,8 +101,7 @@ static enum err produce_check(struct partition *p, struct produce_op *op)
     op->head = v.head;
     op->bad_record = v.bad_record;
     op->log_start = p->log_start;
-    /* Of a producer that is not known here the batches behind this one would be accepted. */
-    if (err == ERR_OK && op->nudge && producers_know(p->producers, &op->head))
+    if (err == ERR_OK && op->nudge && producers_may_refuse(p->producers, &op->head))
         err = err_say(&op->text, ERR_NOT_LEADER, "topic %s has more partitions by now: look again",
                       p->topic->name);
     return err;

@@ -76,12 +76,6 @@ static struct producer *producer_find(const struct producers *p, int64_t id)
     return n != NULL ? container_of(n, struct producer, node) : NULL;
 }
 
-bool producers_know(const struct producers *p, const struct batch_head *head)
-{
-    const struct producer *one = p != NULL ? producer_find(p, head->producer_id) : NULL;
-    return one != NULL && one->epoch == head->producer_epoch;
-}
-
 static bool under_way(const struct producer *one)
 {
     for (unsigned i = 0; i < one->n; i++)
@@ -154,6 +148,12 @@ static const struct producer_batch *batch_same(const struct producer *one,
         if (one->batches[i].first == head->base_sequence && one->batches[i].last == last)
             return &one->batches[i];
     return NULL;
+}
+
+bool producers_may_refuse(const struct producers *p, const struct batch_head *head)
+{
+    const struct producer *one = p != NULL ? producer_find(p, head->producer_id) : NULL;
+    return one != NULL && one->epoch == head->producer_epoch && batch_same(one, head) == NULL;
 }
 
 /* What the next batch of the producer's present epoch begins with. */

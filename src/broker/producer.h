@@ -48,9 +48,10 @@ struct producer_answer {
     int16_t epoch; /* the one known */
 };
 
-/* The head's producer is known in its epoch: a batch that does not follow would be refused. NULL is
- * allowed. */
-bool producers_know(const struct producers *p, const struct batch_head *head);
+/* The batch may be refused although nothing is wrong with it, for the producer to send it again: it
+ * is not stored yet, and those behind it will be refused too, since they do not follow what is
+ * known of the producer. p NULL is allowed. */
+bool producers_may_refuse(const struct producers *p, const struct batch_head *head);
 
 /* The head's producer id must not be -1. tag: remembered while the batch is under way. */
 enum producer_verdict producers_check(struct producers *p, const struct batch_head *head,

@@ -199,6 +199,7 @@ static void test_nudge(void **state)
         enum err err;
     } cases[] = {{-1, -1, true, ERR_OK},
                  {9, 0, true, ERR_OK}, /* not known here: what follows would not be refused */
+                 {9, 0, true, ERR_OK}, /* stored already */
                  {9, 1, true, ERR_NOT_LEADER},
                  {9, 1, false, ERR_OK}};
     struct rig r;
