@@ -86,8 +86,9 @@ static void batch_acked(struct load_producer *p, struct load_batch *b, int64_t o
 {
     struct load_lane *lane = b->lane;
     if (lane->batches.next != &b->link)
-        weir_sim_fail(p->load->w, "%s: a batch was acknowledged before the one in front of it",
-                      p->name);
+        weir_sim_fail(p->load->w,
+                      "%s: stream %u, %u+%u: acknowledged before the batch in front of it", p->name,
+                      lane->stream->number, b->first, b->n);
     model_acked(&p->load->model, lane->stream, b->first, b->n, offset);
     if (offset < lane->acked_end)
         weir_sim_fail(p->load->w, "%s: acknowledged at %" PRId64 ", behind %" PRId64, p->name,
