@@ -12,6 +12,7 @@ import urllib.request
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 READY_S = 20
 STOP_S = 20
+SEVERAL = 3  # event loops: enough that two of them talk past the first
 
 
 def free_port():
@@ -48,13 +49,14 @@ class Weir:
     managed = True
     is_weir = True
 
-    def __init__(self, folder, through_environment=False):
+    def __init__(self, folder, through_environment=False, threads=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.host, self.port, self.http_port = "127.0.0.1", free_port(), free_port()
         self.bootstrap = f"{self.host}:{self.port}"
         self.http = f"http://{self.host}:{self.http_port}"
         self.through_environment = through_environment
+        self.options = [] if threads is None else ["--threads", str(threads)]
         self.process = None
 
     @property
@@ -71,7 +73,8 @@ class Weir:
             "kafka": self.bootstrap,
             "http": f"{self.host}:{self.http_port}",
         }
-        command, environment = [str(weir_binary()), "serve"], dict(os.environ)
+        command = [str(weir_binary()), "serve", *self.options]
+        environment = dict(os.environ)
         for name, value in where.items():
             if self.through_environment:
                 environment[f"WEIR_{name.upper()}"] = value

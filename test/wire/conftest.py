@@ -42,10 +42,10 @@ def target(tmp_path_factory):
     weir.end()
 
 
-@pytest.fixture
-def weir(tmp_path):
-    """A weir of the test's own, for tests that end it."""
-    own = broker.Weir(tmp_path).start()
+@pytest.fixture(params=[1, broker.SEVERAL], ids=lambda threads: f"threads={threads}")
+def weir(request, tmp_path):
+    """A weir of the test's own, for tests that end it: with one event loop, and with several."""
+    own = broker.Weir(tmp_path, threads=request.param).start()
     yield own
     own.end()
 
