@@ -186,8 +186,7 @@ static void deleted(struct group_write *w, enum err err)
         group_charge(g, 0, g->offsets.bytes);
         offsets_free(&g->offsets);
         offsets_init(&g->offsets);
-        slice_unref(g->kept);
-        g->kept = (struct slice){NULL, NULL, 0};
+        group_keep_drop(g);
         g->stored = false;
     }
     if (err == ERR_OK && g->state == GROUP_EMPTY) {

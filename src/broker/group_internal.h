@@ -204,6 +204,10 @@ static inline struct group_member *group_member_of(struct list *link)
 
 /* From EMPTY, COMPLETING or STABLE: the members have to join again. */
 void group_prepare(struct group *g, const char *why);
+/* What the log says of a stable or empty group is kept, before memory changes to something else on
+ * the way into a rebalance. New members are not a part of it. */
+void group_keep(struct group *g);
+void group_keep_drop(struct group *g);
 /* As group_prepare; where that is so already, looks whether all have joined. */
 void group_rebalance(struct group *g, const char *why);
 /* In PREPARING: if all have joined, on to the next phase. */
@@ -258,7 +262,7 @@ void group_write_offset(struct group_write *w, struct str topic, const struct of
 void group_write_offset_gone(struct group_write *w, struct str topic, int32_t partition);
 void group_write_submit(struct group_write *w);
 void group_write_free(struct group_write *w);
-/* The record's value as memory says it now. */
+/* The record's value as memory says it now, without members that are new. */
 struct slice group_value(const struct group *g, bool next_assignments);
 /* What a client is told when a write failed: the coordinator is to be asked again. */
 enum err group_write_error(enum err err);

@@ -134,6 +134,17 @@ static void member_take(struct group_member *m, struct group_join_op *j)
         j->rebalance_timeout_ms >= 0 ? j->rebalance_timeout_ms : j->session_timeout_ms;
 }
 
+/* Of a member that is in the log with what it said before. */
+static enum err take_protocols(struct group_member *m, const struct group_join_op *j)
+{
+    bool kept = m->group->kept.buf != NULL;
+    group_keep(m->group);
+    enum err err = group_member_protocols(m, j->protocols, j->protocols_n);
+    if (err != ERR_OK && !kept)
+        group_keep_drop(m->group);
+    return err;
+}
+
 /* What a new member will take, about. */
 static size_t join_bytes(const struct group_join_op *j)
 {
@@ -250,7 +261,7 @@ static void replace(struct group_member *m, struct group_join_op *j, struct str 
 {
     struct group *g = m->group;
     bool same = same_topics(m, j);
-    enum err err = group_member_protocols(m, j->protocols, j->protocols_n);
+    enum err err = take_protocols(m, j);
     if (err != ERR_OK) {
         answer(g->groups, j, err);
         return;
@@ -262,10 +273,12 @@ static void replace(struct group_member *m, struct group_join_op *j, struct str 
     member_take(m, j);
     group_member_wait_join(m, j);
     group_member_alive(m);
-    if (g->state == GROUP_STABLE && !replaced_differs(m, same))
+    if (g->state == GROUP_STABLE && !replaced_differs(m, same)) {
+        group_keep_drop(g);
         replaced_write(m, j, old_id);
-    else
+    } else {
         group_rebalance(g, "a static member came back");
+    }
     group_str_drop(&old_id);
 }
 
@@ -289,7 +302,7 @@ static void join_new(struct group *g, struct group_join_op *j)
 static void join_again(struct group_member *m, struct group_join_op *j, const char *why)
 {
     struct group *g = m->group;
-    enum err err = group_member_protocols(m, j->protocols, j->protocols_n);
+    enum err err = take_protocols(m, j);
     if (err != ERR_OK) {
         answer(g->groups, j, err);
         return;

@@ -115,6 +115,14 @@ static void value_member(struct wr *w, const struct group *g, const struct group
                                          .assignment = next ? m->assignment_next : m->assignment});
 }
 
+static int32_t count_known(const struct group *g)
+{
+    int32_t n = 0;
+    list_for (it, &g->members)
+        n += !group_member_of(it)->is_new;
+    return n;
+}
+
 struct slice group_value(const struct group *g, bool next_assignments)
 {
     struct wr w;
@@ -126,9 +134,11 @@ struct slice group_value(const struct group *g, bool next_assignments)
                                                                             ? g->leader->id
                                                                             : (struct str){NULL, 0},
                                                               .state_ms = g->state_ms,
-                                                              .members_n = (int32_t)g->members_n});
-    list_for (it, &g->members)
-        value_member(&w, g, group_member_of(it), next_assignments);
+                                                              .members_n = count_known(g)});
+    list_for (it, &g->members) {
+        if (!group_member_of(it)->is_new)
+            value_member(&w, g, group_member_of(it), next_assignments);
+    }
     return wr_take(&w);
 }
 

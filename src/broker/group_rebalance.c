@@ -160,22 +160,23 @@ static void initial_delay_over(struct group *g)
     timer_ms(g, next);
 }
 
-/* What the log says of the group is kept from here on, since memory will say something else until
- * the next assignment is stored. */
-static void keep_stored(struct group *g)
+void group_keep(struct group *g)
 {
-    if (g->state == GROUP_COMPLETING)
-        return;
-    weir_assert(g->kept.buf == NULL);
-    if (g->stored)
+    if (g->stored && g->kept.buf == NULL && (g->state == GROUP_STABLE || g->state == GROUP_EMPTY))
         g->kept = group_value(g, false);
+}
+
+void group_keep_drop(struct group *g)
+{
+    slice_unref(g->kept);
+    g->kept = (struct slice){NULL, NULL, 0};
 }
 
 void group_prepare(struct group *g, const char *why)
 {
     env_log(g->groups->env, ENV_INFO, "group.rebalance", "group=%.*s generation=%d reason=\"%s\"",
             (int)g->name.len, g->name.at, g->generation, why);
-    keep_stored(g);
+    group_keep(g);
     if (g->state == GROUP_COMPLETING)
         group_syncs_fail(g, ERR_REBALANCING);
     list_for (it, &g->members)
@@ -250,8 +251,7 @@ static void become_empty(struct group *g)
 {
     group_str_drop(&g->protocol);
     group_growth_clear(g);
-    slice_unref(g->kept);
-    g->kept = (struct slice){NULL, NULL, 0};
+    group_keep_drop(g);
     group_become(g, GROUP_EMPTY);
     struct group_write *w = group_write_make(g, empty_stored);
     group_write_group(w);

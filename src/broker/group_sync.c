@@ -28,8 +28,7 @@ enum err group_sync_fill(struct group_member *m, struct group_sync_op *s)
 static void become_stable(struct group *g)
 {
     group_become(g, GROUP_STABLE);
-    slice_unref(g->kept);
-    g->kept = (struct slice){NULL, NULL, 0};
+    group_keep_drop(g);
     list_for (it, &g->members) {
         struct group_member *m = group_member_of(it);
         struct str next = m->assignment_next;
@@ -50,7 +49,7 @@ static void keep_written(struct group *g, struct group_write *w)
 {
     if (g->state != GROUP_PREPARING && g->state != GROUP_COMPLETING)
         return;
-    slice_unref(g->kept);
+    group_keep_drop(g);
     g->kept = slice_ref(w->value);
 }
 

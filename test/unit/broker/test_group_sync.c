@@ -3,6 +3,9 @@
 
 #include "group_steps.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static void no_delay(struct broker_conf *conf)
 {
     conf->group_initial_delay_ms = 0;
@@ -260,10 +263,87 @@ static void test_empty_not_stored(void **state)
     STEPS_CHECK_CONF(steps, no_delay);
 }
 
+/* ---- snapshots ---- */
+
+/* Commits until the log has been rewritten: the oldest batches are not needed any more. */
+static void fill_log(struct rig *r, struct steps *s)
+{
+    struct store_log_id id = {topic_state_id(TOPIC_STATE_OFFSETS),
+                              broker_shard_of_group(STR_LIT("g"))};
+    char text[4001], line[STEP_LINE_MAX];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    snprintf(line, sizeof(line), "commit a t:0=1/-1/%s t:1=2/-1/%s", text, text);
+    size_t batches = fake_disk_batches(r->disk, &id), before = 0;
+    unsigned i = 0;
+    for (; i < 2000 && batches > before; i++) {
+        before = batches;
+        assert_string_equal(steps_do(s, line), "a commit OK OK");
+        batches = fake_disk_batches(r->disk, &id);
+    }
+    assert_true(i < 2000);
+}
+
+/* The group is written whole while it is not what the log says of it: the stored generation, not
+ * the one in the making, is what comes back. */
+static void check_snapshot(const struct step *before, size_t before_n, const struct step *after,
+                           size_t after_n)
+{
+    struct rig r;
+    rig_prepare(&r, 1);
+    no_delay(&r.conf);
+    rig_boot(&r);
+    assert_int_equal(rig_create(&r, 0, "t", 3), ERR_OK);
+    struct steps *s = steps_make(&r, 0);
+    steps_run(s, before, before_n);
+    fill_log(&r, s);
+    steps_run(s, after, after_n);
+    rig_kill(&r, 0);
+    steps_free(s);
+    fake_world_free(&r.world);
+    fake_disk_free(r.disk);
+}
+
+#define N(steps) steps, sizeof(steps) / sizeof(steps[0])
+
+static void test_snapshot(void **state)
+{
+    (void)state;
+    static const struct step stable[] = {TWO};
+    static const struct step preparing[] = {TWO, {"join b meta=new", ""}, {"join c", ""}};
+    static const struct step overtaken[] = {
+        TWO_JOINED,
+        {"sync b", ""},
+        {"defer", ""},
+        {"sync a a=1 b=2", ""},
+        {"join b meta=new", "a sync REBALANCING; b sync REBALANCING"},
+        {"flush", ""},
+    };
+    static const struct step first[] = {
+        ONE,
+        {"join b", ""},
+    };
+    static const struct step two[] = {
+        {"kill", ""},
+        {"describe", "Stable consumer/range 2 a>1 b>2"},
+        {"beat b", "b beat OK"},
+    };
+    static const struct step one[] = {
+        {"kill", ""},
+        {"describe", "Stable consumer/range 1 a>A"},
+        {"beat a", "a beat OK"},
+    };
+    check_snapshot(N(stable), N(two));
+    check_snapshot(N(preparing), N(two));
+    check_snapshot(N(overtaken), N(two));
+    check_snapshot(N(first), N(one));
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_errors),  cmocka_unit_test(test_assignment),
-    cmocka_unit_test(test_timeout), cmocka_unit_test(test_durable),
-    cmocka_unit_test(test_kill),    cmocka_unit_test(test_empty_not_stored),
+    cmocka_unit_test(test_errors),   cmocka_unit_test(test_assignment),
+    cmocka_unit_test(test_timeout),  cmocka_unit_test(test_durable),
+    cmocka_unit_test(test_kill),     cmocka_unit_test(test_empty_not_stored),
+    cmocka_unit_test(test_snapshot),
 };
 
 int main(void)
