@@ -4,7 +4,7 @@
  *     reactor r   at its turn's end: a sync job for each log that changed, its owner's snapshot,
  *                 the manifest entries of all its logs; hands a barrier to the writer
  *     writer      the barriers come back when everything written before them is durable
- *     helper      syncs the logs' files (syncfs when they are many), the folder of the logs, then
+ *     a thread    syncs the logs' files (syncfs when they are many), the folder of the logs, then
  *                 replaces the manifest
  *     reactor 0   journal files whose groups are all <= S become spares
  *     reactor r   forgets the jobs

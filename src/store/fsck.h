@@ -1,5 +1,5 @@
-/* fsck.h: verifies a data folder that no process serves: meta, manifest, journal, every batch of every
- * log with its indexes and sidecars. It reads only, and repairs nothing: a start does that.
+/* fsck.h: verifies a data folder that no process serves: meta, manifest, journal, every batch of
+ * every log with its indexes and sidecars. It reads only, and repairs nothing: a start does that.
  *
  * A finding is either a fault, something that a start would refuse or that lost what was
  * acknowledged, or a note: what an unclean end leaves behind and the next start puts in order.

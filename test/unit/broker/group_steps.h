@@ -5,8 +5,8 @@
  *     {"sync a a=all", "a synced all"},
  *
  * Members are single letters; each remembers its id and generation from what it was answered. A
- * group is "g" unless g=NAME is given. Answers are listed in the order in which they came, with "; "
- * between them.
+ * group is "g" unless g=NAME is given. Answers are listed in the order in which they came, with
+ * "; " between them.
  *
  *     join M [v4] [v9] [instance=I] [protocols=p,q] [meta=TEXT] [topics=t,u] [type=T] [session=MS]
  *            [rebalance=MS] [id=ID]   a made-up id; `id=` none
