@@ -44,7 +44,8 @@ class Proxy:
         while True:
             client, _ = self.server.accept()
             broker = socket.create_connection(self.target)
-            for run, source, sink in ((self.requests, client, broker), (self.bytes, broker, client)):
+            for run, source, sink in ((self.requests, client, broker),
+                                      (self.bytes, broker, client)):
                 threading.Thread(target=run, args=(source, sink), daemon=True).start()
 
     def bytes(self, source, sink, watch=lambda data: None):

@@ -73,7 +73,8 @@ def parse_fields(text):
             latest.tag = int(found["tag"])
         else:
             latest.first = int(found["first"])
-            latest.last = int(found["last"]) if found["last"] else 999 if found["up"] else latest.first
+            open_end = 999 if found["up"] else latest.first
+            latest.last = int(found["last"]) if found["last"] else open_end
     return stack[0]
 
 

@@ -75,8 +75,8 @@ MESSAGES = """
   topics:[name:str partitions:[index:i32 offset:i64 leader_epoch:i32/5+ metadata:str
     error:i16]]/0-7
   error:i16/2-7
-  groups:[group:str topics:[name:str/0-9 id:uuid/10+ partitions:[index:i32 offset:i64 leader_epoch:i32
-    metadata:str error:i16]] error:i16]/8+
+  groups:[group:str topics:[name:str/0-9 id:uuid/10+ partitions:[index:i32 offset:i64
+    leader_epoch:i32 metadata:str error:i16]] error:i16]/8+
 
 10 FindCoordinator 0-6 flexible 3
 > key:str/0-3 key_type:i8/1+ keys:[str]/4+

@@ -88,7 +88,8 @@ def test_create_errors(raw, unique, error, more):
     assert name not in names(raw)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "with space", "sl/ash", "ümlaut", "x" * 250, "a,b"])
+@pytest.mark.parametrize("name", ["", ".", "..", "with space", "sl/ash", "ümlaut", "x" * 250,
+                                  "a,b"])
 def test_bad_topic_names(raw, name):
     assert create(raw, name)["error"] == INVALID_NAME
 

@@ -333,7 +333,8 @@ def test_topic_id_changes_with_a_new_life(raw, topic):
     """Deleted and made anew: a new id, an empty log; the old id is known no more."""
     fill(raw, topic, 2)
     old = raw.topic_id(topic)
-    assert raw.call("DeleteTopics", 6, topics=[{"name": None, "id": old}])["topics"][0]["error"] == 0
+    deleted = raw.call("DeleteTopics", 6, topics=[{"name": None, "id": old}])
+    assert deleted["topics"][0]["error"] == 0
     raw.create_topic(topic)
     new = raw.topic_id(topic)
     assert new not in (old, uuid.UUID(int=0))

@@ -352,8 +352,9 @@ def test_commit_errors(connect, group, topic, unique):
     assert simple.commit(topic, 1, metadata="x" * 4096) == 0
     assert simple.commit(topic, 2, metadata="x" * 4097) == METADATA_TOO_LARGE
     assert simple.commit(unique(), 1) == UNKNOWN_TOPIC
-    answer = simple.conn.call("OffsetCommit", 8, group=group, topics=[{"name": topic, "partitions": [
-        {"index": 9, "offset": 1, "metadata": ""}, {"index": 0, "offset": 7, "metadata": ""}]}])
+    parts = [{"index": 9, "offset": 1, "metadata": ""}, {"index": 0, "offset": 7, "metadata": ""}]
+    answer = simple.conn.call("OffsetCommit", 8, group=group,
+                              topics=[{"name": topic, "partitions": parts}])
     found = {part["index"]: part["error"] for part in answer["topics"][0]["partitions"]}
     assert found == {9: UNKNOWN_TOPIC, 0: 0}
     assert committed(simple.conn, group, topic)["offset"] == 7

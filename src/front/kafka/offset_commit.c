@@ -1,6 +1,6 @@
 /* offset_commit.c: OffsetCommit: topics by name, from version 10 on by id (KIP-848 follow-up). What
- * is wrong with one partition is told of that one; what is wrong with the group or the member of all
- * the others. */
+ * is wrong with one partition is told of that one; what is wrong with the group or the member of
+ * all the others. */
 #include "front/kafka/conn.h"
 #include "front/kafka/verbs.h"
 

@@ -287,8 +287,8 @@ static void test_bad_network(void **state)
     sim_free(sim);
 }
 
-/* Bytes that were sent at once, each in a delivery of its own: of a connection that breaks on the way
- * a beginning arrives, without a gap. */
+/* Bytes that were sent at once, each in a delivery of its own: of a connection that breaks on the
+ * way a beginning arrives, without a gap. */
 
 static uint8_t flood_in[64];
 static unsigned flood_got;
