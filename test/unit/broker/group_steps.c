@@ -605,7 +605,10 @@ static void do_wait(struct steps *s, struct call *c)
 {
     for (long ms = strtol(c->words[1], NULL, 10); ms > 0; ms -= 100) {
         fake_advance(&s->rig->world, ms < 100 ? (uint64_t)ms : 100);
-        rig_run(s->rig);
+        if (s->losing)
+            fake_deliver_all(&s->rig->world);
+        else
+            rig_run(s->rig);
     }
     call_free(c);
 }
@@ -666,7 +669,7 @@ static const struct {
     {"join", do_join, true},         {"sync", do_sync, true},     {"beat", do_beat, true},
     {"leave", do_leave, true},       {"commit", do_commit, true}, {"fetch", do_fetch, true},
     {"describe", do_describe, true}, {"list", do_list, true},     {"delete", do_delete, true},
-    {"topic", do_topic, false},      {"drop", do_drop, false},    {"wait", do_wait, false},
+    {"topic", do_topic, false},      {"drop", do_drop, false},    {"wait", do_wait, true},
     {"fail", do_fail, false},        {"defer", do_defer, true},   {"flush", do_flush, false},
     {"drain", do_drain, false},      {"kill", do_kill, false},    {"restart", do_kill, false},
 };

@@ -3,6 +3,9 @@
 
 #include "group_steps.h"
 
+#include "base/mem.h"
+#include "broker/group.h"
+
 static void no_delay(struct broker_conf *conf)
 {
     conf->group_initial_delay_ms = 0;
@@ -389,6 +392,54 @@ static void test_heartbeat(void **state)
     STEPS_CHECK_CONF(steps, no_delay);
 }
 
+struct crowd_call {
+    struct group_join_op op;
+    unsigned *answers;
+    enum err *last;
+};
+
+static void crowd_joined(struct op *op)
+{
+    struct crowd_call *c = container_of(op, struct crowd_call, op.op);
+    ++*c->answers;
+    *c->last = op->err;
+    mem_free(c);
+}
+
+/* Pending ids count as members. */
+static void test_full(void **state)
+{
+    (void)state;
+    struct rig r;
+    unsigned answers = 0;
+    enum err last = ERR_OK;
+    struct group_protocol p = {STR_LIT("range"), STR_LIT("")};
+    rig_make(&r, 1);
+    for (unsigned i = 0; i <= GROUP_MEMBERS_MAX; i++) {
+        struct crowd_call *c = mem_zalloc(1, sizeof(*c));
+        c->answers = &answers;
+        c->last = &last;
+        c->op = (struct group_join_op){.op.done = crowd_joined,
+                                       .actor = &rig_actor,
+                                       .group = STR_LIT("g"),
+                                       .member_id = STR_LIT(""),
+                                       .protocol_type = STR_LIT("consumer"),
+                                       .protocols = &p,
+                                       .protocols_n = 1,
+                                       .session_timeout_ms = 10000,
+                                       .rebalance_timeout_ms = 10000,
+                                       .member_id_required = i % 2 == 1};
+        broker_group_join(r.brokers[0], &c->op);
+    }
+    assert_int_equal(last, ERR_GROUP_FULL);
+    assert_int_equal(answers, GROUP_MEMBERS_MAX / 2 + 1);
+    fake_advance(&r.world, 12000); /* the initial delay, and the pending ones' time */
+    fake_advance(&r.world, 12000);
+    assert_int_equal(last, ERR_OK);
+    assert_int_equal(answers, GROUP_MEMBERS_MAX + 1);
+    rig_free(&r);
+}
+
 /* Waiting calls are answered before a stop. */
 static void test_drain(void **state)
 {
@@ -426,6 +477,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_new_member_gives_up),
     cmocka_unit_test(test_leave),
     cmocka_unit_test(test_heartbeat),
+    cmocka_unit_test(test_full),
     cmocka_unit_test(test_drain),
 };
 

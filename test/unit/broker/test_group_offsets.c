@@ -178,8 +178,8 @@ static void test_delete(void **state)
         {"defer", ""},
         {"delete", ""},
         {"join b", ""},
-        {"wait 1", "b joined 3 range leading b; delete OK"},
-        {"flush", ""},
+        {"wait 1", "b joined 3 range leading b"},
+        {"flush", "delete OK"},
         {"fetch all", "fetched"},
         {"sync b b=B", "b synced B"},
         {"kill", ""},
@@ -316,6 +316,19 @@ static void test_expiry(void **state)
         {"wait 600000", ""},
         {"fetch all", "fetched t:1=1"},
     };
+    /* A commit on its way counts. */
+    static const struct step under_way[] = {
+        {"commit - t:0=1", "- commit OK"},
+        {"wait 3590000", ""},
+        {"defer", ""},
+        {"commit - t:0=2", ""},
+        {"wait 20000", ""},
+        {"flush", "- commit OK"},
+        {"fetch all", "fetched t:0=2"},
+        {"kill", ""},
+        {"fetch all", "fetched t:0=2"},
+    };
+    STEPS_CHECK_CONF(under_way, short_retention);
     STEPS_CHECK_CONF(simple, short_retention);
     STEPS_CHECK_CONF(emptied, short_retention);
     STEPS_CHECK_CONF(bare, short_retention);
