@@ -161,8 +161,9 @@ static void test_one_group(void **state)
         assert_int_equal(w[i]->durable, 1);
         if (i >= 3) /* in order on its reactor */
             assert_true(w[i]->done > w[i - 3]->done);
-        work_free(w[i]);
     }
+    for (unsigned i = 0; i < 6; i++)
+        work_free(w[i]);
     assert_true(writer_idle(&writer));
 }
 
