@@ -5,7 +5,7 @@
 
 #include "base/random.h"
 
-#include "check.h"
+#include "../check.h"
 
 #include <string.h>
 
@@ -63,8 +63,12 @@ static void fill_array(const struct wire_field *f, struct rng *r, struct arena *
 static void fill(const struct wire_message *m, struct rng *r, struct arena *a, void *to,
                  unsigned depth)
 {
-    static const size_t sizes[] = {[WIRE_I8] = 1,  [WIRE_I16] = 2, [WIRE_U16] = 2,
-                                   [WIRE_I32] = 4, [WIRE_I64] = 8, [WIRE_F64] = 8,
+    static const size_t sizes[] = {[WIRE_I8] = 1,
+                                   [WIRE_I16] = 2,
+                                   [WIRE_U16] = 2,
+                                   [WIRE_I32] = 4,
+                                   [WIRE_I64] = 8,
+                                   [WIRE_F64] = 8,
                                    [WIRE_UUID] = sizeof(struct uuid)};
     uint8_t *out = to;
     wire_default(m, out);
@@ -165,8 +169,7 @@ static void unknown_tags_are_skipped(void **state)
     wr_bytes(&w, tags, sizeof tags);
     rd_init(&rd, w.buf->data, w.len);
     out = arena_zalloc(&a, 1, sizeof *out);
-    assert_int_equal(wire_decode(&kafka_api_versions_request_table, 3, true, &rd, &a, out),
-                     ERR_OK);
+    assert_int_equal(wire_decode(&kafka_api_versions_request_table, 3, true, &rd, &a, out), ERR_OK);
     assert_int_equal(rd_left(&rd), 0);
     assert_true(str_is(out->client_software_name, "client"));
     wr_free(&w);
@@ -190,8 +193,8 @@ static void random_bytes_never_crash(void **state)
             arena_init(&a, 1 << 20);
             rd_init(&rd, bytes, n);
             void *out = arena_zalloc(&a, 1, all[i]->size + 1u);
-            enum err err = wire_decode(all[i], (int)rng_below(&r, VERSIONS),
-                                       rng_one_in(&r, 2), &rd, &a, out);
+            enum err err =
+                wire_decode(all[i], (int)rng_below(&r, VERSIONS), rng_one_in(&r, 2), &rd, &a, out);
             assert_true(err == ERR_OK || err == ERR_FRAME || err == ERR_MEMORY);
             arena_free(&a);
         }
@@ -212,8 +215,7 @@ static void hostile_counts_are_refused(void **state)
     assert_int_equal(wire_decode(&kafka_metadata_request_table, 1, false, &rd, &a, &out),
                      ERR_FRAME);
     rd_init(&rd, compact, sizeof compact);
-    assert_int_equal(wire_decode(&kafka_metadata_request_table, 9, true, &rd, &a, &out),
-                     ERR_FRAME);
+    assert_int_equal(wire_decode(&kafka_metadata_request_table, 9, true, &rd, &a, &out), ERR_FRAME);
     assert_int_equal(a.used, 0);
     arena_free(&a);
 }
