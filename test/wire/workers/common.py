@@ -4,9 +4,14 @@ import json
 import sys
 import threading
 
+talking = threading.Lock()
+
 
 def say(**event):
-    print(json.dumps(event), flush=True)
+    """One line, whole, whichever thread says it."""
+    with talking:
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
 
 
 def arguments():
