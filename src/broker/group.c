@@ -350,6 +350,7 @@ void groups_free(struct groups *groups)
     struct group *g;
     while ((g = groups_next(groups, NULL)) != NULL)
         group_free(g);
+    weir_assert(groups->bytes == 0);
     map_free(&groups->by_name);
     mem_free(groups);
 }

@@ -184,7 +184,11 @@ enum err must_use group_member_protocols(struct group_member *m, const struct gr
 bool group_member_matches(const struct group_member *m, const struct group_protocol *p, size_t n);
 /* What the member said about the protocol; empty if it does not know it. */
 struct str group_member_metadata(const struct group_member *m, struct str protocol);
+/* Takes over the string. */
 void group_member_assign(struct group_member *m, struct str assignment);
+/* For when the sync's record is durable; that moment. */
+void group_member_assign_next(struct group_member *m, struct str assignment);
+void group_member_take_next(struct group_member *m);
 /* All members of the group, and so this one, could use one of these. */
 bool group_supports(const struct group *g, struct str type, const struct group_protocol *p,
                     size_t n);

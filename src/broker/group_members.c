@@ -326,6 +326,23 @@ void group_member_assign(struct group_member *m, struct str assignment)
     charge(m, before);
 }
 
+void group_member_assign_next(struct group_member *m, struct str assignment)
+{
+    size_t before = member_bytes(m);
+    group_str_drop(&m->assignment_next);
+    m->assignment_next = assignment;
+    charge(m, before);
+}
+
+void group_member_take_next(struct group_member *m)
+{
+    size_t before = member_bytes(m);
+    group_str_drop(&m->assignment);
+    m->assignment = m->assignment_next;
+    m->assignment_next = (struct str){NULL, 0};
+    charge(m, before);
+}
+
 /* ---- ids that wait for their owner ----------------------------------------------------------- */
 
 struct group_pending *group_pending_find(const struct group *g, struct str id)

@@ -51,6 +51,8 @@ static int32_t rebalance_timeout_ms(const struct group *g)
     return longest;
 }
 
+/* A member that waits is alive; when it is answered its session begins anew, so that it has time to
+ * act on the answer. */
 void group_member_alive(struct group_member *m)
 {
     int32_t ms = m->is_new ? NEW_MEMBER_JOIN_MS : m->session_ms;
@@ -73,6 +75,7 @@ void group_member_answer_join(struct group_member *m, enum err err)
         return;
     m->join = NULL;
     g->joins_n--;
+    group_member_alive(m);
     if (err == ERR_OK)
         err = group_join_fill(m, j, g->leader, m == g->leader);
     group_answer(g->groups, &j->op, err);
@@ -84,6 +87,7 @@ void group_member_answer_sync(struct group_member *m, enum err err)
     if (s == NULL)
         return;
     m->sync = NULL;
+    group_member_alive(m);
     if (err == ERR_OK)
         err = group_sync_fill(m, s);
     group_answer(m->group->groups, &s->op, err);

@@ -29,19 +29,10 @@ static void become_stable(struct group *g)
 {
     group_become(g, GROUP_STABLE);
     group_keep_drop(g);
-    list_for (it, &g->members) {
-        struct group_member *m = group_member_of(it);
-        struct str next = m->assignment_next;
-        m->assignment_next = (struct str){NULL, 0};
-        group_member_assign(m, next);
-    }
-    list_for (it, &g->members) {
-        struct group_member *m = group_member_of(it);
-        if (m->sync == NULL)
-            continue;
-        group_member_alive(m);
-        group_member_answer_sync(m, ERR_OK);
-    }
+    list_for (it, &g->members)
+        group_member_take_next(group_member_of(it));
+    list_for (it, &g->members)
+        group_member_answer_sync(group_member_of(it), ERR_OK);
 }
 
 /* The group has gone on: what is in the log now is what a restart would bring back. */
@@ -79,19 +70,10 @@ static bool being_written(const struct group *g)
     return false;
 }
 
-static void next_set(struct group_member *m, struct str assignment)
-{
-    size_t before = m->assignment_next.len;
-    group_str_drop(&m->assignment_next);
-    m->assignment_next = group_str_keep(assignment);
-    m->group->bytes = m->group->bytes + m->assignment_next.len - before;
-    group_charge(m->group, m->assignment_next.len, before);
-}
-
 static void next_clear(struct group *g)
 {
     list_for (it, &g->members)
-        next_set(group_member_of(it), (struct str){NULL, 0});
+        group_member_assign_next(group_member_of(it), (struct str){NULL, 0});
 }
 
 static size_t assignment_bytes(const struct group_sync_op *s)
@@ -115,7 +97,7 @@ static void assignment_write(struct group *g, const struct group_sync_op *s)
     for (size_t i = 0; i < s->assignments_n; i++) {
         struct group_member *m = group_member_find(g, s->assignments[i].member_id);
         if (m != NULL)
-            next_set(m, s->assignments[i].assignment);
+            group_member_assign_next(m, group_str_keep(s->assignments[i].assignment));
     }
     struct group_write *w = group_write_make(g, assignment_stored);
     group_write_group(w);

@@ -303,7 +303,22 @@ static void test_session(void **state)
         {"sync a a=1 b=2", "a synced 1; b synced 2"},
     };
     STEPS_CHECK_CONF(steps, no_delay);
+    /* From the answer on it counts again. */
+    static const struct step silent[] = {
+        TWO,
+        {"join a", ""},
+        {"wait 9000", ""},
+        {"beat b", "b beat REBALANCING"},
+        {"wait 9000", ""},
+        {"join b", "a joined 3 range leading a,b; b joined 3 range under a"},
+        {"sync b", ""},
+        {"wait 9900", ""},
+        {"describe", "CompletingRebalance consumer/ 3 a b"},
+        {"wait 100", "b sync REBALANCING"},
+        {"describe", "PreparingRebalance consumer/ 3 b"},
+    };
     STEPS_CHECK_CONF(waiting, no_delay);
+    STEPS_CHECK_CONF(silent, no_delay);
 }
 
 /* Nothing is known of a new member while its join waits; after five minutes it is given up. */

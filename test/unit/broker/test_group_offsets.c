@@ -276,7 +276,7 @@ static void test_expiry(void **state)
     /* From when the group became empty, over a restart too. */
     static const struct step emptied[] = {
         ONE,
-        {"commit a t:0=1", "a commit OK"},
+        {"commit a t:0=1 time=1000", "a commit OK"},
         {"leave a", "leave OK"},
         {"wait 3000000", ""},
         {"kill", ""},
