@@ -1,6 +1,4 @@
-#include "io/sim.h"
-
-#include "../check.h"
+#include "../sim_folder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,26 +8,6 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "detect_leaks=0";
-}
-
-static struct sim *sim;
-static struct disk *disk;
-
-static int setup(void **state)
-{
-    (void)state;
-    sim = sim_make(&(struct sim_conf){.seed = 1});
-    disk = sim_disk(sim);
-    assert_int_equal(disk_mkdir(disk, "/d"), ERR_OK);
-    assert_int_equal(disk_sync_dir(disk, "/"), ERR_OK);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sim_free(sim);
-    return 0;
 }
 
 static void check_file(const char *path, const char *want)
@@ -120,7 +98,7 @@ static void test_replace_file_long_name(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, sim_folder_make, sim_folder_free)
     const struct CMUnitTest tests[] = {
         T(test_read_file),
         T(test_replace_file_faults),

@@ -1,31 +1,10 @@
 #include "store/manifest.h"
 
 #include "base/mem.h"
-#include "io/sim.h"
 
-#include "../check.h"
+#include "../sim_folder.h"
 
 #include <string.h>
-
-static struct sim *sim;
-static struct disk *disk;
-
-static int setup(void **state)
-{
-    (void)state;
-    sim = sim_make(&(struct sim_conf){.seed = 1});
-    disk = sim_disk(sim);
-    assert_int_equal(disk_mkdir(disk, "/d"), ERR_OK);
-    assert_int_equal(disk_sync_dir(disk, "/"), ERR_OK);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sim_free(sim);
-    return 0;
-}
 
 static const struct plog_epoch epochs[] = {{1, 0}, {4, 1000}};
 static const struct plog_sealed seals[] = {{0, 5000, 1, 2, 3, 77}, {500, 6000, 4, 5, 6, 99}};
@@ -175,9 +154,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entry),
-        cmocka_unit_test_setup_teardown(test_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_file, sim_folder_make, sim_folder_free),
+        cmocka_unit_test_setup_teardown(test_empty, sim_folder_make, sim_folder_free),
+        cmocka_unit_test_setup_teardown(test_damage, sim_folder_make, sim_folder_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,32 +1,11 @@
 #include "store/meta.h"
 
 #include "base/mem.h"
-#include "io/sim.h"
 
-#include "../check.h"
+#include "../sim_folder.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct sim *sim;
-static struct disk *disk;
-
-static int setup(void **state)
-{
-    (void)state;
-    sim = sim_make(&(struct sim_conf){.seed = 1});
-    disk = sim_disk(sim);
-    assert_int_equal(disk_mkdir(disk, "/d"), ERR_OK);
-    assert_int_equal(disk_sync_dir(disk, "/"), ERR_OK);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sim_free(sim);
-    return 0;
-}
 
 static const struct meta sample = {
     .cluster_id = {{1, 2, 3, 4, 5, 6, 7, 8, 9}}, .shards = 64, .incarnation = 7};
@@ -129,10 +108,10 @@ static void test_newer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_newer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_round_trip, sim_folder_make, sim_folder_free),
+        cmocka_unit_test_setup_teardown(test_damage, sim_folder_make, sim_folder_free),
+        cmocka_unit_test_setup_teardown(test_foreign, sim_folder_make, sim_folder_free),
+        cmocka_unit_test_setup_teardown(test_newer, sim_folder_make, sim_folder_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
