@@ -16,6 +16,8 @@ import lz4.frame
 import snappy
 import zstandard
 
+from rawkafka import uvarint
+
 HEAD = struct.Struct(">qiibI")
 BODY = struct.Struct(">hiqqqhii")
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
@@ -45,14 +47,7 @@ def crc32c(data):
 
 
 def varint(value):
-    value = (value << 1) ^ (value >> 63)
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return uvarint((value << 1 ^ value >> 63) & (1 << 64) - 1)
 
 
 def sized(data):
