@@ -1,6 +1,6 @@
 """kill -9 under load: every acknowledged record is there afterwards, in order, and once.
 
-WIRE_KILLS rounds (5 by default). Several writers of librdkafka send to their own partition and to
+WIRE_KILLS rounds (50 by default). Several writers of librdkafka send to their own partition and to
 one that they share; in the middle of it weir is killed and started again, on the same port and
 folder, and the writers go on by themselves. At the end all logs are read back.
 """
@@ -12,7 +12,7 @@ import time
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-ROUNDS = int(os.environ.get("WIRE_KILLS", "5"))
+ROUNDS = int(os.environ.get("WIRE_KILLS", "50"))
 TOPIC, SHARED = "kill", 4
 # Of each writer in each round; then the kill comes, whatever is in flight.
 ACKS_BEFORE_KILL = 200
