@@ -82,7 +82,7 @@ struct kafka_stats front_stats(const struct front *f)
     return stats;
 }
 
-void front_free(struct front *f)
+static void clients_free(struct front *f)
 {
     for (unsigned i = 0; i < f->n; i++)
         client_break(f->clients[i]);
@@ -90,12 +90,25 @@ void front_free(struct front *f)
         groups_drain(broker_groups(f->rig.brokers[i]));
     front_run(f);
     weir_assert(front_stats(f).connections == 0 && front_stats(f).fetch_waits == 0);
-    kafka_front_free(f->kafka);
-    rig_free(&f->rig);
     for (unsigned i = 0; i < f->n; i++) {
         wr_free(&f->clients[i]->got);
         mem_free(f->clients[i]);
     }
+    f->n = 0;
+    kafka_front_free(f->kafka);
+}
+
+void front_restart(struct front *f)
+{
+    clients_free(f);
+    rig_restart(&f->rig);
+    f->kafka = kafka_front_make(&kafka_conf_default, f->rig.brokers, f->rig.n);
+}
+
+void front_free(struct front *f)
+{
+    clients_free(f);
+    rig_free(&f->rig);
     arena_free(&f->arena);
 }
 

@@ -32,6 +32,8 @@ struct front {
 void front_make(struct front *f, unsigned reactors);
 /* Closes the clients; then nothing may be left. */
 void front_free(struct front *f);
+/* The broker ends and starts again, in its next incarnation; the clients are gone. */
+void front_restart(struct front *f);
 /* The fake world, until nothing moves; connections that are to close do. */
 void front_run(struct front *f);
 struct kafka_stats front_stats(const struct front *f);
