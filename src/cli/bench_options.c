@@ -1,5 +1,7 @@
 #include "cli/bench_options.h"
 
+#include "cli/cli.h"
+
 #include <string.h>
 
 #define AT(field) offsetof(struct bench_options, field)
@@ -25,7 +27,7 @@ static const struct option table[] = {
      .offset = AT(partitions),
      .dflt = "0",
      .value = "N",
-     .max = 100000,
+     .max = CLI_PARTITIONS_MAX,
      .help = "how many of them; 0: all that the topic has"},
     {.name = "create",
      .kind = OPTION_SWITCH,

@@ -1,8 +1,11 @@
 /* cli.h: the commands of weir that are clients: each takes its own argv (argv[0]: the command's
- * name) and returns an exit status: 0 done, 1 failed, 2 used wrongly. `serve` and `fsck` are wired
- * in main.c.
+ * name) and returns an exit status: 0 done, 1 failed, 2 used wrongly. `serve` and `fsck` are
+ * not clients, and lie above, beside main.c.
  */
 #pragma once
+
+/* No broker has more in one topic: what is larger is a mistake in typing. */
+#define CLI_PARTITIONS_MAX 100000
 
 int cli_topic(int argc, char **argv);
 int cli_group(int argc, char **argv);

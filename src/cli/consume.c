@@ -6,7 +6,6 @@
 #include "cli/rdkafka_module.h"
 #include "io/interrupt.h"
 
-#define PARTITIONS_MAX 1024
 #define TIMEOUT_MS 30000
 
 enum consume_from { FROM_EARLIEST, FROM_LATEST };
@@ -32,7 +31,7 @@ static const struct option table[] = {
     {"offset", NULL, OPTION_INT, AT(offset), "-1", "N",
      "begin at this offset (without a group)", -1, INT64_MAX, NULL, false},
     {"partition", NULL, OPTION_INT, AT(partition), "-1", "N",
-     "only this partition (without a group)", -1, PARTITIONS_MAX, NULL, false},
+     "only this partition (without a group)", -1, CLI_PARTITIONS_MAX, NULL, false},
     {"count", NULL, OPTION_INT, AT(count), "0", "N",
      "end after so many records; 0: go on", 0, INT64_MAX, NULL, false},
     {"end", NULL, OPTION_SWITCH, AT(end), "off", NULL,

@@ -29,7 +29,7 @@ static const struct option table[] = {
     {"topic", NULL, OPTION_TEXT, AT(topic), NULL, "NAME",
      "the topic; all but create take a regular expression", 0, 0, NULL, false},
     {"partitions", NULL, OPTION_INT, AT(partitions), "-1", "N",
-     "create: how many; alter: the new total", -1, 100000, NULL, false},
+     "create: how many; alter: the new total", -1, CLI_PARTITIONS_MAX, NULL, false},
     {"replication-factor", NULL, OPTION_INT, AT(replication), "-1", "N",
      "1, the only one that one broker can give", -1, 32767, NULL, false},
     {"config", NULL, OPTION_LIST, AT(configs), NULL, "KEY=VALUE",

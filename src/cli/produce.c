@@ -27,7 +27,7 @@ static const struct option table[] = {
     {"key-separator", NULL, OPTION_TEXT, AT(separator), NULL, "TEXT",
      "what stands before it in a line is the record's key", 0, 0, NULL, false},
     {"partition", NULL, OPTION_INT, AT(partition), "-1", "N",
-     "the partition; -1: by key, or any", -1, 100000, NULL, false},
+     "the partition; -1: by key, or any", -1, CLI_PARTITIONS_MAX, NULL, false},
     {"compression", NULL, OPTION_CHOICE, AT(compression), "none", "CODEC",
      "how batches are compressed", 0, 0, codecs, false},
     {"verbose", NULL, OPTION_SWITCH, AT(verbose), "off", NULL,
