@@ -9,7 +9,7 @@ PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
-.PHONY: help weir run tutorial test bench lint fresh clean setup-build setup-run setup-test build-all
+.PHONY: help weir run tutorial test test-long bench lint fresh clean setup-build setup-run setup-test build-all
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -27,6 +27,9 @@ tutorial: setup-run weir ## the same, and stop at the end instead of staying up
 test: setup-test build-all ## every test that fits in 15 minutes; the last line is the count
 	@tools/run-tests $(SUITES)
 
+test-long: setup-test ## what make test has no time for: several threads under ThreadSanitizer
+	@tools/tsan
+
 bench: $(BUILD)/build.ninja ## measure weir beside a floor server; PEER=kafka: beside Kafka too
 	@$(if $(findstring kafka,$(PEER)),tools/setup test)
 	@ninja -C $(BUILD) --quiet
@@ -34,6 +37,10 @@ bench: $(BUILD)/build.ninja ## measure weir beside a floor server; PEER=kafka: b
 
 lint: setup-test ## include layers, house rules, formatting
 	@tools/lint
+
+docs: $(BUILD)/build.ninja ## write what in docs/ follows from tables in the code
+	@ninja -C $(BUILD) --quiet weir tools/topic-settings
+	@tools/docs $(BUILD)/weir $(BUILD)/tools/topic-settings
 
 fresh: ## run `make run` and `make test` on a clone in a bare Debian 12 (needs root)
 	@tools/fresh
