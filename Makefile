@@ -9,7 +9,8 @@ PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
-.PHONY: help weir run tutorial test test-long bench lint fresh clean setup-build setup-run setup-test build-all
+.PHONY: help weir run tutorial test test-long bench lint docs fresh clean \
+    setup-build setup-run setup-test build-all
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
