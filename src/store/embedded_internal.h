@@ -51,6 +51,7 @@ struct store_reactor {
     struct list turn_logs;    /* store_log.turn_link */
     struct list turn_items;   /* commit_item.link */
     uint64_t turn_bytes;
+    unsigned turn_trims;  /* items of the turn that move a log's start */
     enum err turn_err;    /* an append of this turn failed: all of its groups do */
     uint64_t hook_us;     /* when the hook last ran */
     struct env_mail kick; /* makes another turn */

@@ -8,6 +8,7 @@
  * group that spans reactors cannot be taken back alone, since its other parts may be under way:
  * then the process stops in order, and the restart drops the group whole. */
 #include "base/assert.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "store/embedded_ops.h"
 
@@ -44,6 +45,8 @@ void reactor_item_free(struct store_reactor *r, struct commit_item *item)
 {
     for (struct commit_frame *next, *f = item->first; f; f = next) {
         next = f->next;
+        if (f->head[0] == JOURNAL_START)
+            slice_unref(f->payload);
         if (f == &item->own)
             continue;
         f->next = r->frames;
@@ -79,6 +82,7 @@ static void kick_run(struct env_mail *mail, struct env *env)
 void reactor_submit(struct store_reactor *r, struct commit_item *item)
 {
     r->turn_bytes += commit_item_bytes(item);
+    r->turn_trims += item->first && item->first->head[0] == JOURNAL_START;
     list_push(&r->turn_items, &item->link);
     /* Submitted behind this turn's hook: another turn must follow without waiting. */
     if (r->hook_us == env_mono_us(reactor_env(r)) && !r->kicked) {
@@ -151,6 +155,34 @@ static void turn_refer(struct store_reactor *r)
     }
 }
 
+/* What a trim removes, the owner cannot be shown again: its frame carries what the owner knows by
+ * now. Only here, between completions, since a snapshot leaves out what is being completed. */
+static void turn_snapshot(struct commit_item *item)
+{
+    struct commit_frame *frame = item->first;
+    const struct store_log *log = frame ? frame->log : NULL;
+    if (!log || frame->head[0] != JOURNAL_START || !log->events || !log->events->snapshot)
+        return;
+    struct journal_frame head;
+    bool whole = journal_frame_get(frame->head, &head);
+    weir_assert(whole);
+    frame->payload = log->events->snapshot(log->user);
+    head.next_offset = log->end;
+    head.bytes = (uint32_t)frame->payload.len;
+    head.batch_crc = crc32c(0, frame->payload.at, frame->payload.len);
+    journal_frame_put(frame->head, &head);
+    item->payload_bytes += frame->payload.len;
+}
+
+static void turn_snapshots(struct store_reactor *r)
+{
+    for (struct list *it = r->turn_items.next; r->turn_trims > 0; it = it->next) {
+        struct commit_item *item = container_of(it, struct commit_item, link);
+        r->turn_trims -= item->first && item->first->head[0] == JOURNAL_START;
+        turn_snapshot(item);
+    }
+}
+
 /* Moves the items that append to `failed`. */
 static void turn_split(struct store_reactor *r, struct list *failed)
 {
@@ -188,6 +220,7 @@ static void turn_commit(struct store_reactor *r)
 {
     struct list *l;
     struct list items;
+    turn_snapshots(r);
     enum err err = turn_flush(r);
     if (err)
         turn_take_back(r, err);

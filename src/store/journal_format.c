@@ -69,8 +69,8 @@ bool journal_frame_get(const void *p, struct journal_frame *out)
     if (batch)
         return out->bytes >= BATCH_HEAD_BYTES && out->place.segment >= 0 && out->offset >= 0 &&
                out->next_offset > out->offset;
-    return out->kind >= JOURNAL_START && out->kind <= JOURNAL_DELETE && out->bytes == 0 &&
-           out->offset >= 0;
+    return out->kind >= JOURNAL_START && out->kind <= JOURNAL_DELETE && out->offset >= 0 &&
+           (out->bytes == 0 || out->kind == JOURNAL_START);
 }
 
 static uint32_t heads_crc(const uint8_t *b, uint32_t frames)
@@ -127,18 +127,25 @@ void journal_walk_init(struct journal_walk *walk, const void *group,
     walk->left = head->frames;
 }
 
+static bool payload_ok(const struct journal_frame *frame, const uint8_t *payload)
+{
+    if (frame->kind == JOURNAL_PAYLOAD)
+        return journal_frame_matches(frame, payload);
+    return crc32c(0, payload, frame->bytes) == frame->batch_crc;
+}
+
 bool journal_walk_next(struct journal_walk *walk, struct journal_frame *frame,
                        const uint8_t **payload)
 {
     *payload = NULL;
     if (walk->left == 0 || !journal_frame_get(walk->heads, frame))
         return false;
-    if (frame->kind == JOURNAL_PAYLOAD) {
-        if (frame->bytes > (uint64_t)(walk->end - walk->payload) ||
-            !journal_frame_matches(frame, walk->payload))
+    uint32_t bytes = journal_frame_payload(frame);
+    if (bytes > 0) {
+        if (bytes > (uint64_t)(walk->end - walk->payload) || !payload_ok(frame, walk->payload))
             return false;
         *payload = walk->payload;
-        walk->payload += frame->bytes;
+        walk->payload += bytes;
     }
     walk->heads += JOURNAL_FRAME_BYTES;
     walk->left--;

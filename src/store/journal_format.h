@@ -47,7 +47,7 @@ struct journal_group_head {
 enum journal_kind {
     JOURNAL_PAYLOAD = 1,   /* a batch, carried in the group */
     JOURNAL_REFERENCE = 2, /* a batch that lies, synced, in its segment */
-    JOURNAL_START = 3,     /* offset: the log's new start */
+    JOURNAL_START = 3,     /* offset: the log's new start; may carry the owner's snapshot */
     JOURNAL_CREATE = 4,
     JOURNAL_DELETE = 5,
 };
@@ -57,11 +57,11 @@ struct journal_frame {
     struct store_log_id id;
     struct plog_place place; /* batches: where they lie in the log */
     int64_t offset;          /* base offset, or the log's new start */
-    int64_t next_offset;     /* behind the batch */
+    int64_t next_offset;     /* behind the batch; START: what the snapshot knows ends here */
     int64_t append_ms;
-    uint32_t bytes;     /* of the batch */
+    uint32_t bytes;     /* of the batch or snapshot */
     uint32_t head_crc;  /* CRC-32C of the batch's bytes 0..20 */
-    uint32_t batch_crc; /* the batch's own CRC field */
+    uint32_t batch_crc; /* the batch's own CRC field; START: CRC-32C of the snapshot */
 };
 
 void journal_file_head_put(void *p, const struct journal_file_head *head);
@@ -92,7 +92,7 @@ static inline uint64_t journal_pad(uint64_t bytes)
 /* The payload bytes that follow the heads for this frame. */
 static inline uint32_t journal_frame_payload(const struct journal_frame *frame)
 {
-    return frame->kind == JOURNAL_PAYLOAD ? frame->bytes : 0;
+    return frame->kind == JOURNAL_REFERENCE ? 0 : frame->bytes;
 }
 
 /* A valid group's frames and payloads, walked in order over bytes in memory. */
@@ -103,8 +103,8 @@ struct journal_walk {
 
 void journal_walk_init(struct journal_walk *walk, const void *group,
                        const struct journal_group_head *head);
-/* False at the end, or with walk->left > 0 at a frame that is damaged. payload: the batch's bytes,
- * inside of the group, checked against the frame's head_crc and Kafka's CRC; NULL for others. */
+/* False at the end, or with walk->left > 0 at a frame that is damaged. payload: the bytes of the
+ * batch or snapshot, inside of the group, checked against the frame's CRCs; NULL: there are none. */
 bool journal_walk_next(struct journal_walk *walk, struct journal_frame *frame,
                        const uint8_t **payload);
 

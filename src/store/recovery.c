@@ -19,6 +19,8 @@ struct note {
     bool unborn;           /* has frames, though neither; a delete that follows explains them */
     bool deleted;          /* at least once */
     int64_t start;         /* log start at the end; -1: the chain does not move it */
+    struct slice snapshot; /* that its last move carries; owned */
+    int64_t snapshot_from;
     int64_t next_offset;
     int64_t keep_from; /* segments below it are gone, or go */
     struct plog_place synced;
@@ -126,6 +128,7 @@ static void notes_free(struct recovery *rec)
         struct note *note = container_of(n, struct note, node);
         map_remove(&rec->notes, n);
         mem_free(note->base);
+        slice_unref(note->snapshot);
         mem_free(note);
     }
     map_free(&rec->notes);
@@ -150,6 +153,8 @@ static void note_delete(struct note *note, uint64_t ordinal)
     note->start = -1;
     note->next_offset = 0;
     note->bases = 0;
+    slice_unref(note->snapshot);
+    note->snapshot = (struct slice){0};
 }
 
 /* ordinal: of the frame within the chain. */
@@ -182,11 +187,18 @@ static enum err frames_each(struct recovery *rec, frame_fn *fn)
     return err;
 }
 
+static void note_snapshot(struct note *note, const struct journal_frame *frame,
+                          const uint8_t *payload)
+{
+    slice_unref(note->snapshot);
+    note->snapshot = payload ? slice_copy(payload, frame->bytes) : (struct slice){0};
+    note->snapshot_from = frame->next_offset;
+}
+
 static enum err note_one(struct recovery *rec, const struct journal_frame *frame,
                          const uint8_t *payload, uint64_t ordinal)
 {
     struct note *note = note_get(rec, &frame->id);
-    (void)payload;
     if (frame->kind == JOURNAL_CREATE) {
         note->known = true;
         return ERR_OK;
@@ -198,6 +210,7 @@ static enum err note_one(struct recovery *rec, const struct journal_frame *frame
         note_delete(note, ordinal);
     } else if (frame->kind == JOURNAL_START) {
         note->start = frame->offset > note->start ? frame->offset : note->start;
+        note_snapshot(note, frame, payload);
     } else {
         note_base(note, frame->place.segment);
         note->next_offset = frame->next_offset;
@@ -228,7 +241,8 @@ static void state_trim(struct note *note, struct plog_state *state)
     int32_t gone = 0;
     while (gone < state->sealed && state->seal[gone].segment < keep)
         gone++;
-    state->seal += gone;
+    if (gone > 0) /* there may be no array */
+        state->seal += gone;
     state->sealed -= gone;
     if (state->synced.segment < keep) {
         state->synced = (struct plog_place){keep, 0};
@@ -254,6 +268,14 @@ static enum err note_plan(struct recovery *rec, struct note *note)
     return ERR_OK;
 }
 
+static void entry_snapshot(const struct note *note, struct manifest_log *entry)
+{
+    if (note->snapshot.len == 0 || note->snapshot_from < entry->snapshot_from)
+        return;
+    entry->snapshot = note->snapshot;
+    entry->snapshot_from = note->snapshot_from;
+}
+
 static enum err entry_trim(struct note *note)
 {
     struct manifest_log known;
@@ -261,10 +283,10 @@ static enum err entry_trim(struct note *note)
     enum err err = manifest_log_decode(log->entry, &known);
     if (err)
         return err;
-    struct plog_state whole = known.state;
-    state_trim(note, &known.state);
-    struct slice entry = manifest_log_encode(&known);
-    known.state = whole; /* the arrays as they were taken */
+    struct manifest_log trimmed = known; /* the arrays stay known's */
+    state_trim(note, &trimmed.state);
+    entry_snapshot(note, &trimmed);
+    struct slice entry = manifest_log_encode(&trimmed);
     manifest_log_free(&known);
     slice_unref(log->entry);
     log->entry = entry;
@@ -278,6 +300,7 @@ static void note_trim_new(struct note *note)
     if (note->start <= 0)
         return;
     state_trim(note, &fresh.state);
+    entry_snapshot(note, &fresh);
     note->log->entry = manifest_log_encode(&fresh);
 }
 

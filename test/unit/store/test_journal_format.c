@@ -118,21 +118,28 @@ static void test_batch_matches(void **state)
     slice_unref(batch);
 }
 
-/* A group of three frames, two with payload. */
+#define SNAPSHOT STR_LIT("what the owner knows")
+
+/* A group of three frames: a batch, a new log start with the owner's snapshot, a batch. */
 static uint8_t *group_make(struct journal_group_head *head, struct slice a, struct slice b)
 {
     struct journal_frame fa = frame_of(a), fb = frame_of(b),
-                         mark = {.kind = JOURNAL_START, .offset = 7};
+                         mark = {.kind = JOURNAL_START,
+                                 .offset = 7,
+                                 .next_offset = 9,
+                                 .bytes = (uint32_t)SNAPSHOT.len,
+                                 .batch_crc = crc32c(0, SNAPSHOT.at, SNAPSHOT.len)};
     *head = (struct journal_group_head){
         .incarnation = 2, .frames = 3, .sequence = 10, .durable = 9, .salt = 99};
-    head->bytes = journal_pad(journal_heads_bytes(3) + a.len + b.len);
+    head->bytes = journal_pad(journal_heads_bytes(3) + a.len + SNAPSHOT.len + b.len);
     uint8_t *p = mem_zalloc(1, (size_t)head->bytes);
     uint8_t *at = p + JOURNAL_GROUP_HEAD_BYTES;
     journal_frame_put(at, &fa);
     journal_frame_put(at + JOURNAL_FRAME_BYTES, &mark);
     journal_frame_put(at + 2 * JOURNAL_FRAME_BYTES, &fb);
     memcpy(p + journal_heads_bytes(3), a.at, a.len);
-    memcpy(p + journal_heads_bytes(3) + a.len, b.at, b.len);
+    memcpy(p + journal_heads_bytes(3) + a.len, SNAPSHOT.at, SNAPSHOT.len);
+    memcpy(p + journal_heads_bytes(3) + a.len + SNAPSHOT.len, b.at, b.len);
     journal_group_head_put(p, head);
     return p;
 }
@@ -153,9 +160,10 @@ static void test_group(void **state)
     assert_true(journal_walk_next(&walk, &frame, &payload));
     assert_memory_equal(payload, a.at, a.len);
     assert_true(journal_walk_next(&walk, &frame, &payload));
-    assert_null(payload);
+    assert_memory_equal(payload, SNAPSHOT.at, SNAPSHOT.len);
     assert_int_equal(frame.kind, JOURNAL_START);
     assert_int_equal(frame.offset, 7);
+    assert_int_equal(frame.next_offset, 9);
     assert_true(journal_walk_next(&walk, &frame, &payload));
     assert_memory_equal(payload, b.at, b.len);
     assert_false(journal_walk_next(&walk, &frame, &payload));
@@ -185,7 +193,7 @@ static void test_group_damage(void **state)
     struct slice a = batch_make(1), b = batch_make(2);
     struct journal_group_head head;
     uint8_t *p = group_make(&head, a, b);
-    size_t used = (size_t)journal_heads_bytes(3) + a.len + b.len;
+    size_t used = (size_t)journal_heads_bytes(3) + a.len + SNAPSHOT.len + b.len;
     assert_true(group_whole(p));
     for (size_t i = 0; i < used; i++) {
         p[i] ^= 0x04;
