@@ -204,10 +204,37 @@ static void load_end(struct load *l, enum err err)
     mem_free(l);
 }
 
-static void load_spread(struct spread *s, struct broker *b, enum err err)
+static void clamp_spread(struct spread *s, struct broker *b, enum err err)
 {
     (void)b;
     load_end(container_of(s, struct load, spread), err);
+}
+
+static void clamp_done(void *arg, enum err err)
+{
+    struct load_part *lp = arg;
+    spread_answer(lp->broker, lp->part, err);
+    mem_free(lp);
+}
+
+/* Offsets of groups against the ends of partitions, which are open on every reactor now. */
+static void step_clamp(struct broker *b, struct spread_part *part)
+{
+    struct load_part *lp = mem_zalloc(1, sizeof(*lp));
+    *lp = (struct load_part){.broker = b, .part = part};
+    groups_clamp(b->groups, clamp_done, lp);
+}
+
+static void load_spread(struct spread *s, struct broker *b, enum err err)
+{
+    struct load *l = container_of(s, struct load, spread);
+    if (err != ERR_OK) {
+        load_end(l, err);
+        return;
+    }
+    l->spread.step = step_clamp;
+    l->spread.done = clamp_spread;
+    spread_start(b, &l->spread);
 }
 
 static void load_add(void *arg, const struct topic *t)

@@ -365,6 +365,9 @@ static void group_drain(struct group *g)
 
 void groups_drain(struct groups *groups)
 {
+    if (groups == NULL)
+        return;
+    groups->draining = true;
     groups_begin(groups);
     for (struct group *g = groups_next(groups, NULL); g != NULL; g = groups_next(groups, g))
         group_drain(g);

@@ -211,7 +211,11 @@ void broker_group_delete(struct broker *b, struct group_delete_op *op);
 struct groups *groups_make(struct broker *b, struct env *env, struct store *store,
                            void (*loaded)(void *arg, enum err err), void *arg);
 void groups_free(struct groups *g);
-/* Before a stop: answers the joins and syncs that wait with ERR_COORDINATOR_UNAVAILABLE. */
+/* Once partitions are open too, before anything is served: no offset is left beyond its log's end
+ * where a crash may have shortened that. done may be called from inside. */
+void groups_clamp(struct groups *g, void (*done)(void *arg, enum err err), void *arg);
+/* Before a stop: joins and syncs that wait, and those that come from now on, are answered with
+ * ERR_COORDINATOR_UNAVAILABLE. NULL is allowed. */
 void groups_drain(struct groups *g);
 /* The service of a broker; given by broker.c. */
 struct groups *broker_groups(struct broker *b);

@@ -123,7 +123,7 @@ struct groups {
     struct topic_watcher watcher;
     struct env_timer topics_gone; /* looks for offsets of topics that are gone */
     struct env_timer expiry;
-    bool loaded;
+    bool loaded, draining;
     unsigned loading; /* state logs not loaded yet */
     enum err load_err;
     void (*loaded_fn)(void *arg, enum err err);

@@ -391,6 +391,8 @@ static void join_run(struct groups *groups, struct op *op)
     enum err err = check_request(j);
     j->member_id_out = j->member_id;
     j->generation = -1;
+    if (groups->draining)
+        err = ERR_COORDINATOR_UNAVAILABLE;
     if (err == ERR_OK && g == NULL && j->member_id.len != 0)
         err = ERR_MEMBER_UNKNOWN;
     if (err == ERR_OK && g == NULL)

@@ -158,7 +158,7 @@ static void sync_run(struct groups *groups, struct op *op)
     struct group_sync_op *s = sync_of(op);
     struct group *g = groups_find(groups, s->group);
     struct group_member *m = NULL;
-    enum err err = check(g, s, &m);
+    enum err err = groups->draining ? ERR_COORDINATOR_UNAVAILABLE : check(g, s, &m);
     if (err == ERR_OK || err == ERR_REBALANCING)
         group_member_alive(m);
     if (err != ERR_OK)

@@ -131,24 +131,24 @@ void offsets_set(struct offsets *o, struct str topic, const struct uuid *id,
                  const struct offsets_entry *entry)
 {
     struct offsets_topic *t = offsets_topic_find(o, topic);
+    struct offsets_entry kept = *entry; /* copied first: it may be what is replaced */
+    kept.metadata = (struct str){NULL, 0};
+    if (entry->metadata.len != 0)
+        kept.metadata =
+            (struct str){mem_strndup(entry->metadata.at, entry->metadata.len), entry->metadata.len};
     if (t != NULL && !uuid_eq(t->id, *id)) {
         offsets_topic_remove(o, t);
         t = NULL;
     }
     if (t == NULL)
         t = topic_add(o, topic, id);
-    size_t place = entry_place(t, entry->partition);
-    if (entry_at(t, place, entry->partition))
+    size_t place = entry_place(t, kept.partition);
+    if (entry_at(t, place, kept.partition))
         entry_clear(o, &t->entries[place]);
     else
         entry_insert(t, place);
-    struct offsets_entry *e = &t->entries[place];
-    *e = *entry;
-    if (e->metadata.len == 0)
-        e->metadata = (struct str){NULL, 0};
-    else
-        e->metadata.at = mem_strndup(entry->metadata.at, entry->metadata.len);
-    o->bytes += entry_bytes(e);
+    t->entries[place] = kept;
+    o->bytes += entry_bytes(&kept);
     o->count++;
 }
 
