@@ -1,11 +1,12 @@
 #!/bin/sh
-# planted.sh FOLDER: builds the store once with each deliberate fault, below FOLDER, and runs the crash
-# and fault suites on it. A suite that stays green does not see the fault: exit status 1.
+# planted.sh FOLDER: builds the store once with each deliberate fault, below FOLDER, and runs the
+# crash and fault suites on it. A fault that leaves both green is not seen: exit status 1.
 set -eu
 cd "$(dirname "$0")/../.."
 root=$1
 missed=0
-for fault in ack_before_sync no_dir_sync no_frame_crc fsync_retry recycle_early no_reference_sync; do
+for fault in ack_before_sync no_dir_sync no_frame_crc fsync_retry recycle_early \
+    no_reference_sync; do
     build=$root/$fault
     [ -f "$build/build.ninja" ] ||
         meson setup "$build" . -Dbuildtype=debugoptimized -Dfault="$fault" >/dev/null 2>&1
@@ -15,7 +16,8 @@ for fault in ack_before_sync no_dir_sync no_frame_crc fsync_retry recycle_early 
         echo "not ok - $fault: no suite saw it"
         missed=1
     else
-        echo "ok - $fault: $(grep -m1 -v -e '^ok' -e '^#' -e '^1\.\.' -e ' ERROR ' "$root/$fault.log")"
+        said=$(grep -m1 -v -e '^ok' -e '^#' -e '^1\.\.' -e ' ERROR ' "$root/$fault.log")
+        echo "ok - $fault: $said"
     fi
 done
 exit $missed

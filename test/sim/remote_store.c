@@ -101,8 +101,7 @@ static void op_send(struct remote_store *s, void (*run)(struct remote_op *, bool
 
 static struct remote_log *log_find(struct remote *remote, const struct store_log_id *id)
 {
-    list_for(it, &remote->logs)
-    {
+    list_for (it, &remote->logs) {
         struct remote_log *log = container_of(it, struct remote_log, link);
         if (uuid_eq(log->id.topic, id->topic) && log->id.partition == id->partition)
             return log;
@@ -125,8 +124,7 @@ static struct store_log *handle_open(struct remote_store *s, struct remote_log *
 
 static bool open_already(const struct remote_store *s, const struct remote_log *in)
 {
-    list_for(it, &s->logs)
-    {
+    list_for (it, &s->logs) {
         if (container_of(it, struct store_log, link)->in == in)
             return true;
     }
@@ -401,8 +399,7 @@ static void remote_each(struct store *s, void (*fn)(void *arg, const struct stor
                         void *arg)
 {
     struct remote_store *h = handle_of(s);
-    list_for(it, &h->remote->logs)
-    {
+    list_for (it, &h->remote->logs) {
         const struct remote_log *log = container_of(it, struct remote_log, link);
         if (log->id.partition % h->env->reactors == h->env->reactor)
             fn(arg, &log->id);

@@ -3,6 +3,8 @@
  */
 #include "store_world.h"
 
+#include "remote_store.h"
+
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -470,6 +472,45 @@ static void test_owner(void **state)
     again.ends = 0;
 }
 
+/* Another process took over: every call says so, and nothing that was acknowledged is lost by it. The
+ * embedded store is not taken over: there the folder's lock keeps the other one out. */
+static void test_fenced(void **state)
+{
+    (void)state;
+    struct store_log_id id = world_id(12, 0);
+    struct store_log *log = world_log(&w, id, &world_log_conf);
+    struct slice batch[3], got;
+    for (unsigned i = 0; i < 3; i++) {
+        batch[i] = world_batch(i, 1, 100, 1);
+        assert_true(world_append(&w, id, log, batch[i], 1) >= 0);
+    }
+    if (w.kind == WORLD_REMOTE) {
+        remote_lose(w.remote);
+        struct slice late = world_batch(9, 1, 100, 1);
+        struct store_find find = {.log = log, .what = STORE_FIND_MAX_TIME, .limit = INT64_MAX};
+        struct store_open op = {0};
+        assert_int_equal(world_append(&w, id, log, late, 1), -1 - ERR_NOT_LEADER);
+        assert_int_equal(world_read(&w, id, log, 0, INT64_MAX, SIZE_MAX, &got, NULL),
+                         ERR_NOT_LEADER);
+        assert_int_equal(world_find(&w, id, &find), ERR_NOT_LEADER);
+        assert_int_equal(world_trim(&w, id, log, 1), ERR_NOT_LEADER);
+        assert_int_equal(world_open(&w, &op, world_id(12, 2), &world_log_conf, true),
+                         ERR_NOT_LEADER);
+        slice_unref(late);
+    }
+    assert_int_equal(restart(), ERR_OK);
+    log = world_log(&w, id, &world_log_conf);
+    assert_int_equal(world_read(&w, id, log, 0, INT64_MAX, SIZE_MAX, &got, NULL), ERR_OK);
+    size_t at = 0;
+    for (unsigned i = 0; i < 3; i++) { /* behind them the late one, or not */
+        assert_true(at + batch[i].len <= got.len);
+        assert_memory_equal(got.at + at, batch[i].at, batch[i].len);
+        at += batch[i].len;
+        slice_unref(batch[i]);
+    }
+    slice_unref(got);
+}
+
 static const struct contract {
     const char *name;
     CMUnitTestFunction test;
@@ -486,6 +527,7 @@ static const struct contract {
     {"order", test_order},
     {"flush_modes", test_flush_modes},
     {"owner", test_owner},
+    {"fenced", test_fenced},
 };
 
 static const struct variant variants[] = {

@@ -1,6 +1,6 @@
-/* The n-th allocation fails, for n = 1, 2, 3 ...: the process stops in order (mem.h), and the next one
- * finds everything that it had acknowledged. In real processes on a real folder: the one that runs
- * out of memory is a child, what it was told stands in memory that it shares.
+/* The n-th allocation fails, for n = 1, 2, 3 ...: the process stops in order (mem.h), and the next
+ * one finds everything that it had acknowledged. In real processes on a real folder: the one that
+ * runs out of memory is a child, what it was told stands in memory that it shares.
  *
  *     test_store_memory [N]
  */
