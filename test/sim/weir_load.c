@@ -5,11 +5,21 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { OK = 0, OUT_OF_RANGE = 1, UNKNOWN = 3, NOT_AVAILABLE = 5, NOT_LEADER = 6, UNAVAILABLE = 15, SEQUENCE = 45,
-       STORAGE = 56, SESSION_UNKNOWN = 70, SESSION_EPOCH = 71, ID_UNKNOWN = 100 };
+enum {
+    OK = 0,
+    OUT_OF_RANGE = 1,
+    UNKNOWN = 3,
+    NOT_AVAILABLE = 5,
+    NOT_LEADER = 6,
+    UNAVAILABLE = 15,
+    SEQUENCE = 45,
+    STORAGE = 56,
+    SESSION_UNKNOWN = 70,
+    SESSION_EPOCH = 71,
+    ID_UNKNOWN = 100
+};
 
 static struct env *env_of(const struct load *l)
 {
@@ -206,8 +216,7 @@ static struct load_batch *batch_make(struct load_lane *lane)
     b->lane = lane;
     b->n = (uint32_t)weir_sim_draw(l->w, 1, p->batch_max);
     b->first = model_send(&l->model, lane->stream, b->n);
-    b->bytes =
-        model_batch(lane->stream, b->first, b->n, p->epoch, (int64_t)env_now_ms(env_of(l)));
+    b->bytes = model_batch(lane->stream, b->first, b->n, p->epoch, (int64_t)env_now_ms(env_of(l)));
     list_push(&lane->batches, &b->link);
     l->batches_left--;
     return b;
@@ -225,8 +234,7 @@ static struct load_batch *lane_next(struct load_lane *lane)
         lane->refused = false;
     if (!lane->stream || lane->refused || lane->waiting >= LOAD_IN_FLIGHT)
         return NULL;
-    list_for(it, &lane->batches)
-    {
+    list_for (it, &lane->batches) {
         struct load_batch *b = container_of(it, struct load_batch, link);
         if (!b->sent)
             return b;
@@ -255,8 +263,8 @@ static void produce(struct load_producer *p)
             version = 12;
         parts[rq->n] = (struct kafka_produce_request_topic_partition){
             to->index, {(const char *)b->bytes.at, b->bytes.len}};
-        topics[rq->n] = (struct kafka_produce_request_topic){
-            str_of(to->topic->name), to->topic->id, &parts[rq->n], 1};
+        topics[rq->n] = (struct kafka_produce_request_topic){str_of(to->topic->name), to->topic->id,
+                                                             &parts[rq->n], 1};
         rq->batches[rq->n++] = b;
     }
     if (rq->n == 0) {
@@ -397,9 +405,9 @@ static void part_fetched(struct load_consumer *c, struct load_position *at,
         (r->error_code == STORAGE && l->disk_fails))
         return;
     if (r->error_code || r->high_watermark < at->offset)
-        weir_sim_fail(l->w, "%s: fetch of %s-%d from %" PRId64 ": error %d, high watermark %" PRId64,
-                      c->name, p->topic->name, p->index, at->offset, r->error_code,
-                      r->high_watermark);
+        weir_sim_fail(
+            l->w, "%s: fetch of %s-%d from %" PRId64 ": error %d, high watermark %" PRId64, c->name,
+            p->topic->name, p->index, at->offset, r->error_code, r->high_watermark);
     int64_t before = at->offset;
     records_seen(l, p, r->records, 0, r->high_watermark, &at->offset);
     if (at->offset != before)
@@ -463,8 +471,8 @@ static void consume(struct load_consumer *c)
         parts[n].partition = at->p->index;
         parts[n].fetch_offset = at->offset;
         parts[n].partition_max_bytes = (int32_t)weir_sim_draw(l->w, 1, 100000);
-        topics[n] = (struct kafka_fetch_request_topic){str_of(at->p->topic->name),
-                                                       at->p->topic->id, &parts[n], 1};
+        topics[n] = (struct kafka_fetch_request_topic){str_of(at->p->topic->name), at->p->topic->id,
+                                                       &parts[n], 1};
         at->in_session = c->sessions;
         n++;
     }
@@ -615,8 +623,8 @@ static void create_topic(struct load_admin *a, const char *name, int32_t partiti
         {STR_LIT("index.interval.bytes"), STR_LIT("512")},
         {STR_LIT("file.delete.delay.ms"), STR_LIT("20")},
         {STR_LIT("max.message.bytes"), STR_LIT("8388608")},
-        {STR_LIT("weir.flush"), lossy ? (weir_sim_chance(l->w, 2) ? STR_LIT("os") : STR_LIT("10ms"))
-                                      : STR_LIT("each")},
+        {STR_LIT("weir.flush"),
+         lossy ? (weir_sim_chance(l->w, 2) ? STR_LIT("os") : STR_LIT("10ms")) : STR_LIT("each")},
     };
     struct kafka_create_topics_request_topic topic;
     struct kafka_create_topics_request rq;
@@ -752,7 +760,7 @@ static void on_admin_tick(struct env_timer *timer)
         grow_topic(a, p->topic);
     else if (what == 2 && l->model.topics_n > 2)
         delete_topic(a, p->topic);
-    else if (what < 6 && !getenv("NOTRIM"))
+    else if (what < 6)
         delete_records(a, p);
 }
 
@@ -902,8 +910,7 @@ static bool scan_topics(struct load *l)
     struct kafka_metadata_request rq;
     wire_default(&kafka_metadata_request_table, &rq);
     rq.topics_n = -1;
-    const struct kafka_metadata_response *r =
-        scan_ask(l, 3, client_version(l->w, 3, 10), &rq);
+    const struct kafka_metadata_response *r = scan_ask(l, 3, client_version(l->w, 3, 10), &rq);
     if (!r)
         return false;
     model_topics_settle(&l->model, metadata_find, (void *)(uintptr_t)r);
@@ -917,12 +924,10 @@ static bool scan_offset(struct load *l, const struct model_partition *p, int64_t
     struct kafka_list_offsets_request_topic_partition part = {p->index, -1, which, 1};
     struct kafka_list_offsets_request_topic topic = {str_of(p->topic->name), &part, 1};
     struct kafka_list_offsets_request rq = {-1, 0, &topic, 1, 1000};
-    const struct kafka_list_offsets_response *r =
-        scan_ask(l, 2, client_version(l->w, 2, 1), &rq);
+    const struct kafka_list_offsets_response *r = scan_ask(l, 2, client_version(l->w, 2, 1), &rq);
     if (!r)
         return false;
-    if (r->topics_n != 1 || r->topics[0].partitions_n != 1 ||
-        r->topics[0].partitions[0].error_code)
+    if (r->topics_n != 1 || r->topics[0].partitions_n != 1 || r->topics[0].partitions[0].error_code)
         weir_sim_fail(l->w, "ListOffsets of %s-%d: error %d", p->topic->name, p->index,
                       r->topics_n == 1 && r->topics[0].partitions_n == 1
                           ? r->topics[0].partitions[0].error_code

@@ -119,11 +119,8 @@ struct model_stream *model_stream_make(struct model *m, struct model_partition *
             return NULL;
     }
     struct model_stream *s = &m->streams[m->streams_n];
-    *s = (struct model_stream){.number = m->streams_n++,
-                               .p = p,
-                               .ordered = pid >= 0,
-                               .pid = pid,
-                               .value_max = value_max};
+    *s = (struct model_stream){
+        .number = m->streams_n++, .p = p, .ordered = pid >= 0, .pid = pid, .value_max = value_max};
     return s;
 }
 

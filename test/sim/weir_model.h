@@ -56,7 +56,7 @@ enum model_sent { MODEL_SENT = 1, MODEL_ACKED = 2, MODEL_REFUSED = 4, MODEL_SEEN
 struct model_stream {
     uint32_t number;
     struct model_partition *p;
-    bool ordered;    /* of an idempotent producer, which has: */
+    bool ordered; /* of an idempotent producer, which has: */
     int64_t pid;
     uint32_t value_max;
     uint32_t n, cap; /* records sent at least once */

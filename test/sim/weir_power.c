@@ -119,9 +119,9 @@ enum end { END_CUT, END_CUT_INSIDE, END_KILL, END_DISK_FAILS, END_DISK_FULL, END
 
 static enum end draw_end(struct story *s)
 {
-    static const enum end ends[] = {END_CUT,        END_CUT,         END_CUT,         END_CUT,
-                                    END_CUT,        END_CUT_INSIDE,  END_CUT_INSIDE,  END_CUT_INSIDE,
-                                    END_CUT_INSIDE, END_KILL,        END_DISK_FAILS,  END_DISK_FAILS,
+    static const enum end ends[] = {END_CUT,        END_CUT,        END_CUT,        END_CUT,
+                                    END_CUT,        END_CUT_INSIDE, END_CUT_INSIDE, END_CUT_INSIDE,
+                                    END_CUT_INSIDE, END_KILL,       END_DISK_FAILS, END_DISK_FAILS,
                                     END_DISK_FULL,  END_STOP};
     return ends[weir_sim_draw(&s->w, 0, sizeof ends / sizeof ends[0] - 1)];
 }
@@ -217,8 +217,7 @@ static void run_seed(uint64_t seed, bool trace, struct counts *counts)
     for (uint64_t i = 0, n = weir_sim_draw(&s->w, 1, 3); i < n; i++) {
         char name[8];
         snprintf(name, sizeof name, "t%c", (char)('a' + i));
-        load_create(&s->load, name, (int32_t)weir_sim_draw(&s->w, 1, 3),
-                    weir_sim_chance(&s->w, 5));
+        load_create(&s->load, name, (int32_t)weir_sim_draw(&s->w, 1, 3), weir_sim_chance(&s->w, 5));
     }
     for (uint64_t lives = weir_sim_draw(&s->w, 2, 10); lives; lives--) {
         live(s);
@@ -342,7 +341,8 @@ static int run_many(const struct options *o)
            " failing disks: nothing acknowledged is lost\n",
            good ? "" : "not ", sum.cuts, sum.kills, sum.stops, sum.failures);
     printf("# %" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " starts, %" PRIu64
-           " records acknowledged, %" PRIu64 " served, %" PRIu64 " disk calls, %.1f s, %.0f cuts/s\n"
+           " records acknowledged, %" PRIu64 " served, %" PRIu64
+           " disk calls, %.1f s, %.0f cuts/s\n"
            "1..1\n",
            sum.seeds, o->from, sum.starts, sum.acked, sum.served, sum.disk_calls, seconds,
            (double)sum.cuts / seconds);
