@@ -17,9 +17,9 @@
 
 static const char *type_name(enum topic_conf_type type)
 {
-    static const char *const names[] = {[CONF_BOOLEAN] = "boolean", [CONF_STRING] = "string",
-                                        [CONF_INT] = "int",         [CONF_LONG] = "long",
-                                        [CONF_DOUBLE] = "double",   [CONF_LIST] = "list"};
+    static const char *const names[] = {
+        [CONF_BOOLEAN] = "boolean", [CONF_STRING] = "string", [CONF_INT] = "int",
+        [CONF_LONG] = "long",       [CONF_DOUBLE] = "double", [CONF_LIST] = "list"};
     return names[type];
 }
 
