@@ -2,9 +2,9 @@
  *
  * A topic that is not flushed before it acknowledges (weir.flush other than each) loses its tail at
  * a power cut, while a commit of an offset in that tail is on disk. Left alone, that offset would
- * let its consumer skip what is written there next. So before anything is served each offset of such
- * a topic is compared with the log's end, set to it where it is beyond, and written so. Offsets of
- * other topics cannot be ahead by a crash; what a client committed there stays as it is.
+ * let its consumer skip what is written there next. So before anything is served each offset of
+ * such a topic is compared with the log's end, set to it where it is beyond, and written so.
+ * Offsets of other topics cannot be ahead by a crash; what a client committed there stays as it is.
  */
 #include "broker/group_internal.h"
 

@@ -260,8 +260,7 @@ static struct sim_listener *listener_find(struct sim_net *net, const char *addr)
     bool is_unix = strncmp(addr, "unix:", 5) == 0;
     if (!is_unix && str_to_host_port(str_of(addr), host, sizeof(host), &port))
         return NULL;
-    list_for(it, &net->listeners)
-    {
+    list_for (it, &net->listeners) {
         struct sim_listener *l = container_of(it, struct sim_listener, link);
         if (is_unix ? strcmp(l->l.addr, addr) == 0 : l->port == port)
             return l;
@@ -398,8 +397,7 @@ static bool stream_accept(struct sim_stream *s)
 
 void sim_net_receive(struct sim_loop *sl)
 {
-    list_for_safe(it, &sl->streams)
-    {
+    list_for_safe (it, &sl->streams) {
         struct sim_stream *s = container_of(it, struct sim_stream, link);
         if (!s->pipe.user_ops && !stream_accept(s))
             continue;
@@ -472,13 +470,13 @@ static void stream_flush(struct sim_stream *s)
 
 void sim_net_send(struct sim_loop *sl)
 {
-    list_for_safe(it, &sl->streams) stream_flush(container_of(it, struct sim_stream, link));
+    list_for_safe (it, &sl->streams)
+        stream_flush(container_of(it, struct sim_stream, link));
 }
 
 void sim_net_close(struct sim_loop *sl)
 {
-    list_for_safe(it, &sl->streams)
-    {
+    list_for_safe (it, &sl->streams) {
         struct sim_stream *s = container_of(it, struct sim_stream, link);
         if (!s->ended || !s->pipe.user_ops)
             continue;
@@ -528,8 +526,7 @@ static void sim_listener_close(struct listener *face)
 {
     struct sim_listener *l = (struct sim_listener *)face;
     for (unsigned i = 0; i < l->n; i++) {
-        list_for(it, &((struct sim_loop *)l->loops[i])->streams)
-        {
+        list_for (it, &((struct sim_loop *)l->loops[i])->streams) {
             struct sim_stream *s = container_of(it, struct sim_stream, link);
             if (s->fresh_from == l)
                 s->fresh_from = NULL;
@@ -593,15 +590,13 @@ void sim_net_set_faults(struct sim *sim, const struct sim_net_faults *faults)
 
 void sim_net_drop_loop(struct sim_net *net, struct sim_loop *sl)
 {
-    list_for_safe(it, &sl->streams)
-    {
+    list_for_safe (it, &sl->streams) {
         struct sim_stream *s = container_of(it, struct sim_stream, link);
         if (s->peer->loop || s->waits_ack)
             segment_send_kind(net->sim, s->peer, SEGMENT_RST);
         stream_detach(s);
     }
-    list_for_safe(it, &net->listeners)
-    {
+    list_for_safe (it, &net->listeners) {
         struct sim_listener *l = container_of(it, struct sim_listener, link);
         if (l->home == sl)
             listener_drop(l);

@@ -105,7 +105,8 @@ void model_topics_settle(struct model *m, model_find_fn *found, void *arg);
 /* ---- records ---- */
 
 /* pid -1: of a producer that is not idempotent. NULL: there are MODEL_STREAMS of them, or this pid
- * has one for the partition already, where its sequence goes on. Values have 8 to 8 + value_max bytes. */
+ * has one for the partition already, where its sequence goes on. Values have 8 to 8 + value_max
+ * bytes. */
 struct model_stream *model_stream_make(struct model *m, struct model_partition *p, int64_t pid,
                                        uint32_t value_max);
 /* Adds n records to the stream; the first one's number. Told before they are sent. */

@@ -1,5 +1,5 @@
-/* sim_folder.h: a simulated disk with a durable folder /d, for the tests of one file: sim_folder_make
- * and sim_folder_free are cmocka's setup and teardown.
+/* sim_folder.h: a simulated disk with a durable folder /d, for the tests of one file:
+ * sim_folder_make and sim_folder_free are cmocka's setup and teardown.
  */
 #pragma once
 
