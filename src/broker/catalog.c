@@ -217,6 +217,7 @@ struct catalog *catalog_open(struct broker *b, catalog_loaded_fn *loaded, void *
         .ops = &log_ops,
         .user = c,
         .loaded = log_loaded,
+        .vital = true, /* a delete is how room is made */
     };
     statelog_open(&conf, &c->log);
     return c;

@@ -272,6 +272,7 @@ static void open_start(struct statelog *log, bool create,
     topic_conf_store(&conf, &log->open.conf);
     log->open.conf.retention_ms = log->open.conf.retention_bytes = -1;
     log->open.conf.segment_bytes = SEGMENT_BYTES; /* so that trimming frees the disk soon */
+    log->open.conf.vital = log->conf.vital;
     store_open(log->conf.store, &log->open);
 }
 

@@ -60,6 +60,7 @@ struct statelog_conf {
     /* A round of snapshots starts when the log has grown by this much since the last one, and by as
      * much as that one wrote, so that rounds never cost more than the changes; 0: 4 MiB. */
     uint64_t slack_bytes;
+    bool vital; /* store.h: written on a nearly full disk, too */
 };
 
 /* Opens (creating nothing on disk for an empty one), replays, then calls loaded, all of which may

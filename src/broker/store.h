@@ -56,6 +56,9 @@ struct store_log_conf {
     int64_t retention_bytes; /* -1: no limit */
     int64_t delete_delay_ms; /* a deleted segment's files stay this long for readers */
     uint32_t index_interval_bytes;
+    /* Small appends that are taken from what a nearly full disk keeps back: without them nothing
+     * could be deleted. */
+    bool vital;
 };
 
 /* What happens to a log without a call. On the log's reactor. */

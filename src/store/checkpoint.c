@@ -171,6 +171,12 @@ static void part_end(struct env_mail *mail, struct env *env)
 
 /* --- the work on the helper thread --- */
 
+/* A sync that fails is not tried again, whatever the reason (R8): a full disk, too, has lost pages. */
+static enum err sync_verdict(enum err err)
+{
+    return err ? ERR_IO : ERR_OK;
+}
+
 static enum err logs_sync(struct embedded *e)
 {
     unsigned files = 0;
@@ -186,7 +192,7 @@ static enum err logs_sync(struct embedded *e)
         for (unsigned k = 0; k < p->count && !err; k++)
             err = all ? plog_sync_write(p->syncs[k]) : plog_sync_run(p->syncs[k]);
     }
-    return !err && all ? disk_sync_all(e->disk, e->dir) : err;
+    return !err && all ? sync_verdict(disk_sync_all(e->disk, e->dir)) : err;
 }
 
 enum err checkpoint_folder_sync(struct embedded *e)
@@ -229,7 +235,7 @@ static void sync_work(struct loop_job *job)
     struct embedded *e = embedded_of(c);
     c->err = logs_sync(e);
     if (!c->err)
-        c->err = checkpoint_folder_sync(e);
+        c->err = sync_verdict(checkpoint_folder_sync(e));
     c->synced = c->err == ERR_OK;
     if (!c->err)
         c->err = write_manifest(c);
@@ -304,7 +310,7 @@ static bool checkpoint_due(const struct embedded *e)
     uint64_t written = e->writer.bytes - c->last_bytes;
     if (written >= e->conf.checkpoint_bytes)
         return true;
-    return j->grow_err && written > 0 && journal_used(j) > j->total / 2;
+    return (j->grow_err || j->declined) && written > 0 && journal_used(j) > j->total / 2;
 }
 
 void checkpoint_tick(struct embedded *e)

@@ -3,7 +3,9 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "io/clock.h"
+#include "io/log.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const uint8_t zeros[JOURNAL_BLOCK];
@@ -84,7 +86,46 @@ void writer_hand_over(struct writer *w, unsigned reactor, struct list *items)
 
 bool writer_admits(struct writer *w, uint64_t bytes)
 {
-    return !atomic_load(&w->short_of_room) || journal_pad(bytes) <= atomic_load(&w->room);
+    const struct journal_conf *c = &w->journal.conf;
+    uint64_t need = journal_pad(bytes), room;
+    if (need <= atomic_load(&w->room))
+        return true;
+    if (atomic_load(&w->short_of_room))
+        return false;
+    /* A file will have to be made when the turn is in its segments and cannot be taken back. */
+    return disk_free_bytes(c->disk, c->dir, &room) || room >= 2 * need + JOURNAL_BLOCK;
+}
+
+static void full_set(struct writer *w, bool full, uint64_t room)
+{
+    if (atomic_exchange(&w->full, full) == full)
+        return;
+    if (full)
+        log_event(ENV_WARN, "store.full", "free=%" PRIu64 " reserve=%" PRIu64 " meaning=\"%s\"",
+                  room, w->journal.conf.reserve_bytes,
+                  "nothing is appended until there is more; deleting topics or records helps");
+    else
+        log_event(ENV_INFO, "store.room", "free=%" PRIu64, room);
+}
+
+bool writer_takes(struct writer *w, uint64_t bytes)
+{
+    const struct journal_conf *c = &w->journal.conf;
+    uint64_t room, need = 2 * bytes; /* in the segment and in the journal */
+    if (atomic_load(&w->budget) >= (long long)need) {
+        atomic_fetch_sub(&w->budget, (long long)need);
+        return true;
+    }
+    if (disk_free_bytes(c->disk, c->dir, &room)) /* the write itself will tell */
+        return true;
+    bool full = room < need + c->reserve_bytes;
+    full_set(w, full, room);
+    if (full)
+        return false;
+    uint64_t budget = (room - need - c->reserve_bytes) / 2;
+    atomic_store(&w->budget,
+                 (long long)(budget < COMMIT_BUDGET_BYTES ? budget : COMMIT_BUDGET_BYTES));
+    return true;
 }
 
 /* --- which items make the next group --- */

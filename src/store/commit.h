@@ -23,7 +23,7 @@
  * A sync is made when an item of the group wants one. Inline at the turn's end while writes take
  * less than COMMIT_INLINE_US on average, else on a helper thread while the reactor goes on.
  *
- * Thread: the writer's reactor, but for writer_hand_over and writer_admits.
+ * Thread: the writer's reactor, but for writer_hand_over, writer_admits and writer_takes.
  * Errors: a failed write or sync is reported once by failed(); nothing is completed from then on.
  */
 #pragma once
@@ -33,6 +33,8 @@
 #define COMMIT_INLINE_US 500
 /* A group is closed when it has so many bytes (and whole items). */
 #define COMMIT_GROUP_BYTES ((uint64_t)8 << 20)
+/* The disk's free room is asked for at least once in so many bytes: others may write there, too. */
+#define COMMIT_BUDGET_BYTES ((uint64_t)64 << 20)
 
 struct store_log;
 struct store_append;
@@ -100,7 +102,7 @@ struct writer {
     enum err err;
     uint64_t took_us, average_us;
     uint64_t groups, syncs, bytes; /* so far */
-    struct plog_sync **refs; /* of the group's references, run before it is written */
+    struct plog_sync **refs;       /* of the group's references, run before it is written */
     unsigned ref_count, ref_cap;
     struct iovec *iov;
     unsigned iov_cap;
@@ -108,6 +110,8 @@ struct writer {
     size_t heads_cap;
     atomic_bool short_of_room;
     atomic_ullong room;
+    atomic_llong budget; /* bytes that may be written before the disk's free room is asked again */
+    atomic_bool full;    /* the last time it was asked, it was too little */
 };
 
 enum err must_use writer_open(struct writer *w, const struct journal_conf *conf,
@@ -119,6 +123,10 @@ void writer_close(struct writer *w);
 void writer_hand_over(struct writer *w, unsigned reactor, struct list *items);
 /* Any reactor: a turn of so many bytes will have room in the journal. False: disk full. */
 bool writer_admits(struct writer *w, uint64_t bytes);
+/* Any reactor, before a group of so many bytes is begun: the disk has room for them, in segments and
+ * in new journal files, and keeps conf.reserve_bytes for what empties a full disk: deletes, the
+ * manifest, the next start. False: disk full. */
+bool writer_takes(struct writer *w, uint64_t bytes);
 /* At the turn's end of reactor 0, and after anything that let it wait. */
 void writer_run(struct writer *w);
 /* Nothing is queued or being written. */

@@ -268,6 +268,7 @@ static struct embedded *embedded_make(const struct embedded_conf *conf, struct l
     c->checkpoint_bytes = or_default(c->checkpoint_bytes, c->journal_bytes / 4);
     c->checkpoint_ms = or_default(c->checkpoint_ms, 60000);
     c->reference_bytes = or_default(c->reference_bytes, MIB / 2);
+    c->reserve_bytes = or_default(c->reserve_bytes, 16 * MIB);
     c->files_max = or_default(c->files_max, 512);
     c->retention_ms = or_default(c->retention_ms, 30000);
     e->dir = mem_strdup(conf->dir);
@@ -299,6 +300,7 @@ static enum err writer_start(struct embedded *e, uint64_t next_sequence, struct 
                                 .first_bytes = e->conf.journal_first_bytes,
                                 .file_bytes = e->conf.journal_file_bytes,
                                 .total_bytes = e->conf.journal_bytes,
+                                .reserve_bytes = e->conf.reserve_bytes,
                                 .incarnation = e->meta.incarnation,
                                 .next_sequence = next_sequence};
     struct writer_ops ops = {reactor_complete, writer_failed, writer_starved, e};

@@ -214,11 +214,23 @@ static bool group_local(const struct store_reactor *r, const struct store_group 
     return true;
 }
 
+/* A group that touches a vital log is taken as long as the disk itself has room. */
+static bool group_taken(struct store_reactor *r, const struct store_group *group)
+{
+    uint64_t bytes = 0;
+    for (const struct store_append *a = group->head; a; a = a->next) {
+        if (a->log->conf.vital)
+            return true;
+        bytes += a->batch.len;
+    }
+    return writer_takes(&r->e->writer, bytes);
+}
+
 static void op_commit(struct store *s, struct store_group *group)
 {
     struct store_reactor *r = reactor_of_store(s);
-    if (atomic_load(&r->e->closing)) {
-        group->done(group, ERR_CLOSED);
+    if (atomic_load(&r->e->closing) || !group_taken(r, group)) {
+        group->done(group, atomic_load(&r->e->closing) ? ERR_CLOSED : ERR_DISK_FULL);
         return;
     }
     if (!group_local(r, group)) {

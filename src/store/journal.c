@@ -173,8 +173,7 @@ static bool current_fits(const struct journal *j, uint64_t bytes)
 
 static struct journal_file *spare_for(const struct journal *j, uint64_t bytes)
 {
-    list_for(it, &j->spare)
-    {
+    list_for (it, &j->spare) {
         struct journal_file *f = container_of(it, struct journal_file, link);
         if (bytes <= file_room(f))
             return f;
@@ -190,14 +189,32 @@ bool journal_room(const struct journal *j, uint64_t bytes)
 uint64_t journal_used(const struct journal *j)
 {
     uint64_t used = j->current ? j->at : 0;
-    list_for(it, &j->full) used += container_of(it, struct journal_file, link)->size;
+    list_for (it, &j->full)
+        used += container_of(it, struct journal_file, link)->size;
     return used;
+}
+
+/* What nobody waits for leaves the disk's reserve alone, what somebody waits for takes little of it.
+ * False: no file is made. */
+static bool grow_fit(struct journal *j)
+{
+    struct journal_grow *g = &j->grow;
+    const struct journal_conf *c = &j->conf;
+    uint64_t room;
+    if (disk_free_bytes(c->disk, c->dir, &room) || room >= g->size + c->reserve_bytes)
+        return true;
+    if (!g->in_advance && room > 4 * c->first_bytes && g->least < c->first_bytes)
+        g->size = journal_pad(c->first_bytes);
+    else if (!g->in_advance)
+        g->size = g->least;
+    return !g->in_advance;
 }
 
 static void grow_work(struct loop_job *job)
 {
     struct journal *j = container_of(job, struct journal, grow.job);
-    j->grow.err = file_make(&j->conf, j->next_number, j->grow.size, &j->grow.file);
+    if (grow_fit(j))
+        j->grow.err = file_make(&j->conf, j->next_number, j->grow.size, &j->grow.file);
 }
 
 static void grow_done(struct loop_job *job)
@@ -205,7 +222,8 @@ static void grow_done(struct loop_job *job)
     struct journal *j = container_of(job, struct journal, grow.job);
     j->growing = false;
     j->grow_err = j->grow.err;
-    if (!j->grow.err) {
+    j->declined = !j->grow.err && !j->grow.file;
+    if (j->grow.file) {
         list_push(&j->spare, &j->grow.file->link);
         j->total += j->grow.size;
         j->next_number++;
@@ -222,11 +240,15 @@ bool journal_grow_start(struct journal *j, struct loop *loop, uint64_t need, boo
         size = journal_pad(c->file_bytes);
     if (size < least || j->grow_err)
         size = least;
-    if (j->growing || (in_advance && (j->grow_err || j->total + size > c->total_bytes)) ||
-        (j->grow_err && size >= j->grow.size))
+    bool may_advance = !j->grow_err && !j->declined && j->total + size <= c->total_bytes;
+    if (j->growing || (in_advance && !may_advance) || (j->grow_err && size >= j->grow.size))
         return false;
     j->growing = true;
-    j->grow = (struct journal_grow){.job.work = grow_work, .job.done = grow_done, .size = size};
+    j->grow = (struct journal_grow){.job.work = grow_work,
+                                    .job.done = grow_done,
+                                    .size = size,
+                                    .least = least,
+                                    .in_advance = in_advance};
     loop_job_start(loop, &j->grow.job);
     return true;
 }
@@ -326,14 +348,14 @@ static void spare_drop(struct journal *j)
 
 void journal_recycle(struct journal *j, uint64_t sequence, bool idle)
 {
+    j->declined = false;
     /* The current file too, before it is left half full for a new one; only between groups. */
     if (idle && j->current && j->current->last <= sequence && j->durable >= j->current->last &&
         j->at > j->current->size / 2) {
         list_push(&j->full, &j->current->link);
         j->current = NULL;
     }
-    list_for_safe(it, &j->full)
-    {
+    list_for_safe (it, &j->full) {
         struct journal_file *f = container_of(it, struct journal_file, link);
         if (f->last <= sequence) {
             list_remove(&f->link);

@@ -20,10 +20,11 @@
 
 struct journal_conf {
     struct disk *disk;
-    const char *dir;      /* the data folder */
-    uint64_t first_bytes; /* size of the first file */
-    uint64_t file_bytes;  /* files do not grow beyond this, unless one group needs it */
-    uint64_t total_bytes; /* of all files; more only while a group that waits has no other room */
+    const char *dir;        /* the data folder */
+    uint64_t first_bytes;   /* size of the first file */
+    uint64_t file_bytes;    /* files do not grow beyond this, unless one group needs it */
+    uint64_t total_bytes;   /* of all files; more only while a group that waits has no other room */
+    uint64_t reserve_bytes; /* of the disk that files made in advance leave alone */
     uint32_t incarnation;
     uint64_t salt;
     uint64_t next_sequence;
@@ -39,7 +40,8 @@ struct journal_file {
 
 struct journal_grow {
     struct loop_job job;
-    uint64_t size;
+    uint64_t size, least;
+    bool in_advance;
     struct journal_file *file;
     enum err err;
 };
@@ -56,6 +58,7 @@ struct journal {
     bool growing;
     struct journal_grow grow;
     enum err grow_err; /* how the last attempt ended */
+    bool declined;     /* a file in advance would take the disk's reserve: not before a recycling */
     void (*grown)(struct journal *j);
     uint8_t file_head[JOURNAL_BLOCK];
 };

@@ -40,7 +40,7 @@ static bool all_zero(const uint8_t *p, size_t n)
 static enum err file_open(struct journal_scan *s, struct journal_scan_file *f)
 {
     struct layout_path path;
-    uint8_t block[JOURNAL_BLOCK];
+    uint8_t block[2 * JOURNAL_BLOCK];
     size_t got = 0;
     enum err err =
         disk_open(s->disk, layout_journal(&path, s->dir, f->number), DISK_READ, &f->file);
@@ -52,6 +52,7 @@ static enum err file_open(struct journal_scan *s, struct journal_scan_file *f)
         f->blank = true;
         return err;
     }
+    /* The first group, too: a head that was lost must not hide the file's groups. */
     f->blank = all_zero(block, sizeof(block));
     f->begun = journal_file_head_get(block, &f->head) && f->head.number == f->number;
     return ERR_OK;

@@ -58,6 +58,7 @@ void world_make(struct store_world *w, enum world_kind kind, unsigned reactors, 
                                      .journal_first_bytes = 64 << 10,
                                      .journal_file_bytes = 256 << 10,
                                      .journal_bytes = 4 << 20,
+                                     .reserve_bytes = 64 << 10,
                                      .where = kind == WORLD_REAL ? COMMIT_AUTO : COMMIT_INLINE};
 }
 

@@ -1,5 +1,6 @@
-/* The embedded store as a whole, on a simulated machine: starts that are refused and why, failing and
- * full disks, intervals, retention, clean stops. What every store must do is in the contract suite. */
+/* The embedded store as a whole, on a simulated machine: starts that are refused and why, failing
+ * and full disks, intervals, retention, clean stops. What every store must do is in the contract
+ * suite. */
 #include "../../sim/store_world.h"
 
 #include "base/mem.h"
@@ -285,6 +286,48 @@ static void test_disk_full_group(void **state)
     }
 }
 
+static uint64_t room_left(void)
+{
+    uint64_t room;
+    assert_int_equal(disk_free_bytes(w.disk, w.dir, &room), ERR_OK);
+    return room;
+}
+
+/* Ordinary appends leave a reserve of the disk: deletes, checkpoints and the next start live on it. */
+static void test_disk_reserve(void **state)
+{
+    (void)state;
+    struct store_log_conf vital_conf = world_log_conf;
+    struct store_log_id id1 = world_id(1, 1);
+    struct disk_file *fill;
+    start();
+    struct store_log *log = world_log(&w, id0, &world_log_conf);
+    vital_conf.vital = true;
+    struct store_log *vital = world_log(&w, id1, &vital_conf);
+    assert_int_equal(disk_open(w.disk, "/fill", DISK_WRITE | DISK_CREATE, &fill), ERR_OK);
+    assert_int_equal(disk_allocate(fill, 0, room_left() - w.conf.reserve_bytes - 40000), ERR_OK);
+    int64_t n = 0;
+    while (append_bytes(log, id0, 4000) >= 0)
+        n++;
+    assert_true(n >= 2 && n < 10);
+    assert_true(room_left() >= w.conf.reserve_bytes);
+    assert_int_equal(append_bytes(log, id0, 4000), -1 - ERR_DISK_FULL);
+    assert_int_equal(append_bytes(vital, id1, 100), 0);
+    wait_ms(200000); /* checkpoints */
+    assert_int_equal(w.failed, ERR_OK);
+    disk_close(fill);
+    world_kill(&w);
+    start();
+    log = world_log(&w, id0, &world_log_conf);
+    assert_int_equal(world_stat(&w, id0, log).end, n);
+    assert_int_equal(append_bytes(log, id0, 4000), -1 - ERR_DISK_FULL);
+    assert_int_equal(disk_open(w.disk, "/fill", DISK_WRITE, &fill), ERR_OK);
+    assert_int_equal(disk_truncate(fill, 0), ERR_OK);
+    assert_int_equal(disk_sync(fill), ERR_OK);
+    disk_close(fill);
+    assert_int_equal(append_bytes(log, id0, 4000), n);
+}
+
 /* The journal fails: nothing is answered any more, the process is told once. */
 static void test_journal_fails(void **state)
 {
@@ -410,7 +453,7 @@ static void test_journal_bounded(void **state)
     assert_true(stat.journal_bytes <= 512 << 10);
 }
 
-/* A sync of a segment fails: its pages may be gone, so the process stops; the journal has it all. */
+/* A sync of a segment fails: its pages may be gone, so the process stops; the journal has all. */
 static void test_segment_sync_fails(void **state)
 {
     (void)state;
@@ -588,6 +631,7 @@ int main(void)
         ONE(test_strays),
         ONE(test_disk_full),
         ONE(test_disk_full_group),
+        ONE(test_disk_reserve),
         ONE(test_journal_fails),
         ONE(test_interval),
         ONE(test_os),
