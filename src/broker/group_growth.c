@@ -20,6 +20,7 @@
  */
 #include "broker/group_internal.h"
 
+#include "base/mem.h"
 #include "broker/consumer_protocol.h"
 
 #define GROWTH_DELAY_US ((uint64_t)1000 * 1000)
@@ -48,13 +49,21 @@ static bool is_marked(const struct group *g, struct str topic)
     return false;
 }
 
+static void mark(struct group *g, struct str topic, int32_t old_partitions)
+{
+    if (is_marked(g, topic) || g->growths_n == GROUP_GROWTHS_MAX)
+        return;
+    if (g->growths == NULL)
+        g->growths = mem_alloc(GROUP_GROWTHS_MAX * sizeof(*g->growths));
+    g->growths[g->growths_n++] = (struct group_growth){group_str_keep(topic), old_partitions};
+}
+
 void group_growth_mark(struct group *g, const struct topic *old, const struct topic *now)
 {
     struct str topic = str_of(now->name);
     if (!concerned(g, topic))
         return;
-    if (!is_marked(g, topic) && g->growths_n < GROUP_GROWTHS_MAX)
-        g->growths[g->growths_n++] = (struct group_growth){group_str_keep(topic), old->partitions};
+    mark(g, topic, old->partitions);
     env_timer_set(g->groups->env, &g->growth, GROWTH_DELAY_US);
 }
 
@@ -63,6 +72,8 @@ void group_growth_clear(struct group *g)
     env_timer_stop(g->groups->env, &g->growth);
     while (g->growths_n != 0)
         group_str_drop(&g->growths[--g->growths_n].topic);
+    mem_free(g->growths);
+    g->growths = NULL;
 }
 
 static bool assigned(const struct group *g, const struct group_growth *growth)

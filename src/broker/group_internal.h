@@ -100,7 +100,7 @@ struct group {
     struct list writes;
     size_t bytes; /* of members */
     struct env_timer growth;
-    struct group_growth growths[GROUP_GROWTHS_MAX];
+    struct group_growth *growths; /* room for GROUP_GROWTHS_MAX; NULL: none */
     size_t growths_n;
 };
 
