@@ -27,7 +27,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 static enum err near_end(struct plog *log, struct segment *seg, uint32_t from,
                          const struct want *want, uint32_t *out)
 {
-    uint32_t by_bytes = seg->bytes, by_limit = seg->bytes;
+    uint32_t by_bytes = seg->bytes, by_limit = by_bytes;
     enum err err = ERR_OK;
 
     if (want->bytes < seg->bytes - from)
@@ -217,7 +217,7 @@ static enum err scan_segment(struct plog *log, struct segment *seg, int64_t from
                              void *arg)
 {
     struct sidecar_walk sidecar;
-    uint32_t at;
+    uint32_t at = 0;
 
     enum err err = plog_trust(log, seg);
     if (!err)
