@@ -171,7 +171,8 @@ static void part_end(struct env_mail *mail, struct env *env)
 
 /* --- the work on the helper thread --- */
 
-/* A sync that fails is not tried again, whatever the reason (R8): a full disk, too, has lost pages. */
+/* A sync that fails is not tried again, whatever the reason (R8): a full disk, too, has lost
+ * pages. */
 static enum err sync_verdict(enum err err)
 {
     return err ? ERR_IO : ERR_OK;

@@ -123,8 +123,8 @@ void writer_close(struct writer *w);
 void writer_hand_over(struct writer *w, unsigned reactor, struct list *items);
 /* Any reactor: a turn of so many bytes will have room in the journal. False: disk full. */
 bool writer_admits(struct writer *w, uint64_t bytes);
-/* Any reactor, before a group of so many bytes is begun: the disk has room for them, in segments and
- * in new journal files, and keeps conf.reserve_bytes for what empties a full disk: deletes, the
+/* Any reactor, before a group of so many bytes is begun: the disk has room for them, in segments
+ * and in new journal files, and keeps conf.reserve_bytes for what empties a full disk: deletes, the
  * manifest, the next start. False: disk full. */
 bool writer_takes(struct writer *w, uint64_t bytes);
 /* At the turn's end of reactor 0, and after anything that let it wait. */

@@ -194,8 +194,8 @@ uint64_t journal_used(const struct journal *j)
     return used;
 }
 
-/* What nobody waits for leaves the disk's reserve alone, what somebody waits for takes little of it.
- * False: no file is made. */
+/* What nobody waits for leaves the disk's reserve alone, what somebody waits for takes little of
+ * it. False: no file is made. */
 static bool grow_fit(struct journal *j)
 {
     struct journal_grow *g = &j->grow;

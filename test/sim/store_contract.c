@@ -472,8 +472,8 @@ static void test_owner(void **state)
     again.ends = 0;
 }
 
-/* Another process took over: every call says so, and nothing that was acknowledged is lost by it. The
- * embedded store is not taken over: there the folder's lock keeps the other one out. */
+/* Another process took over: every call says so, and nothing that was acknowledged is lost by it.
+ * The embedded store is not taken over: there the folder's lock keeps the other one out. */
 static void test_fenced(void **state)
 {
     (void)state;

@@ -293,7 +293,8 @@ static uint64_t room_left(void)
     return room;
 }
 
-/* Ordinary appends leave a reserve of the disk: deletes, checkpoints and the next start live on it. */
+/* Ordinary appends leave a reserve of the disk: deletes, checkpoints and the next start live on
+ * it. */
 static void test_disk_reserve(void **state)
 {
     (void)state;
