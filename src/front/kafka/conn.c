@@ -83,6 +83,16 @@ struct str kafka_keep(struct kafka_request *rq, struct str s)
     return p ? (struct str){p, s.len} : (struct str){0};
 }
 
+enum err kafka_topic_name(struct kafka_request *rq, const struct uuid *id, struct str *out)
+{
+    const struct topic *topic = broker_topic_by_id(rq->conn->broker, id);
+    *out = STR_LIT("");
+    if (!topic)
+        return ERR_TOPIC_ID_UNKNOWN;
+    *out = kafka_keep(rq, str_of(topic->name));
+    return out->at ? ERR_OK : ERR_MEMORY;
+}
+
 static void conn_run(struct kafka_conn *conn);
 
 void kafka_begin(struct kafka_request *rq, struct wr *w)

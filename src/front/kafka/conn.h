@@ -135,6 +135,9 @@ void kafka_count(_Atomic uint64_t *counter, int64_t change);
 void *kafka_alloc(struct kafka_request *rq, size_t count, size_t size);
 /* A copy that lives as long as the request; absent where there is no memory for it. */
 struct str kafka_keep(struct kafka_request *rq, struct str s);
+/* The name of the topic with that id, kept, since the topic may go; empty if there is none. */
+enum err must_use kafka_topic_name(struct kafka_request *rq, const struct uuid *id,
+                                   struct str *out);
 
 /* Encodes the struct of api->response and finishes the request. */
 void kafka_respond(struct kafka_request *rq, const void *response);

@@ -71,29 +71,18 @@ static void committed(struct op *op)
 
 /* ---- request -------------------------------------------------------------------------------- */
 
-/* The name of a topic given by id, copied, since the topic may go. */
-static enum err topic_name(struct kafka_request *rq,
-                           const struct kafka_offset_commit_request_topic *t, struct str *out)
+static enum err find_name(struct kafka_request *rq,
+                          const struct kafka_offset_commit_request_topic *t, struct str *out)
 {
     *out = t->name;
-    if (rq->version < TOPIC_ID_SINCE)
-        return ERR_OK;
-    const struct topic *topic = broker_topic_by_id(rq->conn->broker, &t->topic_id);
-    *out = STR_LIT("");
-    if (!topic)
-        return ERR_TOPIC_ID_UNKNOWN;
-    const char *copy = arena_strndup(&rq->arena, topic->name, str_of(topic->name).len);
-    if (!copy)
-        return ERR_MEMORY;
-    *out = str_of(copy);
-    return ERR_OK;
+    return rq->version < TOPIC_ID_SINCE ? ERR_OK : kafka_topic_name(rq, &t->topic_id, out);
 }
 
 static void take_topic(struct kafka_request *rq, const struct kafka_offset_commit_request_topic *t,
                        struct group_offset *o)
 {
     struct str name;
-    enum err err = topic_name(rq, t, &name);
+    enum err err = find_name(rq, t, &name);
     for (int32_t i = 0; i < t->partitions_n; i++) {
         const struct kafka_offset_commit_request_topic_partition *p = &t->partitions[i];
         o[i] = (struct group_offset){.topic = name,

@@ -190,17 +190,7 @@ static enum err find_name(struct kafka_request *rq,
                           const struct kafka_offset_fetch_request_group_topic *t, struct str *out)
 {
     *out = t->name;
-    if (rq->version < TOPIC_ID_SINCE)
-        return ERR_OK;
-    const struct topic *topic = broker_topic_by_id(rq->conn->broker, &t->topic_id);
-    *out = STR_LIT("");
-    if (!topic)
-        return ERR_TOPIC_ID_UNKNOWN;
-    const char *copy = arena_strndup(&rq->arena, topic->name, str_of(topic->name).len);
-    if (!copy)
-        return ERR_MEMORY;
-    *out = str_of(copy);
-    return ERR_OK;
+    return rq->version < TOPIC_ID_SINCE ? ERR_OK : kafka_topic_name(rq, &t->topic_id, out);
 }
 
 static bool take_offsets(struct kafka_request *rq, struct fetch *f)
