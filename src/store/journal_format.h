@@ -104,7 +104,8 @@ struct journal_walk {
 void journal_walk_init(struct journal_walk *walk, const void *group,
                        const struct journal_group_head *head);
 /* False at the end, or with walk->left > 0 at a frame that is damaged. payload: the bytes of the
- * batch or snapshot, inside of the group, checked against the frame's CRCs; NULL: there are none. */
+ * batch or snapshot, inside of the group, checked against the frame's CRCs; NULL: there are
+ * none. */
 bool journal_walk_next(struct journal_walk *walk, struct journal_frame *frame,
                        const uint8_t **payload);
 
