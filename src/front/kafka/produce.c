@@ -5,37 +5,10 @@
  * broker makes no difference between acks=1 and acks=all: both wait for what the topic promises.
  * acks=0 has no answer; an error then closes the connection, as in Kafka.
  */
-#include "front/kafka/conn.h"
+#include "front/kafka/produce_internal.h"
 #include "front/kafka/verbs.h"
 
 #include <string.h>
-
-#define PRODUCE_PARTITIONS_MAX 100000
-
-struct produce;
-
-struct produce_part {
-    struct produce_op op;
-    struct produce *all;
-    bool submitted;
-};
-
-struct produce_topic {
-    struct str name;
-    struct uuid id;
-    struct produce_part *parts;
-    int32_t parts_n;
-};
-
-struct produce {
-    struct kafka_request *rq;
-    int16_t acks;
-    struct produce_topic *topics;
-    int32_t topics_n;
-    int32_t waiting; /* ops under way, and one for the loop that submits them */
-    bool failed;
-    enum err refuse; /* the whole request is answered with this */
-};
 
 /* ---- request -------------------------------------------------------------------------------- */
 
@@ -62,6 +35,8 @@ static enum err read_topic(struct produce *p, struct rd *r, struct produce_topic
             memcpy(t->id.b, id, sizeof t->id.b);
     } else {
         t->name = wire_get_str(r, rq->flexible);
+        if (!t->name.at)
+            return ERR_FRAME;
     }
     t->parts_n = wire_get_count(r, rq->flexible);
     if (r->bad || t->parts_n < 0 || t->parts_n > PRODUCE_PARTITIONS_MAX)
@@ -79,7 +54,7 @@ static enum err read_topic(struct produce *p, struct rd *r, struct produce_topic
     return r->bad ? ERR_FRAME : ERR_OK;
 }
 
-static enum err read_request(struct produce *p)
+enum err kafka_produce_read(struct produce *p)
 {
     struct kafka_request *rq = p->rq;
     struct rd *r = &rq->body;
@@ -257,7 +232,7 @@ void kafka_produce_run(struct kafka_request *rq)
     struct produce *p = kafka_alloc(rq, 1, sizeof *p);
     if (p)
         p->rq = rq;
-    if (!p || read_request(p)) {
+    if (!p || kafka_produce_read(p)) {
         kafka_respond_close(rq, "a Produce request that does not follow its definition");
         return;
     }
