@@ -70,7 +70,12 @@ enum err reactor_log_load(struct store_log *log, struct err_text *text)
     enum err err = ERR_OK;
     if (log->entry.len > 0)
         err = manifest_log_decode(log->entry, &known);
-    if (!err)
+    if (err)
+        (void)err_say(text, err,
+                      "%s/manifest has a damaged entry: restore the data folder from a "
+                      "backup",
+                      e->dir);
+    else
         err = plog_open(e->disk, layout_log(&path, e->dir, &log->id), &log->conf,
                         log->entry.len > 0 ? &known.state : NULL, &log->plog, text);
     log->rooted = log->entry.len > 0 && known.state.synced.at > 0;

@@ -255,11 +255,13 @@ static void state_trim(struct note *note, struct plog_state *state)
 static enum err note_plan(struct recovery *rec, struct note *note)
 {
     struct manifest_log known = {0};
-    (void)rec;
     if (note->log && !note->deleted && note->log->entry.len > 0) {
         enum err err = manifest_log_decode(note->log->entry, &known);
         if (err)
-            return err;
+            return err_say(rec->text, err,
+                           "%s/manifest has a damaged entry: restore the data "
+                           "folder from a backup",
+                           rec->e->dir);
     }
     struct plog_state state = known.state;
     state_trim(note, &state);
