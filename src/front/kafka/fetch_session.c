@@ -133,7 +133,6 @@ void fetch_session_answered(struct fetch_session *f, struct fetch_partition *p)
 {
     list_remove(&p->link);
     list_push(&f->partitions, &p->link);
-    p->sent = true;
 }
 
 /* ---- sessions ------------------------------------------------------------------------------- */

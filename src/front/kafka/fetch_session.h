@@ -37,10 +37,9 @@ struct fetch_partition {
     struct str name;   /* own memory */
     int32_t partition;
     int64_t offset;
-    int64_t log_start_sent, high_watermark_sent;
+    int64_t log_start_sent, high_watermark_sent; /* in this session's last answer; -1: none was */
     int32_t leader_epoch, last_fetched_epoch;
     int32_t bytes_max;
-    bool sent; /* an answer about it has been given in this session */
 };
 
 struct fetch_session {

@@ -198,6 +198,7 @@ static void produce_requests_run_together_others_take_turns(void **state)
     }
     /* The first three share what the store does; the fifth waits behind the fourth. */
     assert_int_equal(fake_store_pending(f.rig.stores[0]), 3);
+    assert_int_equal(front_stats(&f).requests, 0);
     NOTHING(c);
     assert_true(fake_store_step(f.rig.stores[0]));
     ANSWERED(c, 1);
@@ -431,6 +432,22 @@ static void acks_0_that_fails_closes(void **state)
     ANSWERED(c, 1);
     assert_true(c->gone);
     rig_defer(&f.rig, false);
+}
+
+static void what_waits_behind_a_failure_is_dropped(void **state)
+{
+    struct client *c = client_open(&f, 0);
+    (void)state;
+    push(c, frame_fetch(1, 500));
+    push(c, frame_produce(&f, 7, 2, "missing", 0, 0, rig_batch(1, 1)));
+    push(c, frame_put(3, 1));
+    push(c, frame_versions(4));
+    fake_advance(&f.rig.world, 500);
+    front_run(&f);
+    ANSWERED(c, 1);
+    assert_true(c->gone);
+    struct uuid id = rig_topic_id(&f.rig, "t");
+    assert_int_equal(rig_list(&f.rig, 0, &id, 0, LIST_LATEST), 0);
 }
 
 /* ---- the client goes away ------------------------------------------------------------------- */
@@ -728,6 +745,7 @@ int main(void)
         TEST(answers_that_take_too_much_memory_close),
         TEST(acks_0_is_not_answered),
         TEST(acks_0_that_fails_closes),
+        TEST(what_waits_behind_a_failure_is_dropped),
         TEST(the_client_goes_amid_a_produce),
         TEST(the_client_goes_while_its_fetch_waits),
         TEST(the_client_goes_amid_a_read),

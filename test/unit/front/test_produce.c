@@ -1,6 +1,9 @@
 /* Produce, answered in every version as the table says, with every reason to refuse. */
 #include "front_rig.h"
 
+#include "base/codec.h"
+#include "base/crc32c.h"
+
 #include "../check.h"
 
 #include <string.h>
@@ -98,6 +101,21 @@ static void a_damaged_batch_is_refused(void **state)
     const PART *p = put(8, "t", 0, batch);
     assert_int_equal(p->error_code, 2);
     assert_int_equal(p->record_errors_n, 0);
+}
+
+/* Records that are not really packed: without the version nobody looks that far. */
+static void zstd_needs_version_7(void **state)
+{
+    (void)state;
+    for (int16_t version = 5; version <= 8; version++) {
+        struct slice batch = rig_batch(1, 1000);
+        uint8_t *p = (uint8_t *)batch.at;
+        p[22] |= CODEC_ZSTD;
+        be32_put(p + 17, crc32c(0, p + 21, batch.len - 21));
+        int16_t code = put(version, "t", 0, batch)->error_code;
+        assert_int_not_equal(code, 0);
+        assert_int_equal(code == 76, version < 7);
+    }
 }
 
 /* The record that is wrong is named where the version has a place for it. */
@@ -242,6 +260,7 @@ int main(void)
         TEST(every_version_refuses),
         TEST(internal_topics_are_refused),
         TEST(a_damaged_batch_is_refused),
+        TEST(zstd_needs_version_7),
         TEST(a_bad_record_is_named),
         TEST(append_time_is_told),
         TEST(the_store_refuses),
