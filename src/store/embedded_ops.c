@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "io/log.h"
 
 #include <string.h>
 
@@ -31,10 +32,22 @@ static enum err owner_restore(struct store_log *log, struct store_open *op)
     return op->replay ? plog_scan(log->plog, from, replay_one, op) : ERR_OK;
 }
 
+/* Damage is told with its file and place; the owner learns only that there is some. */
+static enum err open_load(struct store_log *log)
+{
+    struct err_text text = {""};
+    char quoted[512];
+    enum err err = reactor_log_load(log, &text);
+    if (err)
+        log_event(ENV_ERROR, "store.log", "error=%s why=%s", err_name(err),
+                  log_quote(quoted, sizeof(quoted), text.s[0] ? text.s : err_meaning(err)));
+    return err;
+}
+
 static void open_finish(struct store_log *log, struct store_open *op, enum err err)
 {
     if (!err)
-        err = reactor_log_load(log, NULL);
+        err = open_load(log);
     if (!err) {
         plog_configure(log->plog, &log->conf);
         err = owner_restore(log, op);
