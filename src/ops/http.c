@@ -186,12 +186,14 @@ static int on_head(http_parser *p)
     struct ops_conn *c = p->data;
     bool served = p->method == HTTP_GET || p->method == HTTP_HEAD;
     bool body = p->content_length > 0 && p->content_length != UINT64_MAX;
+    if (p->http_major != 1)
+        return 3; /* an error: parse no further */
     if (!body && !(p->flags & F_CHUNKED))
         return 0;
     c->refusal = HAS_BODY;
     if (!served)
         route(c);
-    return 3; /* an error: parse no further */
+    return 3;
 }
 
 /* Stops the parser behind each request: its answer comes first. */

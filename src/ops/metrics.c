@@ -100,7 +100,7 @@ void metrics_label(struct wr *w, const char *key, struct str value)
 void metrics_value(struct wr *w, double value)
 {
     char text[64];
-    bool whole = value > -9e15 && value < 9e15 && value == (double)(int64_t)value;
+    bool whole = value > -0x1p53 && value < 0x1p53 && value == (double)(int64_t)value;
     snprintf(text, sizeof text, "%s %.*g\n", behind_label(w) ? "}" : "", whole ? 17 : 9, value);
     put(w, text);
 }
