@@ -197,33 +197,38 @@ static void turn_split(struct store_reactor *r, struct list *failed)
     }
 }
 
-static void turn_take_back(struct store_reactor *r, enum err err)
+/* Every log back to its mark; the items that append leave the turn. */
+static void turn_take_back(struct store_reactor *r, struct list *failed)
 {
-    struct list failed;
-    list_init(&failed);
-    turn_split(r, &failed);
+    turn_split(r, failed);
     list_for (it, &r->turn_logs) {
         if (plog_undo(container_of(it, struct store_log, turn_link)->plog))
             embedded_fail(r->e, ERR_IO, "cutting a segment back");
     }
+}
+
+/* Whoever is told may append again at once, which belongs to the next turn: nothing of this one may
+ * be left to do. */
+static void turn_tell_failed(struct store_reactor *r, struct list *failed, enum err err)
+{
+    struct list *l;
     if (atomic_load(&r->e->failed))
         return;
-    struct list *l;
-    while ((l = list_pop(&failed))) {
+    while ((l = list_pop(failed))) {
         struct commit_item *item = container_of(l, struct commit_item, link);
         item->done(item, err == ERR_DISK_FULL ? err : ERR_STORAGE);
         reactor_item_free(r, item);
     }
 }
 
-static void turn_commit(struct store_reactor *r)
+static enum err turn_commit(struct store_reactor *r, struct list *failed)
 {
     struct list *l;
     struct list items;
     turn_snapshots(r);
     enum err err = turn_flush(r);
     if (err)
-        turn_take_back(r, err);
+        turn_take_back(r, failed);
     else
         turn_refer(r);
     while ((l = list_pop(&r->turn_logs))) {
@@ -236,6 +241,7 @@ static void turn_commit(struct store_reactor *r)
     r->turn_bytes = 0;
     if (!list_empty(&items) && !atomic_load(&r->e->failed))
         writer_hand_over(&r->e->writer, r->index, &items);
+    return err;
 }
 
 void reactor_turn_end(struct loop_hook *hook)
@@ -244,9 +250,11 @@ void reactor_turn_end(struct loop_hook *hook)
     if (atomic_load(&r->e->failed))
         return;
     r->hook_us = env_mono_us(reactor_env(r));
-    if (!list_empty(&r->turn_items))
-        turn_commit(r);
+    struct list failed;
+    list_init(&failed);
+    enum err err = list_empty(&r->turn_items) ? ERR_OK : turn_commit(r, &failed);
     checkpoint_part_turn(r);
+    turn_tell_failed(r, &failed, err);
     if (r->index == 0) {
         checkpoint_tick(r->e);
         writer_run(&r->e->writer);
