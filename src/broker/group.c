@@ -115,6 +115,20 @@ bool group_out_str(struct op *op, struct str s, struct str *out)
     return true;
 }
 
+struct group_text group_text(struct str s)
+{
+    struct group_text out;
+    size_t n = 0;
+    out.s[n++] = '"';
+    for (size_t i = 0; i < s.len && n < sizeof(out.s) - 2; i++) {
+        char c = s.at[i];
+        out.s[n++] = c == '"' || c == '\\' || (unsigned char)c < 0x20 || c == 0x7f ? '?' : c;
+    }
+    out.s[n++] = '"';
+    out.s[n] = '\0';
+    return out;
+}
+
 struct str group_str_keep(struct str s)
 {
     if (s.at == NULL)

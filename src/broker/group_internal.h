@@ -157,6 +157,13 @@ bool group_has_room(struct group *g, size_t bytes);
 void group_charge(struct group *g, size_t more, size_t less);
 const char *group_state_text(enum group_state state);
 
+/* A name or text that a client chose, as it goes into the log: in quotes, cut, and without what could
+ * be taken for another field. */
+struct group_text {
+    char s[132];
+};
+struct group_text group_text(struct str s);
+
 /* A copy that the caller owns; NULL stays NULL. */
 struct str group_str_keep(struct str s);
 void group_str_drop(struct str *s);

@@ -299,8 +299,8 @@ static struct statelog_entity *apply(void *user, struct str key, struct str valu
         g = groups_add(groups, k.group);
     bool ok = k.what == GROUP_RECORD_GROUP ? apply_group(g, value) : apply_offset(g, &k, value);
     if (!ok)
-        env_log(groups->env, ENV_WARN, "groups.record", "group=%.*s a broken record is skipped",
-                (int)k.group.len, k.group.at);
+        env_log(groups->env, ENV_WARN, "groups.record", "group=%s a broken record is skipped",
+                group_text(k.group).s);
     return &g->entity;
 }
 

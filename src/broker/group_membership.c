@@ -55,9 +55,8 @@ static enum err leave_one(struct group *g, const struct group_leaver *l)
     enum err err = find_leaver(g, l, &m);
     if (err != ERR_OK)
         return err;
-    env_log(g->groups->env, ENV_INFO, "group.leave", "group=%.*s member=%.*s reason=\"%.*s\"",
-            (int)g->name.len, g->name.at, (int)m->id.len, m->id.at, (int)l->reason.len,
-            l->reason.at != NULL ? l->reason.at : "");
+    env_log(g->groups->env, ENV_INFO, "group.leave", "group=%s member=%s reason=%s",
+            group_text(g->name).s, group_text(m->id).s, group_text(l->reason).s);
     group_member_drop(m);
     return ERR_OK;
 }

@@ -130,8 +130,8 @@ void group_session_fire(struct env_timer *timer)
     if (!m->is_new && (m->join != NULL || m->sync != NULL))
         return;
     groups_begin(g->groups);
-    env_log(g->groups->env, ENV_INFO, "group.expired", "group=%.*s member=%.*s", (int)g->name.len,
-            g->name.at, (int)m->id.len, m->id.at);
+    env_log(g->groups->env, ENV_INFO, "group.expired", "group=%s member=%s", group_text(g->name).s,
+            group_text(m->id).s);
     group_member_drop(m);
     group_after_drop(g, "a member's session ended");
     groups_end(g->groups);
@@ -178,8 +178,8 @@ void group_keep_drop(struct group *g)
 
 void group_prepare(struct group *g, const char *why)
 {
-    env_log(g->groups->env, ENV_INFO, "group.rebalance", "group=%.*s generation=%d reason=\"%s\"",
-            (int)g->name.len, g->name.at, g->generation, why);
+    env_log(g->groups->env, ENV_INFO, "group.rebalance", "group=%s generation=%d reason=\"%s\"",
+            group_text(g->name).s, g->generation, why);
     group_keep(g);
     if (g->state == GROUP_COMPLETING)
         group_syncs_fail(g, ERR_REBALANCING);
@@ -245,8 +245,8 @@ static void empty_stored(struct group_write *w, enum err err)
     if (err == ERR_OK)
         g->stored = true;
     else
-        env_log(g->groups->env, ENV_WARN, "group.store", "group=%.*s error=%s", (int)g->name.len,
-                g->name.at, err_name(err));
+        env_log(g->groups->env, ENV_WARN, "group.store", "group=%s error=%s", group_text(g->name).s,
+                err_name(err));
 }
 
 /* The generation before it stays the one in the log if this write fails: its members would time out

@@ -28,6 +28,8 @@ enum err group_sync_fill(struct group_member *m, struct group_sync_op *s)
 static void become_stable(struct group *g)
 {
     group_become(g, GROUP_STABLE);
+    env_log(g->groups->env, ENV_INFO, "group.stable", "group=%s generation=%d members=%zu",
+            group_text(g->name).s, g->generation, g->members_n);
     group_keep_drop(g);
     list_for (it, &g->members)
         group_member_take_next(group_member_of(it));

@@ -35,8 +35,8 @@ static void clamp_stored(struct group_write *w, enum err err)
 {
     struct group *g = w->group;
     if (err != ERR_OK)
-        env_log(g->groups->env, ENV_WARN, "offsets.clamp", "group=%.*s error=%s", (int)g->name.len,
-                g->name.at, err_name(err));
+        env_log(g->groups->env, ENV_WARN, "offsets.clamp", "group=%s error=%s",
+                group_text(g->name).s, err_name(err));
 }
 
 static void clamp_offset(struct groups *groups, const struct clamp *c)
@@ -47,8 +47,8 @@ static void clamp_offset(struct groups *groups, const struct clamp *c)
     if (e == NULL || e->offset <= c->op.offset)
         return;
     env_log(groups->env, ENV_WARN, "offsets.clamp",
-            "group=%.*s topic=%.*s partition=%d offset=%lld end=%lld", (int)c->group.len,
-            c->group.at, (int)c->topic.len, c->topic.at, e->partition, (long long)e->offset,
+            "group=%s topic=%.*s partition=%d offset=%lld end=%lld", group_text(c->group).s,
+            (int)c->topic.len, c->topic.at, e->partition, (long long)e->offset,
             (long long)c->op.offset);
     struct offsets_entry now = *e;
     now.offset = c->op.offset;

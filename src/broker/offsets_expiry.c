@@ -22,8 +22,8 @@ static void write_ignored(struct group_write *w, enum err err)
 {
     struct group *g = w->group;
     if (err != ERR_OK)
-        env_log(g->groups->env, ENV_WARN, "offsets.expiry", "group=%.*s error=%s", (int)g->name.len,
-                g->name.at, err_name(err));
+        env_log(g->groups->env, ENV_WARN, "offsets.expiry", "group=%s error=%s",
+                group_text(g->name).s, err_name(err));
 }
 
 static void write_end(struct group_write *w)
