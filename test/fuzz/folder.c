@@ -198,6 +198,6 @@ void folder_change(struct folder *f, struct rd *in)
         break;
     default:
         if (file->n >= 4 && at <= file->n - 4)
-            be32_put(file->p + at, be32_get(file->p + at) + (uint32_t)(int8_t)n);
+            be32_put(file->p + at, be32_get(file->p + at) + (n < 128 ? n : n - 256u));
     }
 }
