@@ -5,12 +5,14 @@
 
 BUILD := build
 ASAN := build-asan
+FUZZ := build-fuzz
+SECONDS := 60
 PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
-.PHONY: help weir run tutorial test test-long bench lint docs fresh clean \
-    setup-build setup-run setup-test build-all
+.PHONY: help weir run tutorial test test-long bench lint fuzz docs fresh clean \
+    setup-build setup-run setup-test setup-fuzz build-all
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -43,13 +45,20 @@ docs: $(BUILD)/build.ninja ## write what in docs/ follows from tables in the cod
 	@ninja -C $(BUILD) --quiet weir tools/topic-settings
 	@tools/docs $(BUILD)/weir $(BUILD)/tools/topic-settings
 
+fuzz: setup-fuzz ## run each fuzz target for SECONDS=60, with clang and libFuzzer
+	@[ -f $(FUZZ)/build.ninja ] || CC=clang tools/configure $(FUZZ) -Dfuzz=true \
+	    -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
+	    '-Dc_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=all'
+	@ninja -C $(FUZZ) --quiet fuzz-targets
+	@test/fuzz/run $(SECONDS)
+
 fresh: ## run `make run` and `make test` on a clone in a bare Debian 12 (needs root)
 	@tools/fresh
 
 clean: ## remove all build folders
 	rm -rf build build-* compile_commands.json
 
-setup-build setup-run setup-test:
+setup-build setup-run setup-test setup-fuzz:
 	@tools/setup $(subst setup-,,$@)
 
 $(BUILD)/build.ninja: | setup-build
