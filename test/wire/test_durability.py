@@ -298,6 +298,27 @@ def test_damaged_journal(weir, connect):
     assert values(conn, "t") == [b"%d" % index for index in range(5)]
 
 
+def test_lost_journal_head(weir, connect):
+    """A journal whose first block reads as zeros is not taken for a new one: nothing is removed."""
+    conn = connect(weir)
+    conn.create_topic("t")
+    folder = log_folder(weir, conn, "t")
+    weir.kill()
+    _, path, _, _ = groups(weir.folder / "data" / "journal")[-1]
+    with open(path, "r+b") as file:
+        head = file.read(JOURNAL_BLOCK)
+        file.seek(0)
+        file.write(bytes(JOURNAL_BLOCK))
+    assert f"{weir.folder}/data/journal" in refused(weir)
+    assert list(folder.glob("*.log"))
+    with open(path, "r+b") as file:
+        file.write(head)
+    weir.start()
+    conn = connect(weir)
+    conn.await_topic("t", 1)
+    assert len(values(conn, "t")) == 1
+
+
 def test_damaged_tail(weir, connect):
     """Behind it, where nobody was promised anything, the rest is cut and reported."""
     conn = connect(weir)
