@@ -377,6 +377,75 @@ static void test_order(void **state)
         slice_unref(batch[i]);
 }
 
+/* Whose append failed may append again while it is told: the log goes on as if nothing had been. */
+static struct again {
+    struct store_group group[2];
+    struct store_append append[2];
+    struct store *store;
+    enum err first;
+} again_at;
+
+static void again_submit(unsigned i)
+{
+    struct again *a = &again_at;
+    store_begin(a->store, &a->group[i]);
+    store_append(a->store, &a->group[i], &a->append[i]);
+    store_commit(a->store, &a->group[i]);
+}
+
+static void again_second(struct store_group *group, enum err err)
+{
+    (void)group;
+    assert_int_equal(err, ERR_OK);
+    world_done(&w);
+}
+
+static void again_first(struct store_group *group, enum err err)
+{
+    (void)group;
+    again_at.first = err;
+    again_submit(1);
+}
+
+static void again_run(struct store_world *world, void *arg)
+{
+    (void)arg;
+    again_at.store = world->stores[0];
+    if (world->kind == WORLD_SIM)
+        sim_disk_set_faults(world->sim, &(struct sim_disk_faults){.fail_write_after = 1});
+    again_submit(0);
+}
+
+static void test_append_when_told(void **state)
+{
+    (void)state;
+    struct store_log_id id = world_id(13, 0);
+    struct store_log *log = world_log(&w, id, &world_log_conf);
+    struct slice batch[4];
+    for (unsigned i = 0; i < 4; i++)
+        batch[i] = world_batch(i, 1, 500, 1);
+    int64_t before = world_append(&w, id, log, batch[0], 1);
+    assert_true(before >= 0);
+    memset(&again_at, 0, sizeof(again_at));
+    for (unsigned i = 0; i < 2; i++)
+        again_at.append[i] = (struct store_append){.log = log, .batch = batch[1 + i]};
+    again_at.group[0].done = again_first;
+    again_at.group[1].done = again_second;
+    assert_true(world_call(&w, 0, again_run, NULL));
+    bool failed = w.kind == WORLD_SIM;
+    assert_int_equal(again_at.first, failed ? ERR_STORAGE : ERR_OK);
+    assert_true(again_at.append[1].base_offset > before);
+    assert_true(world_append(&w, id, log, batch[3], 1) > again_at.append[1].base_offset);
+    assert_int_equal(restart(), ERR_OK);
+    log = world_log(&w, id, &world_log_conf);
+    if (failed)
+        check_batches(id, log, 0, (struct slice[]){batch[0], batch[2], batch[3]}, 3);
+    else
+        check_batches(id, log, 0, batch, 4);
+    for (unsigned i = 0; i < 4; i++)
+        slice_unref(batch[i]);
+}
+
 static void test_flush_modes(void **state)
 {
     (void)state;
@@ -525,6 +594,7 @@ static const struct contract {
     {"trim", test_trim},
     {"remove", test_remove},
     {"order", test_order},
+    {"append_when_told", test_append_when_told},
     {"flush_modes", test_flush_modes},
     {"owner", test_owner},
     {"fenced", test_fenced},
