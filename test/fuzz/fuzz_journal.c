@@ -241,7 +241,8 @@ static uint32_t read_log(struct store_world *w, struct store_log_id id)
     uint32_t sum = mix(0, (uint64_t)err);
     if (err)
         return sum;
-    weir_assert(op.log_start <= op.end);
+    /* A start behind the end is only possible where the manifest itself says so, with a right sum:
+     * nothing is there to be read then. */
     sum = mix(mix(sum, (uint64_t)op.log_start), (uint64_t)op.end);
     int64_t from = op.log_start, next;
     for (unsigned i = 0; from < op.end && i < READS_MAX; i++, from = next) {
@@ -251,10 +252,11 @@ static uint32_t read_log(struct store_world *w, struct store_log_id id)
         if (err)
             break;
         sum = crc32c(sum, got.at, got.len);
-        weir_assert(got.len == 0 ? next == from : next > from);
         slice_unref(got);
-        if (got.len == 0)
+        if (next <= from) { /* a batch's offset is not under its CRC */
+            weir_assert(got.len > 0 || next == from);
             break;
+        }
     }
     struct store_find time = {.log = op.log, .what = STORE_FIND_TIME, .ts = 1005, .limit = op.end};
     struct store_find max = {.log = op.log, .what = STORE_FIND_MAX_TIME, .limit = op.end};
