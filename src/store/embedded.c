@@ -388,7 +388,9 @@ static void close_drained(void *arg, enum err err)
 static void close_poll(struct env_timer *timer)
 {
     struct embedded *e = container_of(timer, struct embedded, close_timer);
-    if (e->checkpoint.step == CHECKPOINT_IDLE && atomic_load(&e->burials) == 0)
+    if (atomic_load(&e->failed))
+        close_done(e, ERR_STORAGE);
+    else if (e->checkpoint.step == CHECKPOINT_IDLE && atomic_load(&e->burials) == 0)
         checkpoint_start(e, false, close_drained, e);
     else
         env_timer_set(loop_env(e->loops[0]), timer, 1000);

@@ -196,13 +196,30 @@ static enum err write_tail(struct plog_sync *sync, struct sync_item *it, enum se
     return err;
 }
 
+static enum err write_item(struct plog_sync *sync, struct sync_item *it)
+{
+    enum err err = it->err;
+    for (int f = SEGMENT_INDEX; f < SEGMENT_FILES && !err; f++)
+        err = write_tail(sync, it, (enum segment_file)f);
+    return err;
+}
+
+static void close_files(struct sync_item *it)
+{
+    for (int f = 0; f < SEGMENT_FILES; f++) {
+        disk_close(it->file[f]);
+        it->file[f] = NULL;
+    }
+}
+
+/* Jobs of thousands of logs run one after the other before any of them ends: none keeps files open
+ * that it does not sync itself. */
 enum err plog_sync_write(struct plog_sync *sync)
 {
     enum err err = ERR_OK;
     for (uint32_t i = 0; i < sync->items && !err; i++) {
-        err = sync->item[i].err;
-        for (int f = SEGMENT_INDEX; f < SEGMENT_FILES && !err; f++)
-            err = write_tail(sync, &sync->item[i], (enum segment_file)f);
+        err = write_item(sync, &sync->item[i]);
+        close_files(&sync->item[i]);
     }
     sync->written = err == ERR_OK;
     return err;
@@ -253,7 +270,9 @@ enum err plog_sync_run(struct plog_sync *sync)
 {
     if (sync->failed)
         return ERR_IO;
-    enum err err = sync->written ? ERR_OK : plog_sync_write(sync);
+    enum err err = ERR_OK;
+    for (uint32_t i = 0; i < sync->items && !err && !sync->written; i++)
+        err = write_item(sync, &sync->item[i]);
     if (err)
         return err;
     sync->failed = sync_all(sync) != ERR_OK;
@@ -303,11 +322,11 @@ static void item_failed(struct plog *log, const struct sync_item *it)
 
 static void free_job(struct plog_sync *sync)
 {
-    for (uint32_t i = 0; i < sync->items; i++)
-        for (int f = 0; f < SEGMENT_FILES; f++) {
-            disk_close(sync->item[i].file[f]);
+    for (uint32_t i = 0; i < sync->items; i++) {
+        close_files(&sync->item[i]);
+        for (int f = 0; f < SEGMENT_FILES; f++)
             mem_free(sync->item[i].tail[f].p);
-        }
+    }
     mem_free(sync->item);
     mem_free(sync->epoch);
     mem_free(sync->seal);
