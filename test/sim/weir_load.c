@@ -795,6 +795,11 @@ void load_make(struct load *l, struct weir_sim *w)
         consumer_make(l, i);
     for (unsigned i = 0; i < l->committers_n; i++)
         committer_make(l, i);
+    l->members_n = (unsigned)weir_sim_draw(w, 0, LOAD_MEMBERS);
+    if (l->members_n)
+        l->group.group = model_group_make(&l->model, "members");
+    for (unsigned i = 0; i < l->members_n; i++)
+        member_make(&l->members[i], i, &l->model, &l->group, &l->paused, &l->draining);
 }
 
 static void client_end(struct client *c)
@@ -815,6 +820,8 @@ void load_free(struct load *l)
         client_end(&l->consumers[i].client);
     for (unsigned i = 0; i < l->committers_n; i++)
         client_end(&l->committers[i].client);
+    for (unsigned i = 0; i < l->members_n; i++)
+        member_free(&l->members[i]);
     client_end(&l->admin.client);
     client_end(&l->scanner);
     model_free(&l->model);
@@ -846,7 +853,7 @@ bool load_is_drained(const struct load *l)
         if (l->committers[i].client.waiting)
             return false;
     }
-    return !l->admin.busy;
+    return !l->admin.busy && members_are_settled(l->members, l->members_n);
 }
 
 void load_check_done(struct load *l)
@@ -858,6 +865,12 @@ void load_check_done(struct load *l)
                 model_stream_done(&l->model, lane->stream);
         }
     }
+}
+
+/* A generation that was not synced may come again, with other members. */
+void load_restarted(struct load *l)
+{
+    l->group.joined = l->group.synced;
 }
 
 void load_power_lost(struct load *l)

@@ -5,6 +5,7 @@
  *                 one to three partitions each, in every version of Produce
  *     consumers   tail some partitions by long polls, with fetch sessions or without
  *     committers  commit ever larger offsets for groups without members
+ *     members     of one consumer group, see weir_member.h
  *     admin       creates, grows and deletes topics, deletes records
  *
  * While paused nothing new is begun. Draining: producers finish what they have begun, and stop.
@@ -12,12 +13,14 @@
 #pragma once
 
 #include "weir_client.h"
+#include "weir_member.h"
 #include "weir_model.h"
 
 #define LOAD_PRODUCERS 6
 #define LOAD_PRODUCER_STREAMS 3
 #define LOAD_CONSUMERS 3
 #define LOAD_COMMITTERS 2
+#define LOAD_MEMBERS 4
 #define LOAD_IN_FLIGHT 5
 
 struct load;
@@ -104,6 +107,9 @@ struct load {
     struct load_producer producers[LOAD_PRODUCERS];
     struct load_consumer consumers[LOAD_CONSUMERS];
     struct load_committer committers[LOAD_COMMITTERS];
+    unsigned members_n;
+    struct load_member members[LOAD_MEMBERS];
+    struct member_group group;
     struct load_admin admin;
     struct client scanner;
 };
@@ -117,9 +123,11 @@ void load_create(struct load *l, const char *name, int32_t partitions, bool loss
  * ended on the way. */
 bool load_scan(struct load *l, bool power_lost);
 void load_resume(struct load *l);
-/* Producers have nothing under way. */
+/* Producers have nothing under way, and the group is in order. */
 bool load_is_drained(const struct load *l);
 /* Every stream of an idempotent producer to a topic that is there was acknowledged whole. */
 void load_check_done(struct load *l);
+/* The process is another one. */
+void load_restarted(struct load *l);
 /* The power was cut: what lossy topics had is open, so their streams end here. */
 void load_power_lost(struct load *l);

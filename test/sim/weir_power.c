@@ -68,6 +68,7 @@ static void conf_draw(struct weir_sim_conf *conf, uint64_t seed)
     conf->journal_bytes = UINT64_C(256 << 10) << rng_below(&r, 4);
     conf->checkpoint_ms = 2 + rng_below(&r, 200);
     conf->files_max = rng_one_in(&r, 3) ? 4 + rng_below(&r, 20) : 0;
+    conf->broker.group_initial_delay_ms = (uint32_t)rng_below(&r, 20);
     conf->retention_ms = 10 + rng_below(&r, 200);
 }
 
@@ -97,6 +98,7 @@ static void start(struct story *s, bool with_faults)
     no_faults(s);
     if (!load_scan(&s->load, s->power_lost))
         weir_sim_fail(w, "it stopped by itself: %s", err_name(w->err));
+    load_restarted(&s->load);
     if (s->power_lost)
         load_power_lost(&s->load);
     s->power_lost = false;
