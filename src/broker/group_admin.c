@@ -21,11 +21,10 @@ static bool describe_member(struct group_describe_op *d, const struct group *g,
            group_out_str(&d->op, m->client_host, &out->client_host) &&
            group_out_str(&d->op, stable ? group_member_metadata(m, g->protocol) : none,
                          &out->metadata) &&
-           group_out_str(&d->op, stable && m->assignment.at != NULL ? m->assignment : none,
-                         &out->assignment);
+           group_out_str(&d->op, m->assignment.at != NULL ? m->assignment : none, &out->assignment);
 }
 
-/* Protocol, metadata and assignments are told of a stable generation only, as Kafka does. */
+/* Protocol and metadata are told of a stable generation only, as Kafka does. */
 static bool describe(struct group_describe_op *d, const struct group *g)
 {
     struct str none = STR_LIT("");

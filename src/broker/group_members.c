@@ -127,10 +127,12 @@ static void member_protocols_count(struct group_member *m,
 bool group_supports(const struct group *g, struct str type, const struct group_protocol *p,
                     size_t n)
 {
-    if (g->state == GROUP_EMPTY || g->members_n == 0)
+    if (g->state == GROUP_EMPTY)
         return type.len != 0 && n != 0;
     if (g->protocol_type.at == NULL || !str_eq(g->protocol_type, type))
         return false;
+    if (g->members_n == 0)
+        return n != 0;
     for (size_t i = 0; i < n; i++) {
         if (known_by_all(g, p[i].name))
             return true;

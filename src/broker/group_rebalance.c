@@ -98,6 +98,7 @@ void group_syncs_fail(struct group *g, enum err err)
     list_for (it, &g->members) {
         struct group_member *m = group_member_of(it);
         m->sync_pending = false;
+        group_member_assign(m, (struct str){NULL, 0});
         group_member_answer_sync(m, err);
     }
     g->syncs_pending_n = 0;

@@ -95,12 +95,14 @@ static void described(struct op *op)
     d->out.group_state = str_of(d->op.state ? d->op.state : "");
     if (!err && !fill(rq, d))
         err = ERR_MEMORY;
-    if (err == ERR_GROUP_UNKNOWN && rq->version >= UNKNOWN_IS_ERROR)
-        d->out.error_message = unknown_text(rq, d->op.group);
-    else if (err == ERR_GROUP_UNKNOWN)
+    if (err == ERR_GROUP_UNKNOWN && rq->version < UNKNOWN_IS_ERROR)
         err = ERR_OK;
-    if (err && err != ERR_GROUP_UNKNOWN)
+    if (err == ERR_GROUP_UNKNOWN)
+        d->out.error_message = unknown_text(rq, d->op.group);
+    else if (err)
         d->out.group_state = STR_LIT("");
+    if (err)
+        d->out.authorized_operations = OPERATIONS_NOT_ASKED;
     d->out.error_code = err_kafka(err);
     fan_done(&d->all->fan);
 }

@@ -109,7 +109,7 @@ static void test_durable(void **state)
         {"sync b", ""},
         {"sync a a=1 b=2", ""},
         {"beat a", "a beat OK"},
-        {"describe", "CompletingRebalance consumer/ 2 a b"},
+        {"describe", "CompletingRebalance consumer/ 2 a>A b"},
         /* The leader asks again while it is on its way. */
         {"sync a a=3 b=4", "a sync REBALANCING"},
         {"flush", "a synced 1; b synced 2"},
