@@ -171,8 +171,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct kafka_request rq = {.conn = NULL};
     struct arena arena;
     int16_t acks;
-    arena_init(&arena, KAFKA_ARENA_MAX);
-    arena_init(&rq.arena, KAFKA_ARENA_MAX);
+    arena_init(&arena, KAFKA_REQUEST_MEMORY_MAX_DEFAULT);
+    arena_init(&rq.arena, KAFKA_REQUEST_MEMORY_MAX_DEFAULT);
     if (request_of(data, size, &rq)) {
         struct rd r = rq.body;
         if (compare(&rq, &arena, &acks)) {

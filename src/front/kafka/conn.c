@@ -13,7 +13,8 @@
 #define API_PRODUCE 0
 #define API_VERSIONS 18
 
-const struct kafka_conf kafka_conf_default = {.frame_max = KAFKA_FRAME_MAX_DEFAULT};
+const struct kafka_conf kafka_conf_default = {
+    .frame_max = KAFKA_FRAME_MAX_DEFAULT, .request_memory_max = KAFKA_REQUEST_MEMORY_MAX_DEFAULT};
 
 struct kafka_reactor *kafka_reactor_of(struct kafka_conn *conn)
 {
@@ -49,7 +50,7 @@ static struct kafka_request *request_make(struct kafka_conn *conn, struct slice 
     struct kafka_request *rq = mem_zalloc(1, sizeof *rq);
     rq->conn = conn;
     rq->frame = frame;
-    arena_init(&rq->arena, KAFKA_ARENA_MAX);
+    arena_init(&rq->arena, conn->front->conf.request_memory_max);
     chunkq_init(&rq->out);
     list_push(&conn->requests, &rq->link);
     conn->requests_n++;

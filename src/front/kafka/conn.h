@@ -26,8 +26,7 @@
 #define KAFKA_RX_BYTES ((size_t)64 << 10)
 #define KAFKA_REQUESTS_MAX 128                      /* queued and running, per connection */
 #define KAFKA_REQUEST_BYTES_MAX ((size_t)128 << 20) /* of their frames; one is always allowed */
-#define KAFKA_ARENA_MAX ((size_t)64 << 20)
-#define KAFKA_SEEN_MAX 10000 /* topics remembered per connection */
+#define KAFKA_SEEN_MAX 10000                        /* topics remembered per connection */
 
 struct kafka_request;
 
@@ -129,7 +128,7 @@ struct kafka_reactor *kafka_reactor_of(struct kafka_conn *conn);
 /* By the counter's own reactor. */
 void kafka_count(_Atomic uint64_t *counter, int64_t change);
 
-/* count zeroed elements that live as long as the request. NULL: KAFKA_ARENA_MAX is reached; then
+/* count zeroed elements that live as long as the request. NULL: it may take no more memory; then
  * whatever is answered, the connection is closed instead, since an answer with parts missing would
  * be taken for the truth. So a handler may leave out what it could not allocate and go on. */
 void *kafka_alloc(struct kafka_request *rq, size_t count, size_t size);

@@ -3,7 +3,6 @@
 #include "front/kafka/fan.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
 #include "broker/group.h"
 
 struct delete_group {
@@ -22,7 +21,7 @@ static void answer(struct kafka_request *rq)
     const struct delete_all *all = rq->state_of_verb;
     struct kafka_delete_groups_response out;
     wire_default(rq->api->response, &out);
-    out.results = arena_zalloc(&rq->arena, (size_t)in->groups_names_n, sizeof *out.results);
+    out.results = kafka_alloc(rq, (size_t)in->groups_names_n, sizeof *out.results);
     out.results_n = out.results ? in->groups_names_n : 0;
     for (int32_t i = 0; i < out.results_n; i++) {
         out.results[i].group_id = in->groups_names[i];
@@ -40,14 +39,14 @@ static void deleted(struct op *op)
 void kafka_delete_groups_run(struct kafka_request *rq)
 {
     const struct kafka_delete_groups_request *in = rq->in;
-    struct delete_all *all = arena_zalloc(&rq->arena, 1, sizeof *all);
-    weir_assert(all);
-    all->groups = arena_zalloc(&rq->arena, (size_t)in->groups_names_n, sizeof *all->groups);
-    rq->state_of_verb = all;
-    if (!all->groups) {
+    struct delete_all *all = kafka_alloc(rq, 1, sizeof *all);
+    struct delete_group *groups = kafka_alloc(rq, (size_t)in->groups_names_n, sizeof *groups);
+    if (!all || !groups) {
         kafka_respond_close(rq, "a DeleteGroups of too many groups");
         return;
     }
+    all->groups = groups;
+    rq->state_of_verb = all;
     fan_begin(&all->fan, rq, answer);
     for (int32_t i = 0; i < in->groups_names_n; i++) {
         struct delete_group *d = &all->groups[i];

@@ -4,7 +4,6 @@
 #include "front/kafka/fan.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
 #include "broker/group.h"
 
 #include <stdio.h>
@@ -32,7 +31,7 @@ static void answer(struct kafka_request *rq)
     const struct describe_all *all = rq->state_of_verb;
     struct kafka_describe_groups_response out;
     wire_default(rq->api->response, &out);
-    out.groups = arena_zalloc(&rq->arena, (size_t)all->n, sizeof *out.groups);
+    out.groups = kafka_alloc(rq, (size_t)all->n, sizeof *out.groups);
     out.groups_n = out.groups ? all->n : 0;
     for (int32_t i = 0; i < out.groups_n; i++)
         out.groups[i] = all->groups[i].out;
@@ -64,7 +63,7 @@ static bool fill_member(struct kafka_request *rq, const struct group_member_desc
 static bool fill(struct kafka_request *rq, struct describe *d)
 {
     struct kafka_describe_groups_response_group *out = &d->out;
-    out->members = arena_zalloc(&rq->arena, d->op.members_n, sizeof *out->members);
+    out->members = kafka_alloc(rq, d->op.members_n, sizeof *out->members);
     if (!out->members || !keep(rq, d->op.protocol_type, &out->protocol_type) ||
         !keep(rq, d->op.protocol, &out->protocol_data))
         return false;
@@ -110,15 +109,15 @@ static void described(struct op *op)
 void kafka_describe_groups_run(struct kafka_request *rq)
 {
     const struct kafka_describe_groups_request *in = rq->in;
-    struct describe_all *all = arena_zalloc(&rq->arena, 1, sizeof *all);
-    weir_assert(all);
-    all->n = in->groups_n;
-    all->groups = arena_zalloc(&rq->arena, (size_t)all->n, sizeof *all->groups);
-    rq->state_of_verb = all;
-    if (!all->groups) {
+    struct describe_all *all = kafka_alloc(rq, 1, sizeof *all);
+    struct describe *groups = kafka_alloc(rq, (size_t)in->groups_n, sizeof *groups);
+    if (!all || !groups) {
         kafka_respond_close(rq, "a DescribeGroups of too many groups");
         return;
     }
+    all->n = in->groups_n;
+    all->groups = groups;
+    rq->state_of_verb = all;
     fan_begin(&all->fan, rq, answer);
     for (int32_t i = 0; i < all->n; i++) {
         struct describe *d = &all->groups[i];

@@ -423,10 +423,10 @@ static enum err take_request(struct fetch *f, const struct kafka_fetch_request *
 
 static enum err list_parts(struct fetch *f)
 {
-    f->parts_n = f->session->count;
-    f->parts = kafka_alloc(f->rq, f->parts_n, sizeof *f->parts);
+    f->parts = kafka_alloc(f->rq, f->session->count, sizeof *f->parts);
     if (!f->parts)
         return ERR_MEMORY;
+    f->parts_n = f->session->count;
     size_t i = 0;
     list_for (l, &f->session->partitions) {
         f->parts[i].all = f;

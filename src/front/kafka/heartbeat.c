@@ -2,7 +2,6 @@
 #include "front/kafka/conn.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
 #include "broker/group.h"
 
 struct heartbeat {
@@ -22,8 +21,11 @@ static void beaten(struct op *op)
 void kafka_heartbeat_run(struct kafka_request *rq)
 {
     const struct kafka_heartbeat_request *in = rq->in;
-    struct heartbeat *h = arena_zalloc(&rq->arena, 1, sizeof *h);
-    weir_assert(h);
+    struct heartbeat *h = kafka_alloc(rq, 1, sizeof *h);
+    if (!h) {
+        kafka_respond_close(rq, "no memory for a Heartbeat");
+        return;
+    }
     h->rq = rq;
     h->op = (struct group_heartbeat_op){.op.done = beaten,
                                         .actor = &rq->actor,

@@ -21,7 +21,7 @@ static struct str or_empty(struct str s)
 static bool fill_members(struct kafka_request *rq, const struct group_join_op *op,
                          struct kafka_join_group_response *out)
 {
-    out->members = arena_zalloc(&rq->arena, op->members_n, sizeof *out->members);
+    out->members = kafka_alloc(rq, op->members_n, sizeof *out->members);
     if (!out->members)
         return false;
     out->members_n = (int32_t)op->members_n;
@@ -59,7 +59,7 @@ static void joined(struct op *op)
 static struct group_protocol *protocols(struct kafka_request *rq)
 {
     const struct kafka_join_group_request *in = rq->in;
-    struct group_protocol *p = arena_zalloc(&rq->arena, (size_t)in->protocols_n, sizeof *p);
+    struct group_protocol *p = kafka_alloc(rq, (size_t)in->protocols_n, sizeof *p);
     for (int32_t i = 0; p && i < in->protocols_n; i++)
         p[i] = (struct group_protocol){in->protocols[i].name, or_empty(in->protocols[i].metadata)};
     return p;
@@ -68,7 +68,7 @@ static struct group_protocol *protocols(struct kafka_request *rq)
 void kafka_join_group_run(struct kafka_request *rq)
 {
     const struct kafka_join_group_request *in = rq->in;
-    struct join *j = arena_zalloc(&rq->arena, 1, sizeof *j);
+    struct join *j = kafka_alloc(rq, 1, sizeof *j);
     struct group_protocol *p = protocols(rq);
     if (!j || !p) {
         kafka_respond_close(rq, "a JoinGroup of too many protocols");

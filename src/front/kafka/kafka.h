@@ -8,10 +8,12 @@
 #include "base/pipe.h"
 #include "broker/broker.h"
 
-#define KAFKA_FRAME_MAX_DEFAULT ((size_t)100 << 20) /* socket.request.max.bytes */
+#define KAFKA_FRAME_MAX_DEFAULT ((size_t)100 << 20)         /* socket.request.max.bytes */
+#define KAFKA_REQUEST_MEMORY_MAX_DEFAULT ((size_t)64 << 20) /* decoded, with its answer */
 
 struct kafka_conf {
     size_t frame_max;
+    size_t request_memory_max;
     /* What clients are told to connect to; empty host: the address that each one has reached. */
     char advertised_host[256];
     uint16_t advertised_port; /* 0: the port that the client has reached */

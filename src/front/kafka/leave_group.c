@@ -15,7 +15,7 @@ struct leave {
 static bool fill_members(struct kafka_request *rq, const struct group_leave_op *op,
                          struct kafka_leave_group_response *out)
 {
-    out->members = arena_zalloc(&rq->arena, op->leavers_n, sizeof *out->members);
+    out->members = kafka_alloc(rq, op->leavers_n, sizeof *out->members);
     if (!out->members)
         return false;
     out->members_n = (int32_t)op->leavers_n;
@@ -49,7 +49,7 @@ static struct group_leaver *leavers(struct kafka_request *rq, size_t *n)
     const struct kafka_leave_group_request *in = rq->in;
     bool batch = rq->version >= BATCH_SINCE;
     *n = batch ? (size_t)in->members_n : 1;
-    struct group_leaver *l = arena_zalloc(&rq->arena, *n, sizeof *l);
+    struct group_leaver *l = kafka_alloc(rq, *n, sizeof *l);
     if (l && !batch)
         l[0].member_id = in->member_id;
     for (size_t i = 0; l && batch && i < *n; i++)
@@ -62,7 +62,7 @@ static struct group_leaver *leavers(struct kafka_request *rq, size_t *n)
 void kafka_leave_group_run(struct kafka_request *rq)
 {
     const struct kafka_leave_group_request *in = rq->in;
-    struct leave *l = arena_zalloc(&rq->arena, 1, sizeof *l);
+    struct leave *l = kafka_alloc(rq, 1, sizeof *l);
     size_t n;
     struct group_leaver *who = leavers(rq, &n);
     if (!l || !who) {

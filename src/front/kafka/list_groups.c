@@ -3,7 +3,6 @@
 #include "front/kafka/conn.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
 #include "broker/group.h"
 
 #include <strings.h>
@@ -34,8 +33,7 @@ static void listed(struct op *op)
     struct kafka_list_groups_response out;
     wire_default(rq->api->response, &out);
     size_t n = op->err ? 0 : l->op.groups_n;
-    out.groups = arena_zalloc(&rq->arena, n, sizeof *out.groups);
-    enum err err = op->err || out.groups ? op->err : ERR_MEMORY;
+    out.groups = kafka_alloc(rq, n, sizeof *out.groups);
     bool type = passes(in->types_filter, in->types_filter_n, TYPE_CLASSIC);
     for (size_t i = 0; out.groups && type && i < n; i++) {
         const struct group_listing *g = &l->op.groups[i];
@@ -47,14 +45,17 @@ static void listed(struct op *op)
                                                       .group_state = str_of(g->state),
                                                       .group_type = STR_LIT(TYPE_CLASSIC)};
     }
-    out.error_code = err_kafka(err);
+    out.error_code = err_kafka(op->err);
     kafka_respond(rq, &out);
 }
 
 void kafka_list_groups_run(struct kafka_request *rq)
 {
-    struct list_groups *l = arena_zalloc(&rq->arena, 1, sizeof *l);
-    weir_assert(l);
+    struct list_groups *l = kafka_alloc(rq, 1, sizeof *l);
+    if (!l) {
+        kafka_respond_close(rq, "a ListGroups of too many filters");
+        return;
+    }
     l->rq = rq;
     l->op.op.done = listed;
     l->op.actor = &rq->actor;

@@ -30,8 +30,7 @@ static bool fill_topic(struct commit *c, const struct kafka_offset_commit_reques
 {
     out->name = in->name;
     out->topic_id = in->topic_id;
-    out->partitions =
-        arena_zalloc(&c->rq->arena, (size_t)in->partitions_n, sizeof *out->partitions);
+    out->partitions = kafka_alloc(c->rq, (size_t)in->partitions_n, sizeof *out->partitions);
     if (!out->partitions)
         return false;
     out->partitions_n = in->partitions_n;
@@ -46,7 +45,7 @@ static bool fill(struct commit *c, struct kafka_offset_commit_response *out)
 {
     const struct kafka_offset_commit_request *in = c->rq->in;
     const struct group_offset *next = c->op.offsets;
-    out->topics = arena_zalloc(&c->rq->arena, (size_t)in->topics_n, sizeof *out->topics);
+    out->topics = kafka_alloc(c->rq, (size_t)in->topics_n, sizeof *out->topics);
     if (!out->topics)
         return false;
     out->topics_n = in->topics_n;
@@ -107,8 +106,8 @@ void kafka_offset_commit_run(struct kafka_request *rq)
 {
     const struct kafka_offset_commit_request *in = rq->in;
     size_t n = count(in);
-    struct commit *c = arena_zalloc(&rq->arena, 1, sizeof *c);
-    struct group_offset *o = arena_zalloc(&rq->arena, n, sizeof *o);
+    struct commit *c = kafka_alloc(rq, 1, sizeof *c);
+    struct group_offset *o = kafka_alloc(rq, n, sizeof *o);
     if (!c || !o) {
         kafka_respond_close(rq, "an OffsetCommit of too many partitions");
         return;

@@ -7,7 +7,6 @@
 #include "front/kafka/fan.h"
 #include "front/kafka/verbs.h"
 
-#include "base/assert.h"
 #include "broker/broker.h"
 #include "broker/group.h"
 
@@ -53,7 +52,7 @@ static bool fill_topic(struct kafka_request *rq, const struct group_offset *o, i
     const char *name = arena_strndup(&rq->arena, o[0].topic.at, o[0].topic.len);
     out->name = (struct str){name, o[0].topic.len};
     out->topic_id = o[0].topic_id;
-    out->partitions = arena_zalloc(&rq->arena, (size_t)n, sizeof *out->partitions);
+    out->partitions = kafka_alloc(rq, (size_t)n, sizeof *out->partitions);
     if (!name || !out->partitions)
         return false;
     out->partitions_n = n;
@@ -71,7 +70,7 @@ static bool fill_all(struct kafka_request *rq, struct fetch *f)
     size_t n = f->op.offsets_n, topics = 0;
     for (size_t i = 0; i < n; i++)
         topics += i == 0 || !str_eq(o[i].topic, o[i - 1].topic);
-    f->out.topics = arena_zalloc(&rq->arena, topics, sizeof *f->out.topics);
+    f->out.topics = kafka_alloc(rq, topics, sizeof *f->out.topics);
     for (size_t i = 0, k; f->out.topics && i < n; i = k) {
         for (k = i + 1; k < n && str_eq(o[k].topic, o[i].topic);)
             k++;
@@ -84,7 +83,7 @@ static bool fill_all(struct kafka_request *rq, struct fetch *f)
 static bool fill_asked(struct kafka_request *rq, struct fetch *f)
 {
     const struct group_offset *o = f->op.offsets;
-    f->out.topics = arena_zalloc(&rq->arena, (size_t)f->topics_n, sizeof *f->out.topics);
+    f->out.topics = kafka_alloc(rq, (size_t)f->topics_n, sizeof *f->out.topics);
     for (int32_t i = 0; f->out.topics && i < f->topics_n; i++) {
         int32_t n = f->topics[i].partition_indexes_n;
         topic_out *t = &f->out.topics[f->out.topics_n++];
@@ -115,7 +114,7 @@ static bool old_partitions(struct kafka_request *rq, const topic_out *in, int16_
                            struct kafka_offset_fetch_response_topic *out)
 {
     out->name = in->name;
-    out->partitions = arena_zalloc(&rq->arena, (size_t)in->partitions_n, sizeof *out->partitions);
+    out->partitions = kafka_alloc(rq, (size_t)in->partitions_n, sizeof *out->partitions);
     if (!out->partitions)
         return false;
     out->partitions_n = in->partitions_n;
@@ -148,7 +147,7 @@ static bool fill_old(struct kafka_request *rq, struct fetch *f,
     out->error_code = error;
     if (error && rq->version < TOP_ERROR_SINCE && !fill_unfetched(rq, f))
         return false;
-    out->topics = arena_zalloc(&rq->arena, (size_t)f->out.topics_n, sizeof *out->topics);
+    out->topics = kafka_alloc(rq, (size_t)f->out.topics_n, sizeof *out->topics);
     if (!out->topics)
         return false;
     out->topics_n = f->out.topics_n;
@@ -162,7 +161,7 @@ static bool fill_old(struct kafka_request *rq, struct fetch *f,
 static bool fill_groups(struct kafka_request *rq, const struct fetch_all *all,
                         struct kafka_offset_fetch_response *out)
 {
-    out->groups = arena_zalloc(&rq->arena, (size_t)all->n, sizeof *out->groups);
+    out->groups = kafka_alloc(rq, (size_t)all->n, sizeof *out->groups);
     if (!out->groups)
         return false;
     out->groups_n = all->n;
@@ -198,7 +197,7 @@ static bool take_offsets(struct kafka_request *rq, struct fetch *f)
     for (int32_t i = 0; i < f->topics_n; i++)
         f->op.offsets_n += (size_t)f->topics[i].partition_indexes_n;
     struct group_offset *o = f->op.offsets =
-        arena_zalloc(&rq->arena, f->op.offsets_n, sizeof *f->op.offsets);
+        kafka_alloc(rq, f->op.offsets_n, sizeof *f->op.offsets);
     for (int32_t i = 0; o && i < f->topics_n; i++) {
         struct str name;
         enum err err = find_name(rq, &f->topics[i], &name);
@@ -234,7 +233,7 @@ static bool take_old(struct kafka_request *rq, struct fetch *f)
     struct kafka_offset_fetch_request_group g = {
         .group_id = in->group_id, .member_epoch = -1, .topics_n = in->topics_n};
     size_t n = in->topics_n > 0 ? (size_t)in->topics_n : 0;
-    g.topics = arena_zalloc(&rq->arena, n, sizeof *g.topics);
+    g.topics = kafka_alloc(rq, n, sizeof *g.topics);
     if (!g.topics)
         return false;
     for (size_t i = 0; i < n; i++) {
@@ -262,12 +261,13 @@ static bool take_all(struct kafka_request *rq, struct fetch_all *all)
 void kafka_offset_fetch_run(struct kafka_request *rq)
 {
     const struct kafka_offset_fetch_request *in = rq->in;
-    struct fetch_all *all = arena_zalloc(&rq->arena, 1, sizeof *all);
-    weir_assert(all);
-    all->n = rq->version >= GROUPS_SINCE ? in->groups_n : 1;
-    all->fetches = arena_zalloc(&rq->arena, (size_t)all->n, sizeof *all->fetches);
+    int32_t n = rq->version >= GROUPS_SINCE ? in->groups_n : 1;
+    struct fetch_all *all = kafka_alloc(rq, 1, sizeof *all);
+    struct fetch *fetches = kafka_alloc(rq, (size_t)n, sizeof *fetches);
     rq->state_of_verb = all;
-    if (!take_all(rq, all)) {
+    if (all)
+        *all = (struct fetch_all){.fetches = fetches, .n = n};
+    if (!all || !take_all(rq, all)) {
         kafka_respond_close(rq, "an OffsetFetch of too many partitions");
         return;
     }

@@ -34,7 +34,7 @@ static void synced(struct op *op)
 static struct group_assignment *assignments(struct kafka_request *rq)
 {
     const struct kafka_sync_group_request *in = rq->in;
-    struct group_assignment *a = arena_zalloc(&rq->arena, (size_t)in->assignments_n, sizeof *a);
+    struct group_assignment *a = kafka_alloc(rq, (size_t)in->assignments_n, sizeof *a);
     for (int32_t i = 0; a && i < in->assignments_n; i++)
         a[i] =
             (struct group_assignment){in->assignments[i].member_id, in->assignments[i].assignment};
@@ -44,7 +44,7 @@ static struct group_assignment *assignments(struct kafka_request *rq)
 void kafka_sync_group_run(struct kafka_request *rq)
 {
     const struct kafka_sync_group_request *in = rq->in;
-    struct sync *s = arena_zalloc(&rq->arena, 1, sizeof *s);
+    struct sync *s = kafka_alloc(rq, 1, sizeof *s);
     struct group_assignment *a = assignments(rq);
     if (!s || !a) {
         kafka_respond_close(rq, "a SyncGroup of too many assignments");

@@ -168,6 +168,18 @@ void client_break(struct client *c)
     front_run(c->front);
 }
 
+void client_free(struct client *c)
+{
+    struct front *f = c->front;
+    client_break(c);
+    for (unsigned i = 0; i < f->n; i++) {
+        if (f->clients[i] == c)
+            f->clients[i] = f->clients[--f->n];
+    }
+    wr_free(&c->got);
+    mem_free(c);
+}
+
 void client_drain(struct client *c)
 {
     bool was = c->over;

@@ -46,6 +46,8 @@ void client_send(struct client *c, const void *p, size_t n);
 /* The client ends its direction; the client's connection breaks. */
 void client_end(struct client *c);
 void client_break(struct client *c);
+/* client_break, and the place is free for another. */
+void client_free(struct client *c);
 /* What was taken has left: more may be sent. */
 void client_drain(struct client *c);
 

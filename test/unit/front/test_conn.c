@@ -363,7 +363,8 @@ static void versions_of_the_future_are_told_what_there_is(void **state)
 static void requests_that_take_too_much_memory_close(void **state)
 {
     struct client *c = client_open(&f, 0);
-    size_t topics = KAFKA_ARENA_MAX / sizeof(struct kafka_metadata_request_topic) + 1;
+    size_t topics =
+        KAFKA_REQUEST_MEMORY_MAX_DEFAULT / sizeof(struct kafka_metadata_request_topic) + 1;
     struct wr w;
     (void)state;
     wr_init(&w, topics * 2 + 64);
@@ -386,7 +387,7 @@ static void answers_that_take_too_much_memory_close(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof spare / sizeof spare[0]; i++) {
         struct client *c = client_open(&f, 0);
-        size_t topics = (KAFKA_ARENA_MAX - 64) / size - spare[i];
+        size_t topics = (KAFKA_REQUEST_MEMORY_MAX_DEFAULT - 64) / size - spare[i];
         struct wr w;
         wr_init(&w, topics * 2 + 64);
         wr_i32(&w, (int32_t)(10 + 4 + 2 * topics));

@@ -458,6 +458,103 @@ static void settings_are_described(void **state)
     }
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Requests that ask for something, in the first version whose answer says most. */
+static struct slice frame_of(size_t i)
+{
+    static struct kafka_list_offsets_request_topic_partition list[2] = {{0, -1, -1, 1},
+                                                                        {1, -1, -2, 1}};
+    static struct kafka_list_offsets_request_topic lists = {STR_LIT("t"), list, 2};
+    static struct kafka_offset_for_leader_epoch_request_topic_partition epoch = {0, -1, 1};
+    static struct kafka_offset_for_leader_epoch_request_topic epochs = {STR_LIT("t"), &epoch, 1};
+    static struct kafka_describe_configs_request_resource resource = {2, STR_LIT("t"), NULL, -1};
+    static struct kafka_fetch_request_topic_partition part = {.partition_max_bytes = 1000};
+    static struct kafka_fetch_request_topic parts = {.topic = STR_LIT("t"), .partitions_n = 1};
+    static struct kafka_delete_topics_request_topic absent = {.name = STR_LIT("no")};
+    static struct str groups[] = {STR_LIT("g"), STR_LIT("h")};
+    struct kafka_list_offsets_request list_offsets = {.replica_id = -1};
+    struct kafka_offset_for_leader_epoch_request epoch_end = {.replica_id = -1};
+    struct kafka_describe_configs_request configs = {.include_synonyms = true,
+                                                     .include_documentation = true};
+    struct kafka_metadata_request all_topics = {.topics_n = -1};
+    struct kafka_describe_cluster_request cluster = {.endpoint_type = 1};
+    struct kafka_delete_topics_request delete = {.topics = &absent, .topics_n = 1};
+    struct kafka_find_coordinator_request coordinator = {.coordinator_keys = groups,
+                                                         .coordinator_keys_n = 2};
+    struct kafka_describe_groups_request describe = {.groups = groups, .groups_n = 2};
+    struct kafka_list_groups_request list_groups = {.states_filter = groups, .states_filter_n = 2};
+    struct kafka_delete_groups_request delete_groups = {.groups_names = groups,
+                                                        .groups_names_n = 2};
+    struct kafka_offset_fetch_request offsets = {.group_id = STR_LIT("g"), .topics_n = -1};
+    struct kafka_heartbeat_request beat = {.group_id = STR_LIT("g")};
+    struct kafka_fetch_request fetch;
+    wire_default(&kafka_fetch_request_table, &fetch);
+    parts.partitions = &part;
+    part.current_leader_epoch = -1;
+    fetch.topics = &parts;
+    fetch.topics_n = 1;
+    list_offsets.topics = &lists;
+    list_offsets.topics_n = 1;
+    epoch_end.topics = &epochs;
+    epoch_end.topics_n = 1;
+    configs.resources = &resource;
+    configs.resources_n = 1;
+    const struct {
+        int16_t key, version;
+        const void *in;
+    } rows[] = {
+        {LIST_OFFSETS, 0, &list_offsets},
+        {LIST_OFFSETS, 7, &list_offsets},
+        {EPOCH_END, 4, &epoch_end},
+        {DESCRIBE_CONFIGS, 4, &configs},
+        {METADATA, 12, &all_topics},
+        {DESCRIBE_CLUSTER, 1, &cluster},
+        {DELETE_TOPICS, 6, &delete},
+        {FIND_COORDINATOR, 4, &coordinator},
+        {15, 5, &describe},
+        {16, 4, &list_groups},
+        {42, 2, &delete_groups},
+        {9, 7, &offsets},
+        {12, 3, &beat},
+        {1, 11, &fetch},
+    };
+    return i < sizeof rows / sizeof rows[0]
+               ? frame_make(rows[i].key, rows[i].version, 7, rows[i].in)
+               : (struct slice){0};
+}
+
+/* An answer is whole or is not given at all, however little memory its request may take. */
+static void short_memory_closes_and_cuts_no_answer(void **state)
+{
+    struct slice frame;
+    (void)state;
+    for (size_t i = 0; frame = frame_of(i), frame.len; i++) {
+        unsigned closed = 0;
+        f.kafka->conf.request_memory_max = KAFKA_REQUEST_MEMORY_MAX_DEFAULT;
+        struct client *whole = client_open(&f, 0);
+        client_send(whole, frame.at, frame.len);
+        assert_false(whole->gone);
+        assert_true(whole->got.len > 8);
+        for (size_t limit = 0; limit < 20000; limit += 40) {
+            f.kafka->conf.request_memory_max = limit;
+            struct client *some = client_open(&f, 0);
+            client_send(some, frame.at, frame.len);
+            closed += some->gone;
+            if (some->gone) {
+                assert_int_equal(some->got.len, 0);
+            } else {
+                assert_int_equal(some->got.len, whole->got.len);
+                assert_memory_equal(some->got.buf->data, whole->got.buf->data, whole->got.len);
+            }
+            client_free(some);
+        }
+        assert_true(closed > 0);
+        client_free(whole);
+        slice_unref(frame);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +575,7 @@ int main(void)
         TEST(assignments_must_be_of_this_broker),
         TEST(metadata_tells_and_creates),
         TEST(settings_are_described),
+        TEST(short_memory_closes_and_cuts_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
