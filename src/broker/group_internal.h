@@ -157,8 +157,8 @@ bool group_has_room(struct group *g, size_t bytes);
 void group_charge(struct group *g, size_t more, size_t less);
 const char *group_state_text(enum group_state state);
 
-/* A name or text that a client chose, as it goes into the log: in quotes, cut, and without what could
- * be taken for another field. */
+/* A name or text that a client chose, as it goes into the log: in quotes, cut, and without what
+ * could be taken for another field. */
 struct group_text {
     char s[132];
 };

@@ -44,8 +44,8 @@ static enum err find_leaver(const struct group *g, const struct group_leaver *l,
     return *out != NULL ? ERR_OK : ERR_MEMBER_UNKNOWN;
 }
 
-/* An id that was given out and not come back with is forgotten. It was never a part of a generation,
- * so that is no reason to rebalance one (Kafka does). */
+/* An id that was given out and not come back with is forgotten. It was never a part of a
+ * generation, so that is no reason to rebalance one (Kafka does). */
 static enum err leave_one(struct group *g, const struct group_leaver *l)
 {
     struct group_pending *p = group_pending_find(g, l->member_id);

@@ -472,7 +472,7 @@ static void groups_are_deleted(void **state)
     }
 }
 
-/* ---- names that are too long ------------------------------------------------------------------ */
+/* ---- names that are too long ---- */
 
 /* Flexible versions carry strings of any length, older ones 32767 bytes: what is stored must fit
  * these, since it may be asked for in them. */
