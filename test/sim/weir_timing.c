@@ -1,4 +1,5 @@
-/* weir_timing: when things happen, by the virtual clock: long polls, sessions, groups, retention; and
+/* weir_timing: when things happen, by the virtual clock: long polls, sessions, groups, retention;
+ * and
  * that what one connection does is not felt by another. Each test is a machine of its own. */
 #include "weir_client.h"
 
@@ -548,7 +549,7 @@ static void test_retention_and_a_clock_that_jumps(void **state)
     end();
 }
 
-/* ---- one connection's doings are not another's ------------------------------------------------ */
+/* ---- one connection's doings are not another's ----------------------------------------------- */
 
 /* Frames of all kinds: random bytes, a header with random bytes behind it, a good request with some
  * bytes changed; lengths that lie. */

@@ -1,4 +1,4 @@
-"""The commands: what they do, print and say, their exit statuses, and that Kafka's own tools agree."""
+"""The commands: what they do, print and say, their exit statuses; that Kafka's own tools agree."""
 
 import contextlib
 import os
@@ -23,7 +23,8 @@ TOOLS = pathlib.Path(os.environ.get("WIRE_KAFKA_TOOLS") or clients.SETUP / "java
 HAS_TOOLS = TOOLS.is_dir() and any(TOOLS.glob("kafka-tools-[0-9]*.jar"))
 needs_tools = pytest.mark.skipif(not HAS_TOOLS, reason="Kafka's tools are not here")
 COMMANDS = {"kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
-            "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"}
+            "kafka-consumer-groups.sh":
+                "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"}
 
 
 def run(*argv, stdin="", env=None):
@@ -322,7 +323,8 @@ def test_groups(cli, raw, unique, target):
 
 def reset_to(cli, group, *words):
     """Where the partitions of the group would go: {partition: offset}"""
-    return {int(row[2]): int(row[3]) for row in rows(good(cli("group", "reset", group, *words)))[1:]}
+    shown = rows(good(cli("group", "reset", group, *words)))[1:]
+    return {int(row[2]): int(row[3]) for row in shown}
 
 
 def test_reset(cli, raw, unique):
@@ -362,7 +364,8 @@ def test_kafka_topics(topics_sh, unique):
     good(topics_sh("--alter", "--topic", name, "--partitions", "3"))
     head, *lines = good(topics_sh("--describe", "--topic", name)).splitlines()
     assert re.fullmatch(
-        rf"Topic: {name}\tTopicId: \S{{22}}\tPartitionCount: 3\tReplicationFactor: 1\tConfigs: ?\S*",
+        rf"Topic: {name}\tTopicId: \S{{22}}\tPartitionCount: 3\tReplicationFactor: 1\t"
+        r"Configs: ?\S*",
         head)
     assert lines == [
         f"\tTopic: {name}\tPartition: {i}\tLeader: 1\tReplicas: 1\tIsr: 1\tElr: N/A"
@@ -506,7 +509,8 @@ def test_groups_as_kafkas_tool_shows_them(groups_sh, cli, raw, target, unique):
     with member_of(cli, group, name, "--broker", target.bootstrap):
         # Committed once and not again, so that both see the same.
         deadline = time.monotonic() + CALL_S
-        while "0 4 4" in (text := " ".join(groups_sh("--describe", "--group", group).stdout.split())):
+        while "0 4 4" in (text := " ".join(
+                groups_sh("--describe", "--group", group).stdout.split())):
             assert time.monotonic() < deadline, text
             time.sleep(0.2)
         for words in [[], ["--members"], ["--members", "--verbose"], ["--state"]]:
@@ -520,7 +524,8 @@ def test_groups_as_kafkas_tool_shows_them(groups_sh, cli, raw, target, unique):
 
 def served(folder, *words):
     """`weir serve` that is expected to end by itself."""
-    return weir("serve", "--data", folder / "d", "--http", f"127.0.0.1:{broker.free_port()}", *words)
+    http = f"127.0.0.1:{broker.free_port()}"
+    return weir("serve", "--data", folder / "d", "--http", http, *words)
 
 
 def test_serve_does_not_open_itself_to_the_world(tmp_path):

@@ -482,6 +482,8 @@ def test_ten_thousand_partitions(weir, connect):
         conn = connect(weir)
         part = conn.fetch("t999", 0, 9)
         assert part["error"] == 0 and len(batches(part["records"])) == 1
-        print(f"10,000 partitions, {how}: ready after {took:.3f} s, {start_line(weir)['took_us']} us "
-              f"of it the store; RSS {rss / MIB:.1f} MiB before, {weir.rss_bytes() / MIB:.1f} after")
+        store_us = start_line(weir)["took_us"]
+        print(f"10,000 partitions, {how}: ready after {took:.3f} s, {store_us} us "
+              f"of it the store; RSS {rss / MIB:.1f} MiB before, "
+              f"{weir.rss_bytes() / MIB:.1f} after")
         assert took < 30 and weir.rss_bytes() < 512 * MIB
