@@ -1,6 +1,5 @@
 /* weir_timing: when things happen, by the virtual clock: long polls, sessions, groups, retention;
- * and
- * that what one connection does is not felt by another. Each test is a machine of its own. */
+ * and that what one connection does is not felt by another. Each test is a machine of its own. */
 #include "weir_client.h"
 
 #include "base/assert.h"
