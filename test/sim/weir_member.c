@@ -60,7 +60,7 @@ static void step_back(struct load_member *m, const char *what, int16_t code)
     m->owned_n = 0;
 }
 
-/* ---- what consumers say to each other --------------------------------------------------------- */
+/* ---- what consumers say to each other -------------------------------------------------------- */
 
 static bool topic_counts(const struct model_topic *t)
 {
