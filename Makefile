@@ -11,7 +11,7 @@ PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
-.PHONY: help weir run tutorial test test-long bench lint fuzz docs fresh clean \
+.PHONY: help weir run tutorial test test-long crash bench lint fuzz docs fresh clean \
     setup-build setup-run setup-test setup-fuzz build-all
 
 help: ## this list
@@ -30,8 +30,14 @@ tutorial: setup-run weir ## the same, and stop at the end instead of staying up
 test: setup-test build-all ## every test that fits in 15 minutes; the last line is the count
 	@tools/run-tests $(SUITES)
 
-test-long: setup-test ## what make test has no time for: several threads under ThreadSanitizer
+test-long: setup-test build-all ## what make test has no time for: ThreadSanitizer, planted faults, more kills
 	@tools/tsan
+	@test/sim/planted.sh build-faults
+	@WIRE_LONG=1 WIRE_KILLS=300 tools/run-tests wire
+
+crash: $(BUILD)/build.ninja ## power cuts that nobody has run yet, for SECONDS=60; a failure names its seed
+	@ninja -C $(BUILD) --quiet
+	@$(BUILD)/test/sim/weir_power --random --seconds $(or $(SECONDS),60)
 
 bench: $(BUILD)/build.ninja ## measure weir beside a floor server; PEER=kafka: beside Kafka too
 	@$(if $(findstring kafka,$(PEER)),tools/setup test)
