@@ -2,11 +2,16 @@
  * Without a group it reads all partitions from where it is told; with one it is a member like any
  * other. */
 #include "cli/cli.h"
+
+#include "base/mem.h"
 #include "cli/options.h"
 #include "cli/rdkafka_module.h"
 #include "io/interrupt.h"
 
+#include <string.h>
+
 #define TIMEOUT_MS 30000
+#define POLL_MS 200 /* how often Ctrl-C is looked for */
 
 enum consume_from { FROM_EARLIEST, FROM_LATEST };
 
@@ -58,7 +63,8 @@ struct consumer {
     const struct consume_options *options;
     const char *topic;
     rd_kafka_t *rk;
-    int32_t assigned, ended; /* partitions */
+    bool *at_end; /* by partition: read to its end, and nothing came since */
+    int32_t at_end_n;
     int64_t printed;
 };
 
@@ -126,10 +132,9 @@ static enum err read_alone(struct consumer *c, struct err_text *text)
         int32_t p = md->topics[0].partitions[i].id;
         if (c->options->partition < 0 || c->options->partition == p) {
             c->k->topic_partition_list_add(list, c->topic, p)->offset = first_offset(c->options);
-            c->assigned++;
         }
     }
-    if (!c->assigned)
+    if (!list->cnt)
         err = err_say(text, ERR_TOPIC_UNKNOWN, "there is no topic '%s' with such a partition",
                       c->topic);
     else if ((e = c->k->assign(c->rk, list)))
@@ -153,31 +158,65 @@ static void print_record(struct consumer *c, const rd_kafka_message_t *m)
     c->printed++;
 }
 
+static void note_end(struct consumer *c, int32_t partition, bool at_end)
+{
+    if (partition >= c->at_end_n) {
+        int32_t n = partition * 2 + 16;
+        c->at_end = mem_realloc(c->at_end, (size_t)n * sizeof(bool));
+        memset(c->at_end + c->at_end_n, 0, (size_t)(n - c->at_end_n) * sizeof(bool));
+        c->at_end_n = n;
+    }
+    c->at_end[partition] = at_end;
+}
+
+/* Every partition that is read, which in a group changes. */
+static bool all_at_end(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list;
+    if (c->k->assignment(c->rk, &list))
+        return false;
+    bool all = true;
+    for (int i = 0; i < list->cnt; i++) {
+        int32_t p = list->elems[i].partition;
+        all &= p < c->at_end_n && c->at_end[p];
+    }
+    c->k->topic_partition_list_destroy(list);
+    return all;
+}
+
 /* False: it is time to end. */
 static bool take(struct consumer *c, const rd_kafka_message_t *m)
 {
     if (!m->err) {
+        note_end(c, m->partition, false);
         print_record(c, m);
         return !c->options->count || c->printed < c->options->count;
     }
     if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        fflush(stdout);
-        c->ended++;
-        return !(c->options->end && c->ended >= c->assigned);
+        note_end(c, m->partition, true);
+        return !(c->options->end && all_at_end(c));
     }
     fprintf(stderr, "weir consume: %s\n", c->k->err2str(m->err));
     return true;
+}
+
+/* What is printed is seen as soon as there is nothing more to print. */
+static rd_kafka_message_t *next_message(struct consumer *c)
+{
+    rd_kafka_message_t *m = c->k->consumer_poll(c->rk, 0);
+    if (m)
+        return m;
+    fflush(stdout);
+    return c->k->consumer_poll(c->rk, POLL_MS);
 }
 
 static void run(struct consumer *c)
 {
     interrupt_catch();
     for (bool go_on = true; go_on && !interrupt_came() && !ferror(stdout);) {
-        rd_kafka_message_t *m = c->k->consumer_poll(c->rk, 200);
-        if (!m) {
-            fflush(stdout);
+        rd_kafka_message_t *m = next_message(c);
+        if (!m)
             continue;
-        }
         go_on = take(c, m);
         c->k->message_destroy(m);
     }
@@ -208,5 +247,6 @@ int cli_consume(int argc, char **argv)
         c.k->consumer_close(c.rk);
         c.k->destroy(c.rk);
     }
+    mem_free(c.at_end);
     return err ? 1 : 0;
 }

@@ -40,6 +40,7 @@
     X(topic_name)                                                                                  \
     X(message_timestamp)                                                                           \
     X(assign)                                                                                      \
+    X(assignment)                                                                                  \
     X(consumer_poll)                                                                               \
     X(consumer_close)                                                                              \
     X(consume_batch_queue)                                                                         \

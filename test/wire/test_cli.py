@@ -80,17 +80,21 @@ def rows(text):
     return [line.split() for line in text.splitlines() if line.strip()]
 
 
+def await_stable(cli, group, members):
+    deadline = time.monotonic() + CALL_S
+    while not re.search(rf"\bStable +{members}$", cli("group", "state", group).stdout.rstrip()):
+        assert time.monotonic() < deadline, "the group does not become stable"
+        time.sleep(0.1)
+
+
 @contextlib.contextmanager
 def member_of(cli, group, topic, *more):
-    """A consumer in the group, which has joined and read everything."""
+    """A consumer that has joined the group."""
     process = subprocess.Popen(
         [str(broker.weir_binary()), "consume", topic, "--group", group, *more], text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + CALL_S
     try:
-        while " Stable " not in cli("group", "state", group).stdout:
-            assert time.monotonic() < deadline, "the group does not become stable"
-            time.sleep(0.1)
+        await_stable(cli, group, 1)
         yield process
     finally:
         process.send_signal(signal.SIGINT)
@@ -278,6 +282,20 @@ def test_the_end_and_what_comes_after(cli, topic, target):
     process.stdout.close()
     assert process.returncode == 0
     assert text.startswith(b"new ") and b"old" not in text
+
+
+def test_a_group_reads_every_partition_to_its_end(cli, raw, unique):
+    """--end waits for all of them, and what was read is committed."""
+    name, group = unique(), unique("g")
+    raw.create_topic(name, 5)
+    for partition in range(5):
+        lines = "".join(f"{partition}-{i}\n" for i in range(20))
+        good(cli("produce", name, "--partition", partition, stdin=lines))
+    read = good(cli("consume", name, "--group", group, "--end")).splitlines()
+    assert sorted(read) == sorted(f"{p}-{i}" for p in range(5) for i in range(20))
+    assert good(cli("consume", name, "--group", group, "--end")) == ""
+    good(cli("produce", name, "--partition", "3", stdin="more\n"))
+    assert good(cli("consume", name, "--group", group, "--end")) == "more\n"
 
 
 def test_consume_of_nothing(cli, unique):
@@ -567,9 +585,9 @@ def test_serve_ends_with_connections_open(tmp_path, threads):
     idle = socket.create_connection((own.host, own.port))
     http = socket.create_connection((own.host, own.http_port))
     members = [subprocess.Popen([str(broker.weir_binary()), "consume", "t", "--group", "g", *at],
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                for _ in range(2)]
-    members[0].stdout.readline()
+    await_stable(lambda *words: weir(*words, *at), "g", 2)
     http.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
     assert http.recv(10).startswith(b"HTTP/1.1")
     own.stop()
@@ -577,7 +595,7 @@ def test_serve_ends_with_connections_open(tmp_path, threads):
     assert b"clean=true" in ready.read_bytes()
     for member in members:
         member.kill()
-        member.communicate()
+        member.wait()
     idle.close()
     http.close()
     assert "ended in order" in good(weir("fsck", "--data", own.folder / "data"))
