@@ -63,6 +63,12 @@ void sim_wall_jump(struct sim *sim, int64_t ms);
 /* Neither is called from inside the program. Both switch the disk's faults off. */
 void sim_power_cut(struct sim *sim);
 void sim_kill(struct sim *sim);
+/* The program ends itself here, as by exit: as sim_kill, but from inside of an event or of sim_try,
+ * to which the run call then answers as to a cut. */
+_Noreturn void sim_exit(struct sim *sim);
+/* Whether the program runs now: a turn or a job of this machine's loops, or sim_try's function;
+ * not the network, nor another machine. */
+bool sim_in_program(const struct sim *sim);
 /* Runs fn, which may make disk calls outside of any loop (a start, a recovery). False: a power cut
  * (cut_after) ended it on the way. */
 bool sim_try(struct sim *sim, void (*fn)(void *arg), void *arg);

@@ -448,8 +448,8 @@ static enum err sim_lock(struct disk *face, const char *path, struct disk_file *
         return e;
     if (inode->locked)
         return ERR_LOCKED;
-    inode->locked = true;
     *out = handle_make(d, inode);
+    inode->locked = true;
     ((struct sim_handle *)*out)->holds_lock = true;
     return ERR_OK;
 }

@@ -31,6 +31,7 @@ struct sim {
     uint64_t cost_us; /* what the running event has spent since (syncs) */
     int64_t wall_ms;  /* wall clock at virtual time 0 */
     bool running;     /* inside an event */
+    bool in_program;  /* which is a turn or a job of this machine */
     struct heap events;
     struct list loops;
     struct sim_disk *disk;

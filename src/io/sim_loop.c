@@ -101,6 +101,7 @@ static void turn_run(struct sim *sim, struct sim_event *event)
     sim_trace_add(sim, 'T', sl->loop.env.reactor, sim->now_us);
     sl->wake_us = UINT64_MAX;
     sl->in_turn = true;
+    sim->in_program = !sl->outside;
     sl->loop.env.mono_us = sim->now_us;
     sl->loop.env.now_ms = sim_wall_at(sim, sim->now_us);
     sim_net_receive(sl);
@@ -163,6 +164,7 @@ static void job_run(struct sim *sim, struct sim_event *event)
     list_remove(&sj->link);
     mem_free(sj);
     sim_trace_add(sim, 'J', sl->loop.env.reactor, sim->now_us);
+    sim->in_program = !sl->outside;
     job->work(job);
     sim_loop_post_at(sl, &job->mail, sim_local_us(sim));
 }

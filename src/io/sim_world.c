@@ -72,6 +72,11 @@ uint64_t sim_trace(const struct sim *sim)
     return sim->trace;
 }
 
+bool sim_in_program(const struct sim *sim)
+{
+    return sim->running ? sim->in_program : sim->cut_to != NULL;
+}
+
 bool sim_was_cut(const struct sim *sim)
 {
     return sim->was_cut;
@@ -142,6 +147,7 @@ static void sim_run_next(struct sim *sim)
         sim->now_us = node->key >> 8;
     sim->cost_us = 0;
     sim->running = true;
+    sim->in_program = false;
     event->run(sim, event);
     sim->running = false;
     sim->cost_us = 0;
@@ -178,6 +184,15 @@ void sim_cut(struct sim *sim)
 {
     weir_assert(sim->cut_to != NULL);
     sim_die_of_power(sim);
+    sim->was_cut = true;
+    _longjmp(*sim->cut_to, 1);
+}
+
+void sim_exit(struct sim *sim)
+{
+    weir_assert(sim->cut_to != NULL);
+    sim_die(sim, 'X');
+    sim_disk_kill(sim->disk);
     sim->was_cut = true;
     _longjmp(*sim->cut_to, 1);
 }
