@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define CLIENT_PAUSE_US (5 * WEIR_SIM_MS)
 #define CLIENT_ARENA_MAX ((size_t)64 << 20)
@@ -92,7 +93,10 @@ static void answer(struct client *c, const uint8_t *at, size_t n)
     c->answered_us = sim_mono_us(c->w->sim);
     struct rd r;
     arena_reset(&c->arena);
-    rd_init(&r, arena_copy(&c->arena, at, n), n);
+    const void *copy = arena_copy(&c->arena, at, n);
+    if (!copy) /* an allocation of the test itself was made to fail */
+        _exit(WEIR_SIM_NOT_OURS);
+    rd_init(&r, copy, n);
     int32_t id = rd_i32(&r);
     if (id != call.id)
         weir_sim_fail(c->w, "%s: the answer to %s has correlation id %d, the next is %d", c->name,

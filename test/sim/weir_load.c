@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum {
+    SERVER = -1,
     OK = 0,
     OUT_OF_RANGE = 1,
     UNKNOWN = 3,
@@ -112,6 +113,8 @@ static void batch_acked(struct load_producer *p, struct load_batch *b, int64_t o
 
 static bool error_is_right(const struct load_lane *lane, const struct load_batch *b, int16_t code)
 {
+    if (code == SERVER && lane->producer->load->w->memory_fails)
+        return true;
     switch (code) {
     case NOT_AVAILABLE:
     case STORAGE:
@@ -402,7 +405,8 @@ static void part_fetched(struct load_consumer *c, struct load_position *at,
         return;
     }
     if (r->error_code == NOT_LEADER || r->error_code == NOT_AVAILABLE ||
-        (r->error_code == STORAGE && l->disk_fails))
+        (r->error_code == STORAGE && l->disk_fails) ||
+        (r->error_code == SERVER && l->w->memory_fails))
         return;
     if (r->error_code || r->high_watermark < at->offset)
         weir_sim_fail(
@@ -419,7 +423,8 @@ static void on_fetched(void *arg, const void *response)
     struct load_consumer *c = arg;
     const struct kafka_fetch_response *r = response;
     if (!r || r->error_code) {
-        if (r && r->error_code != SESSION_UNKNOWN && r->error_code != SESSION_EPOCH)
+        if (r && r->error_code != SESSION_UNKNOWN && r->error_code != SESSION_EPOCH &&
+            !c->load->w->memory_fails)
             weir_sim_fail(c->load->w, "%s: fetch: error %d", c->name, r->error_code);
         c->session_id = c->session_epoch = 0;
         for (unsigned i = 0; i < c->n; i++)
@@ -533,7 +538,7 @@ static void on_committed(void *arg, const void *response)
     int16_t code = r->topics[0].partitions[0].error_code;
     if ((code == UNKNOWN || code == ID_UNKNOWN) && is_gone(c->p))
         return;
-    if (code == UNAVAILABLE) /* the disk did not take it */
+    if (code == UNAVAILABLE || (code == SERVER && l->w->memory_fails)) /* it was not taken */
         return;
     if (code)
         weir_sim_fail(l->w, "%s: commit of %s-%d: error %d", c->name, c->p->topic->name,
@@ -610,7 +615,7 @@ static void on_created(void *arg, const void *response)
         model_topic_there(&a->load->model, t, &r->topics[0].topic_id, t->partitions_max);
     else if (code == STORAGE)
         t->fate = MODEL_GONE;
-    else
+    else if (code != SERVER || !a->load->w->memory_fails)
         weir_sim_fail(a->load->w, "CreateTopics of %s: error %d", t->name, code);
 }
 
@@ -720,7 +725,7 @@ static void on_trimmed(void *arg, const void *response)
     const struct kafka_delete_records_response_topic_partition *p = &r->topics[0].partitions[0];
     weir_sim_trace(a->load->w, "%s-%d trimmed to %" PRId64 ": error %d", a->p->topic->name,
                    a->p->index, p->low_watermark, p->error_code);
-    if (p->error_code == STORAGE)
+    if (p->error_code == STORAGE || (p->error_code == SERVER && a->load->w->memory_fails))
         return;
     if (p->error_code)
         weir_sim_fail(a->load->w, "DeleteRecords of %s-%d: error %d", a->p->topic->name,
@@ -771,7 +776,7 @@ static void on_admin_down(struct client *c)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-void load_make(struct load *l, struct weir_sim *w)
+static void load_begin(struct load *l, struct weir_sim *w)
 {
     memset(l, 0, sizeof *l);
     l->w = w;
@@ -781,11 +786,16 @@ void load_make(struct load *l, struct weir_sim *w)
     l->admin.client.name = "admin";
     l->admin.client.arg = &l->admin;
     l->admin.client.down = on_admin_down;
-    l->admin.timer.fire = on_admin_tick;
     client_start(&l->admin.client, w);
-    tick_in(l, &l->admin.timer, 1000);
     l->scanner.name = "scanner";
     client_start(&l->scanner, w);
+}
+
+void load_make(struct load *l, struct weir_sim *w)
+{
+    load_begin(l, w);
+    l->admin.timer.fire = on_admin_tick;
+    tick_in(l, &l->admin.timer, 1000);
     l->producers_n = (unsigned)weir_sim_draw(w, 1, LOAD_PRODUCERS);
     l->consumers_n = (unsigned)weir_sim_draw(w, 1, LOAD_CONSUMERS);
     l->committers_n = (unsigned)weir_sim_draw(w, 0, LOAD_COMMITTERS);
@@ -800,6 +810,19 @@ void load_make(struct load *l, struct weir_sim *w)
         l->group.group = model_group_make(&l->model, "members");
     for (unsigned i = 0; i < l->members_n; i++)
         member_make(&l->members[i], i, &l->model, &l->group, &l->paused, &l->draining);
+}
+
+void load_make_small(struct load *l, struct weir_sim *w)
+{
+    load_begin(l, w);
+    l->producers_n = l->consumers_n = l->committers_n = l->members_n = 1;
+    producer_make(l, 0);
+    l->producers[0].idempotent = true;
+    l->producers[0].acks = -1;
+    consumer_make(l, 0);
+    committer_make(l, 0);
+    l->group.group = model_group_make(&l->model, "members");
+    member_make(&l->members[0], 0, &l->model, &l->group, &l->paused, &l->draining);
 }
 
 static void client_end(struct client *c)
@@ -827,13 +850,27 @@ void load_free(struct load *l)
     model_free(&l->model);
 }
 
+static void admin_wait(struct load *l)
+{
+    for (unsigned i = 0; i < 1000 && l->admin.busy && l->w->alive; i++)
+        (void)weir_sim_run(l->w, WEIR_SIM_MS);
+}
+
+void load_trim(struct load *l)
+{
+    struct model_partition *p = draw_partition(l);
+    if (!p || !client_wait_up(&l->admin.client, 1000 * WEIR_SIM_MS))
+        return;
+    delete_records(&l->admin, p);
+    admin_wait(l);
+}
+
 void load_create(struct load *l, const char *name, int32_t partitions, bool lossy)
 {
     if (!client_wait_up(&l->admin.client, 1000 * WEIR_SIM_MS))
         return;
     create_topic(&l->admin, name, partitions, lossy);
-    for (unsigned i = 0; i < 1000 && l->admin.busy && l->w->alive; i++)
-        (void)weir_sim_run(l->w, WEIR_SIM_MS);
+    admin_wait(l);
 }
 
 void load_resume(struct load *l)

@@ -116,9 +116,14 @@ struct load {
 
 /* Draws how many of each there are, and starts their clients. */
 void load_make(struct load *l, struct weir_sim *w);
+/* As load_make, but with one idempotent producer, one consumer, one committer, one member, and an
+ * admin that does nothing by itself. */
+void load_make_small(struct load *l, struct weir_sim *w);
 void load_free(struct load *l);
 /* A topic by the admin's own connection, waited for. */
 void load_create(struct load *l, const char *name, int32_t partitions, bool lossy);
+/* DeleteRecords of a part of some partition, waited for. */
+void load_trim(struct load *l);
 /* After a start: reads all that the broker shows and lets the model judge it. False: this life
  * ended on the way. */
 bool load_scan(struct load *l, bool power_lost);

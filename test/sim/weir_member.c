@@ -54,7 +54,8 @@ static void step_back(struct load_member *m, const char *what, int16_t code)
 {
     if (code == MEMBER_UNKNOWN || code == FENCED)
         m->id[0] = '\0';
-    else if (code != GENERATION && code != REBALANCING && !try_later(code))
+    else if (code != GENERATION && code != REBALANCING && !try_later(code) &&
+             !sim_of(m)->memory_fails)
         weir_sim_fail(sim_of(m), "%s: %s: error %d", m->name, what, code);
     m->state = MEMBER_OUT;
     m->owned_n = 0;
@@ -243,8 +244,7 @@ static void on_joined(void *arg, const void *response)
     if (back)
         weir_sim_fail(sim_of(m), "%s: joined in generation %d, %d was synced before", m->name,
                       m->generation, m->g->synced);
-    if (m->g->joined < m->generation)
-        m->g->joined = m->generation;
+    m->g->joined = m->generation; /* less than before: those were never stored */
     sync_group(m, r);
 }
 

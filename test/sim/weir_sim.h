@@ -17,6 +17,7 @@
 
 #define WEIR_SIM_REACTORS_MAX 4
 #define WEIR_SIM_ADDR "127.0.0.1:9092"
+#define WEIR_SIM_NOT_OURS 4        /* exit status: what failed was the test's, not the broker's */
 #define WEIR_SIM_MS UINT64_C(1000) /* virtual time is in us */
 
 struct weir_sim_conf {
@@ -47,11 +48,12 @@ struct weir_sim {
     struct listener *listener;
     struct embedded_report report;
     struct err_text text;
-    bool alive;    /* loops exist */
-    bool settled;  /* the start, or a stop, came to its end */
-    bool ready;    /* it serves */
-    enum err err;  /* why the start or the store failed */
-    unsigned life; /* starts so far */
+    bool alive;        /* loops exist */
+    bool settled;      /* the start, or a stop, came to its end */
+    bool ready;        /* it serves */
+    bool memory_fails; /* set by a test: any answer may be an error now */
+    enum err err;      /* why the start or the store failed */
+    unsigned life;     /* starts so far */
     struct env_mail begin, drain[WEIR_SIM_REACTORS_MAX];
 };
 
