@@ -563,22 +563,21 @@ def test_serve_tells_of_a_folder_that_cannot_be(tmp_path):
     refused(served(tmp_path, "--kafka", "127.0.0.1:0"), FAILED, str(tmp_path / "d"))
 
 
+@pytest.fixture
+def own(tmp_path):
+    """A weir of the test's own, which the test starts and stops; killed where it failed to."""
+    one = broker.Weir(tmp_path)
+    yield one
+    if one.process is not None and one.process.poll() is None:
+        one.kill()
+
+
 @pytest.mark.managed
 @pytest.mark.parametrize("threads", [1, 2])
-def test_serve_ends_with_connections_open(tmp_path, threads):
+def test_serve_ends_with_connections_open(own, threads):
     """Idle, waiting in a fetch, waiting in a group, asking for metrics: all are let go at once."""
-    own = broker.Weir(tmp_path)
-    ready = tmp_path / "ready"
+    own.options = ["--threads", str(threads)]
     own.start()
-    own.stop()
-    environment = dict(os.environ, WEIR_THREADS=str(threads))
-    with open(ready, "wb") as log:
-        process = subprocess.Popen(
-            [str(broker.weir_binary()), "serve", "--data", str(own.folder / "data"), "--kafka",
-             own.bootstrap, "--http", own.http.removeprefix("http://")], stderr=log,
-            env=environment)
-    own.process = process
-    own.await_ready()
     at = ["--broker", own.bootstrap]
     good(weir("topic", "create", "t", "--partitions", "4", *at))
     good(weir("produce", "t", *at, stdin="a\nb\n"))
@@ -592,7 +591,7 @@ def test_serve_ends_with_connections_open(tmp_path, threads):
     assert http.recv(10).startswith(b"HTTP/1.1")
     own.stop()
     assert idle.recv(1) == b""
-    assert b"clean=true" in ready.read_bytes()
+    assert "clean=true" in own.log_tail()
     for member in members:
         member.kill()
         member.wait()
@@ -602,8 +601,8 @@ def test_serve_ends_with_connections_open(tmp_path, threads):
 
 
 @pytest.mark.managed
-def test_fsck(tmp_path):
-    own = broker.Weir(tmp_path).start()
+def test_fsck(own):
+    own.start()
     data, at = own.folder / "data", ["--broker", own.bootstrap]
     good(weir("produce", "t", *at, stdin="a\nb\nc\n"))
     refused(weir("fsck", "--data", data), FAILED, str(data))  # it is being served
@@ -631,8 +630,8 @@ def test_fsck_of_what_is_no_data_folder(tmp_path):
 
 
 @pytest.mark.managed
-def test_fsck_after_a_kill(tmp_path):
-    own = broker.Weir(tmp_path).start()
+def test_fsck_after_a_kill(own, tmp_path):
+    own.start()
     good(weir("produce", "t", "--broker", own.bootstrap, stdin="a\nb\nc\n"))
     own.kill()
     text = good(weir("fsck", "--data", own.folder / "data"))
