@@ -73,6 +73,13 @@
     X(TOPIC_ID_UNKNOWN,     100, 404, "no topic has this id")                                      \
     X(TOPIC_ID_INCONSISTENT, 103, 409, "the topic's id is not the one in the request")             \
     X(FETCH_SESSION_TOPIC_ID, 106, 409, "the fetch session was made with names, not ids, or the reverse") \
+    X(SASL_MECHANISM,        33, 400, "this SASL mechanism is not offered")                        \
+    X(SASL_STATE,            34, 400, "the request does not fit the state of authentication")      \
+    X(AUTH_FAILED,           58, 401, "the credentials are not valid")                             \
+    X(SCRAM_UNKNOWN,         91, 404, "the user has no such SCRAM credential")                     \
+    X(SCRAM_INVALID,         93, 400, "the SCRAM credential is not acceptable")                    \
+    X(LOCK_LOST,             -1, 410, "the lock is not held any more: it ran out, or the message was settled") \
+    X(SESSION_LOCKED,        -1, 409, "another receiver holds the session")                        \
     X(DISK_FULL,             56, 507, "the disk is full; nothing was accepted, what is stored stays readable") \
     X(IO,                    56, 500, "the disk reported an error")                                \
     X(FORMAT_NEWER,          -1, 500, "the data folder was written by a newer version")            \

@@ -1,0 +1,78 @@
+/* http_client.h: the port through which weir calls HTTP endpoints. Implemented by modules/ with
+ * libcurl, and by a fake in tests.
+ *
+ * One struct http_client a reactor; calls are made and answered on it. A call's struct and all that
+ * it borrows are the caller's and stay valid until done, which comes exactly once, never from
+ * inside http_call. Nobody waits for anybody: each call has its own time limit, and a slow host holds
+ * nothing but its own calls.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_CALL_HEADERS_MAX 64
+#define HTTP_CALL_ANSWER_BYTES_MAX ((size_t)1 << 20)
+
+enum http_outcome {
+    HTTP_ANSWERED,    /* status is the endpoint's */
+    HTTP_TIMED_OUT,   /* nothing, or not all, came in time */
+    HTTP_UNRESOLVED,  /* the name has no address */
+    HTTP_UNREACHABLE, /* refused, reset, no route, closed before an answer */
+    HTTP_TLS_FAILED,  /* handshake or certificate */
+    HTTP_FORBIDDEN,   /* the address (after resolution, or of a redirect) is never a destination */
+    HTTP_ANSWER_BAD,  /* no HTTP, or larger than answer_bytes_max */
+    HTTP_CANCELLED,
+};
+
+struct http_header {
+    struct str name, value;
+};
+
+struct http_client;
+
+struct http_call {
+    const char *method; /* "POST" */
+    const char *url;
+    const struct http_header *headers;
+    size_t headers_n;
+    struct str body; /* at NULL: none */
+    uint32_t timeout_ms;
+    size_t answer_bytes_max; /* of the body; at most HTTP_CALL_ANSWER_BYTES_MAX */
+    void (*done)(struct http_call *call);
+    void *user;
+    /* out, valid inside of done */
+    enum http_outcome outcome;
+    int status;
+    const struct http_header *answer_headers; /* names in lower case */
+    size_t answer_headers_n;
+    struct str answer;
+    uint64_t took_us;
+    char error[128]; /* for a person; empty with HTTP_ANSWERED */
+    void *private;
+};
+
+struct http_client_ops {
+    void (*call)(struct http_client *c, struct http_call *call);
+    void (*cancel)(struct http_client *c, struct http_call *call);
+};
+
+struct http_client {
+    const struct http_client_ops *ops;
+};
+
+static inline void http_call(struct http_client *c, struct http_call *call)
+{
+    c->ops->call(c, call);
+}
+
+/* done follows with HTTP_CANCELLED, unless it is on its way already. */
+static inline void http_cancel(struct http_client *c, struct http_call *call)
+{
+    c->ops->cancel(c, call);
+}

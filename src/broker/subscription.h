@@ -1,0 +1,150 @@
+/* subscription.h: subscriptions: their settings, and the verbs that change them. What one has
+ * delivered and what not is its ledger (ledger.h, delivery.h).
+ *
+ * A subscription belongs to one topic and is named in it. struct subscription is immutable and
+ * reference-counted; a change makes a new one. The truth is the catalog (one statelog entity each,
+ * its value the canonical JSON of spec/spec.h); each reactor holds its copy, told of changes by a
+ * watcher. A topic that is a queue has one built-in subscription of its own name, which is made
+ * and deleted with it.
+ */
+#pragma once
+
+#include "base/uuid.h"
+#include "broker/actor.h"
+#include "broker/op.h"
+#include "broker/topic.h"
+#include "expr/expr.h"
+#include "spec/spec.h"
+
+#define SUBSCRIPTION_NAME_MAX 249 /* characters: Kafka's rule for topic names */
+#define SUBSCRIPTIONS_PER_TOPIC_MAX 1000
+
+enum subscription_deliver {
+    DELIVER_PULL,  /* receivers acquire: HTTP, AMQP, Redis, NATS, RabbitMQ */
+    DELIVER_URL,   /* weir posts to an endpoint */
+    DELIVER_TOPIC, /* weir appends to another topic or queue of its own */
+    DELIVER_FUNCTION,
+};
+
+enum subscription_order {
+    ORDER_NONE,
+    ORDER_KEY, /* sessions: messages of one session id (header session-id, else the key) go to one
+                  receiver at a time, in order */
+};
+
+enum subscription_backoff {
+    BACKOFF_EXPONENTIAL,
+    BACKOFF_LINEAR,
+    BACKOFF_FIXED,
+    BACKOFF_EVENTGRID,           /* Event Grid's schedule, basic tier (flow/retry.h) */
+    BACKOFF_EVENTGRID_NAMESPACE, /* and that of namespace topics */
+};
+
+enum subscription_format {
+    FORMAT_CE_BINARY,     /* one event, attributes in ce- headers */
+    FORMAT_CE_STRUCTURED, /* one event, application/cloudevents+json */
+    FORMAT_CE_BATCH,      /* application/cloudevents-batch+json */
+    FORMAT_EVENTGRID,     /* an array of EventGridEvent */
+};
+
+enum subscription_start { START_LATEST, START_EARLIEST, START_TIME };
+
+/* A header that every delivery carries: `value` as it is, or the event's field `source_field`. */
+struct delivery_property {
+    struct str name, value, source_field;
+    bool secret;
+};
+
+/* The settings: one row each in the table subscription_kind (subscription_conf.c). */
+struct subscription_conf {
+    struct str topic;
+    struct str filter;     /* CESQL; at NULL: everything */
+    struct str eventgrid;  /* an Event Grid filter object, JSON; both must match if both are set */
+    int64_t deliver;       /* enum subscription_deliver */
+    struct str target;     /* url, topic or function */
+    int64_t order;         /* enum subscription_order */
+    int64_t start;         /* enum subscription_start */
+    int64_t start_ms;      /* START_TIME: Unix ms */
+    int64_t lock_ms;       /* how long an acquired message is its receiver's; 60 s */
+    int64_t attempts;      /* deliveries after which it is dead-lettered; 10 */
+    int64_t ttl_ms;        /* push 24 h, pull 7 d; -1: no limit. Counted from the append time */
+    int64_t in_flight_max; /* acquired at once over all partitions; 0: no limit */
+    int64_t backoff;       /* enum subscription_backoff */
+    int64_t retry_first_ms, retry_max_ms;
+    struct str dead_letter;   /* a topic; at NULL: what cannot be delivered is dropped, counted */
+    bool dead_letter_expired; /* what outlives its ttl goes there too; on by default */
+    bool dead_letter_filter_error;
+    int64_t expires_ms; /* the subscription itself is deleted then; -1: never */
+    /* Push */
+    int64_t format;              /* enum subscription_format */
+    int64_t batch_events_max;    /* 1 */
+    int64_t batch_bytes;         /* preferred; 64 KiB */
+    int64_t timeout_ms;          /* of one call; 30 s */
+    int64_t concurrency;         /* calls at once; 16 */
+    struct spec_list properties; /* struct delivery_property */
+    struct str validation;       /* Event Grid's handshake: "", "pending:<code>", "done" */
+    struct spec_map labels;
+};
+extern const struct spec_kind subscription_kind;
+
+struct subscription {
+    atomic_uint refs;
+    uint32_t magic;
+    struct uuid id;
+    struct uuid topic;
+    char topic_name[TOPIC_NAME_MAX + 1];
+    char name[SUBSCRIPTION_NAME_MAX + 1];
+    bool queue; /* the built-in one of a queue */
+    uint64_t created_ms;
+    struct subscription_conf conf; /* its texts are this struct's */
+    const struct expr *filter;     /* of conf.filter and conf.eventgrid; NULL: everything */
+    const struct expr *filter_too; /* the second, if both are set */
+    struct arena texts;            /* private */
+};
+
+const struct subscription *subscription_ref(const struct subscription *s);
+void subscription_unref(const struct subscription *s);
+
+/* From this reactor's copy; valid until the end of the turn, or until subscription_unref after
+ * subscription_ref. */
+const struct subscription *broker_subscription(struct broker *b, const struct uuid *topic,
+                                               struct str name);
+const struct subscription *broker_subscription_by_id(struct broker *b, const struct uuid *id);
+/* Of one topic (or of all: NULL), by name in byte order; NULL at the end. */
+const struct subscription *broker_subscription_next(struct broker *b, const struct uuid *topic,
+                                                    const struct subscription *after);
+
+/* Told on every reactor after its copy changed: old NULL: created; now NULL: deleted. */
+struct subscription_watcher {
+    struct list link;
+    void (*changed)(struct subscription_watcher *w, struct broker *b,
+                    const struct subscription *old, const struct subscription *now);
+};
+void broker_subscription_watch(struct broker *b, struct subscription_watcher *w);
+
+/* ---- verbs, run on reactor 0; answered when durable and known on every reactor ---- */
+
+struct subscription_put_op {
+    struct op op;
+    const struct actor *actor;
+    struct str name;
+    const struct subscription_conf *conf;
+    bool create_only; /* ERR_EXISTS if it is there */
+    bool update_only; /* ERR_NOT_FOUND if it is not */
+    bool validate_only;
+    /* out */
+    const struct subscription *subscription; /* a reference for the caller; NULL on errors */
+    bool created, changed;
+    struct err_text text;
+};
+void broker_subscription_put(struct broker *b, struct subscription_put_op *op);
+
+struct subscription_delete_op {
+    struct op op;
+    const struct actor *actor;
+    struct uuid topic;
+    struct str name;
+    struct err_text text;
+};
+/* What it had not delivered is not delivered any more. */
+void broker_subscription_delete(struct broker *b, struct subscription_delete_op *op);
