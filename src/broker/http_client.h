@@ -1,10 +1,10 @@
 /* http_client.h: the port through which weir calls HTTP endpoints. Implemented by modules/ with
  * libcurl, and by a fake in tests.
  *
- * One struct http_client a reactor; calls are made and answered on it. A call's struct and all that
- * it borrows are the caller's and stay valid until done, which comes exactly once, never from
- * inside http_call. Nobody waits for anybody: each call has its own time limit, and a slow host holds
- * nothing but its own calls.
+ * One struct http_client a reactor; calls are made and answered on it. A call's struct and all
+ * that it borrows are the caller's and stay valid until done, which comes exactly once, never from
+ * inside http_call. Nobody waits for anybody: each call has its own time limit, and a slow host
+ * holds nothing but its own calls.
  */
 #pragma once
 

@@ -110,7 +110,7 @@ struct spec_document {
 /* Defaults of every field. */
 void spec_init(const struct spec_kind *kind, void *out);
 /* Fills the struct from the object; fields that are not named keep what *out has (so init first).
- * ERR_CONFIG_INVALID: where says the place and text what is wrong there, and what would be right. */
+ * ERR_CONFIG_INVALID: where says the place, text what is wrong there and what would be right. */
 enum err must_use spec_read(const struct spec_kind *kind, const struct spec_document *doc,
                             struct arena *arena, void *out, struct spec_place *where,
                             struct err_text *text);
