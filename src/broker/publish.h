@@ -1,16 +1,23 @@
 /* publish.h: appending single records, for fronts that do not deal in batches.
  *
  * What is published to a partition in one turn of its reactor, by whomever, becomes one batch (at
- * most PUBLISH_BATCH_BYTES), so that a thousand small messages cost what one batch costs. Answered
- * when it is as durable as the topic promises. Records published by one caller to one partition
- * keep their order.
+ * most PUBLISH_BATCH_BYTES, and never more than the topic's max.message.bytes; more batches where
+ * there is more), so that a thousand small messages cost what one batch costs. Answered when it is
+ * as durable as the topic promises. Records published by one caller to one partition keep their
+ * order.
  *
  * Partition: the given one; else by the key, with Kafka's murmur2 (so that Kafka's own producers
- * agree); else, without a key, one after the other, a batch each.
+ * agree); else, without a key, one after the other, a batch each; in a topic that drops duplicates
+ * by the message id in place of the key, so that a copy meets the first one.
  *
  * Duplicates: in a topic whose setting weir.duplicates.window.ms is above 0, a record whose message
- * id (header `ce_id`, or message_id here) was appended within that time is dropped and answered
- * with the first one's partition and offset; the memory of it survives a restart.
+ * id was appended to the partition within that time is dropped and answered with the first one's
+ * partition and offset; the memory of it survives a restart. See duplicates.h.
+ *
+ * Errors are told record by record: ERR_TOPIC_UNKNOWN, ERR_MESSAGE_TOO_LARGE (that record alone is
+ * larger than the topic's max.message.bytes), ERR_TIMESTAMP_INVALID, ERR_RECORD_INVALID (no key in
+ * a compacted topic, more than PUBLISH_HEADERS_MAX headers), ERR_DISK_FULL (all records of the
+ * turn: nothing of them exists).
  *
  * A record with a due time waits in a side topic and is appended to its own when it is due; see
  * broker_cancel in delivery.h.
@@ -40,7 +47,7 @@ struct publish_op {
     struct uuid topic;
     int32_t partition; /* -1: by key */
     struct publish_record record;
-    struct str message_id; /* for duplicates; at NULL: none */
+    struct str message_id; /* for duplicates; at NULL: what the headers ce_source and ce_id say */
     int64_t due_ms;        /* Unix ms; at or before now, or 0: at once */
     /* out */
     int32_t partition_out;
@@ -49,10 +56,50 @@ struct publish_op {
     bool duplicate, scheduled;
     struct err_text text;
     /* private */
-    struct list link;
+    struct list link;    /* in its batch, or in the waiters of another */
+    struct list waiters; /* copies that came while this one was under way */
     void *batch;
+    int32_t index; /* in its batch */
+    struct duplicate_id {
+        uint64_t h[2]; /* zeros: none */
+    } id;
 };
 void broker_publish(struct broker *b, struct publish_op *op);
 
 /* Kafka's DefaultPartitioner of a key: murmur2, sign bit off, modulo. */
 int32_t publish_partition_of(struct str key, int32_t partitions);
+
+/* ---- publishing in a group of the caller's own ----
+ *
+ *     publish_join           partitions are chosen, records checked, batches built, wherever the
+ *                            partitions are; then ready(), once. Nothing is promised yet
+ *     publish_join_add       the batches become appends of the caller's group
+ *     (store_commit, its done)
+ *     publish_join_end       what became of the group: offsets are filled in, duplicates
+ *                            remembered, the partitions let go; then ended(), once
+ *
+ * All on the reactor `b` of the caller. Between ready() with ERR_OK and publish_join_end the
+ * partitions are held open: the end must come, with the group's error if it was not committed.
+ * ready() with an error (text says which output and why): nothing is held, no end is wanted.
+ * A record that is a duplicate of one that is stored adds nothing and has `duplicate` set; of one
+ * that is just being stored: ERR_BUSY, try again (waiting could wait for itself). Due times are
+ * not for outputs: ERR_REQUEST_INVALID.
+ *
+ * The outputs' op.done is not called; op.err is set in ended(). */
+struct publish_join {
+    struct publish_op *outputs; /* an array; valid until the end */
+    size_t outputs_n;
+    void (*ready)(struct publish_join *join, enum err err);
+    void (*ended)(struct publish_join *join);
+    /* out */
+    struct err_text text;
+    /* private */
+    struct broker *broker;
+    struct publish_part *parts; /* one a partition */
+    size_t parts_n;
+    size_t left; /* counts the loop itself too */
+    enum err err;
+};
+void publish_join(struct broker *b, struct publish_join *join);
+void publish_join_add(struct publish_join *join, struct store *store, struct store_group *group);
+void publish_join_end(struct publish_join *join, enum err err);
