@@ -4,7 +4,8 @@
  * the offset of the first batch that speaks of it. A log that does not exist is empty, and is made
  * by the first write.
  *
- * Write: one group of one append. An entity's first one gives it its `since`.
+ * Write: one group of one append. An entity's first one gives it its `since`. A join is the same in
+ * a group of the caller's: between ready and joined it is under way like any other write.
  *
  * Round: when an ordinary write is done and the log has grown enough, the round's mark is set to
  * the present end. Entities are kept in the order of `since`; as long as the oldest is below the
@@ -304,19 +305,31 @@ void statelog_free(struct statelog *log)
 
 /* ---- writes ---- */
 
+/* What the end of every write has in common; the caller is told in between, then steps. */
+static void write_over(struct statelog_append *a, enum err err)
+{
+    struct statelog_entity *e = a->entity;
+    weir_assert(e->pending > 0);
+    e->pending--;
+    if (err == ERR_OK && !e->known)
+        entity_since(a->log, e, a->append.base_offset);
+    a->log->grown += err == ERR_OK ? a->append.batch.len : 0;
+    slice_unref(a->append.batch);
+}
+
 static void write_done(struct store_group *group, enum err err)
 {
     struct statelog_append *a = container_of(group, struct statelog_append, group);
     struct statelog *log = a->log;
-    struct statelog_entity *e = a->entity;
-    uint64_t bytes = a->append.batch.len;
-    weir_assert(e->pending > 0);
-    e->pending--;
-    if (err == ERR_OK && !e->known)
-        entity_since(log, e, a->append.base_offset);
-    slice_unref(a->append.batch);
+    write_over(a, err);
     a->done(a, err);
-    log->grown += err == ERR_OK ? bytes : 0;
+    statelog_step(log);
+}
+
+void statelog_joined(struct statelog_append *a, enum err err)
+{
+    struct statelog *log = a->log;
+    write_over(a, err);
     statelog_step(log);
 }
 
@@ -325,8 +338,16 @@ static void write_start(struct statelog_append *a)
     struct statelog *log = a->log;
     a->append.log = log->log;
     a->append.append_ms = (int64_t)env_now_ms(log->conf.env);
+    if (a->ready != NULL) {
+        /* Its end is told later than that of others: nothing from here on may be trimmed. */
+        if (!a->entity->known)
+            entity_since(log, a->entity, log->end);
+        a->ready(a, ERR_OK);
+        return;
+    }
     a->group.done = write_done;
     store_begin(log->conf.store, &a->group);
+    a->group.relaxed = a->relaxed;
     store_append(log->conf.store, &a->group, &a->append);
     store_commit(log->conf.store, &a->group);
 }
@@ -335,7 +356,10 @@ static void write_fail(struct statelog_append *a, enum err err)
 {
     a->entity->pending--;
     slice_unref(a->append.batch);
-    a->done(a, err);
+    if (a->ready != NULL)
+        a->ready(a, err);
+    else
+        a->done(a, err);
 }
 
 /* Those about `e`, or all. Taken out first: what they cause may add new ones. */
@@ -372,10 +396,10 @@ static void created(struct store_open *open, enum err err)
     waiting_release(log, NULL, err);
 }
 
-void statelog_write(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
-                    struct statelog_entity *entity)
+static void write_submit(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
+                         struct statelog_entity *entity)
 {
-    weir_assert(log->state != LOADING && a->done != NULL);
+    weir_assert(log->state != LOADING);
     a->log = log;
     a->entity = entity;
     a->append = (struct store_append){.batch = batch_end(b)};
@@ -392,6 +416,22 @@ void statelog_write(struct statelog *log, struct statelog_append *a, struct batc
         log->state = CREATING;
         open_start(log, true, created);
     }
+}
+
+void statelog_write(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
+                    struct statelog_entity *entity)
+{
+    weir_assert(a->done != NULL);
+    a->ready = NULL;
+    write_submit(log, a, b, entity);
+}
+
+void statelog_join(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
+                   struct statelog_entity *entity,
+                   void (*ready)(struct statelog_append *a, enum err err))
+{
+    a->ready = ready;
+    write_submit(log, a, b, entity);
 }
 
 /* ---- rounds ---- */

@@ -18,8 +18,9 @@
  * are done and the snapshot is on its way: a busy entity cannot pin the log.
  *
  * Writes about one entity become durable, and are done, in their order; between entities the order
- * is kept but for those held back. A caller that applies on submission must expect that a change
- * that failed is nevertheless in a later snapshot.
+ * is kept but for those held back. A relaxed write is done when it is written (store.h). A caller
+ * that applies on submission must expect that a change that failed is nevertheless in a later
+ * snapshot.
  */
 #pragma once
 
@@ -70,18 +71,34 @@ void statelog_open(const struct statelog_conf *conf, struct statelog **out);
 void statelog_free(struct statelog *log);
 
 struct statelog_append {
-    struct store_append append;     /* private */
+    struct store_append append;     /* private; of a join: to be added to the caller's group */
     struct store_group group;       /* private */
     struct statelog *log;           /* private */
     struct statelog_entity *entity; /* private */
     struct list link;               /* private: while it waits for the open or a snapshot */
+    bool relaxed;                   /* as a store_group's */
     void (*done)(struct statelog_append *a, enum err err);
+    void (*ready)(struct statelog_append *a, enum err err); /* private: given to statelog_join */
 };
 /* One batch of records about one entity, from a builder that batch_add filled; the builder is empty
  * afterwards. Several may be under way; they become durable in order. The entity must live until
  * done. */
 void statelog_write(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
                     struct statelog_entity *entity);
+/* The same as a part of a group of the caller's, which may hold other appends, those of other state
+ * logs too. ready is called when the batch may go, possibly from inside: with ERR_OK the caller
+ * adds a->append to its group, on any reactor, and when the group is done or was given up calls
+ * statelog_joined here, exactly once; with an error the write is over.
+ *
+ * From ready to statelog_joined the entity is not snapshotted. Who joins several logs to one group
+ * waits for them one after the other, in the order of their partitions: two that waited for each
+ * other's entities would wait for ever.
+ *
+ * A join is not ordered among the writes of its entity: what they say must not depend on that. */
+void statelog_join(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
+                   struct statelog_entity *entity,
+                   void (*ready)(struct statelog_append *a, enum err err));
+void statelog_joined(struct statelog_append *a, enum err err);
 /* Nothing is alive of it any more and no write about it is under way: forget it. */
 void statelog_forget(struct statelog *log, struct statelog_entity *entity);
 /* Offset behind the last durable record, for tests and metrics. */

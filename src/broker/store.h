@@ -15,7 +15,8 @@
  * The embedded store writes all groups of a loop turn by one write and one sync at the turn's end.
  *
  * What a log shows: offsets from log_start up to `end`, which is the durable end (as durable as the
- * log's flush mode promises) and moves by the event end_moved. Offsets may have gaps.
+ * log's flush mode promises, or as the relaxed groups that moved it) and moves by the event
+ * end_moved. Offsets may have gaps.
  */
 #pragma once
 
@@ -29,6 +30,8 @@
 
 struct store;
 struct store_log;
+
+#define STORE_RELAXED_MS 100 /* a relaxed group is durable at the latest then */
 
 enum store_caps {
     STORE_RAW_BATCHES = 1, /* batches come back byte for byte but for offset and leader epoch */
@@ -109,6 +112,9 @@ struct store_group {
     struct store_append *head, *tail; /* private */
     struct store_group *next;         /* private */
     uint64_t token;                   /* private */
+    /* Set after store_begin: done when it is written, whatever its logs promise. Within
+     * STORE_RELAXED_MS a power cut may take it back, the end of the process never. */
+    bool relaxed;
     /* ERR_OK: durable as promised and visible. ERR_DISK_FULL, ERR_STORAGE: nothing of the group
      * exists. A failing journal does not answer here: the process stops (store_conf.failed). */
     void (*done)(struct store_group *group, enum err err);
@@ -208,6 +214,7 @@ static inline void store_begin(struct store *s, struct store_group *group)
     group->head = group->tail = NULL;
     group->next = NULL;
     group->token = 0;
+    group->relaxed = false;
 }
 
 /* Adds one append. base_offset is given in done. append->log

@@ -150,10 +150,13 @@ static void group_done(struct commit_item *item, enum err err)
     group->done(group, err);
 }
 
+/* What is written now is synced within this time, whoever else asked for a later one. */
 static void interval_arm(struct store_reactor *r, uint32_t flush_ms)
 {
-    if (!env_timer_armed(&r->interval))
-        env_timer_set(reactor_env(r), &r->interval, (uint64_t)flush_ms * 1000);
+    struct env *env = reactor_env(r);
+    uint64_t us = (uint64_t)flush_ms * 1000;
+    if (!env_timer_armed(&r->interval) || r->interval.node.key > env_mono_us(env) + us)
+        env_timer_set(env, &r->interval, us);
 }
 
 /* The batch gets its offset and epoch, and its place at the end of its log. */
@@ -208,12 +211,16 @@ static void append_submit(struct store_reactor *r, struct commit_item *item,
 }
 
 void embedded_group_part(struct store_reactor *r, struct commit_item *item,
-                         struct store_append *appends)
+                         struct store_append *appends, bool relaxed)
 {
     item->appends = true;
     for (struct store_append *next, *a = appends; a; a = next) {
         next = a->next;
         append_submit(r, item, a);
+    }
+    if (relaxed && item->sync) {
+        item->sync = false;
+        interval_arm(r, STORE_RELAXED_MS);
     }
     reactor_submit(r, item);
 }
@@ -252,7 +259,7 @@ static void op_commit(struct store *s, struct store_group *group)
     }
     struct commit_item *item = reactor_item(r, group_done);
     item->user = group;
-    embedded_group_part(r, item, group->head);
+    embedded_group_part(r, item, group->head, group->relaxed);
 }
 
 static void op_abort(struct store *s, struct store_group *group)

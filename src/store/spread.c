@@ -62,7 +62,7 @@ static void part_submit(struct store_reactor *r, struct spread_part *part)
     struct commit_item *item = reactor_item(r, part_done);
     item->user = part;
     item->tag = &part->spread->tag;
-    embedded_group_part(r, item, part->head);
+    embedded_group_part(r, item, part->head, part->spread->group->relaxed);
 }
 
 static void part_arrived(struct env_mail *mail, struct env *env)

@@ -473,6 +473,55 @@ static void test_flush_modes(void **state)
     }
 }
 
+/* Groups that are answered when written: visible at once, and there after the process was killed,
+ * over several reactors too. */
+static void relaxed_done(struct store_group *group, enum err err)
+{
+    (void)group;
+    assert_int_equal(err, ERR_OK);
+    world_done(&w);
+}
+
+static void relaxed_run(struct store_world *world, void *arg)
+{
+    static struct store_group group;
+    struct store_append *append = arg;
+    store_begin(world->stores[0], &group);
+    group.done = relaxed_done;
+    group.relaxed = true;
+    for (unsigned k = 0; k < 3; k++)
+        store_append(world->stores[0], &group, &append[k]);
+    store_commit(world->stores[0], &group);
+}
+
+static void test_relaxed(void **state)
+{
+    (void)state;
+    struct store_append append[3] = {{0}};
+    struct slice batch[3][4];
+    for (unsigned k = 0; k < 3; k++)
+        append[k].log = world_log(&w, world_id(14, k), &world_log_conf);
+    for (unsigned i = 0; i < 4; i++) {
+        for (unsigned k = 0; k < 3; k++)
+            append[k].batch = batch[k][i] = world_batch(i * 3 + k, 2, 200, 1);
+        assert_true(world_call(&w, 0, relaxed_run, append));
+        for (unsigned k = 0; k < 3; k++)
+            check_batches(world_id(14, k), append[k].log, 0, batch[k], i + 1);
+    }
+    if (w.kind == WORLD_SIM) {
+        world_kill(&w);
+        assert_int_equal(world_start(&w), ERR_OK);
+    } else {
+        assert_int_equal(restart(), ERR_OK);
+    }
+    for (unsigned k = 0; k < 3; k++) {
+        struct store_log_id id = world_id(14, k);
+        check_batches(id, world_log(&w, id, &world_log_conf), 0, batch[k], 4);
+        for (unsigned i = 0; i < 4; i++)
+            slice_unref(batch[k][i]);
+    }
+}
+
 /* What an owner learns when it opens a log again: every batch, or what its snapshot left out. */
 struct owner {
     int64_t replayed, restored, ends;
@@ -596,6 +645,7 @@ static const struct contract {
     {"order", test_order},
     {"append_when_told", test_append_when_told},
     {"flush_modes", test_flush_modes},
+    {"relaxed", test_relaxed},
     {"owner", test_owner},
     {"fenced", test_fenced},
 };

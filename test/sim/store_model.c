@@ -9,6 +9,7 @@
 /* An INTERVAL append is durable after its interval, and the time that syncs may take. */
 #define INTERVAL_MS 5
 #define INTERVAL_SLACK_US 60000
+#define RELAXED_ONE_IN 4 /* groups */
 
 __attribute__((format(printf, 2, 3))) static void wrong(struct player *p, const char *fmt, ...)
 {
@@ -101,6 +102,7 @@ static void group_commit(struct store_world *w, void *arg)
     g->group.done = group_done;
     store_begin(s, &g->group);
     g->group.done = group_done;
+    g->group.relaxed = g->relaxed;
     for (unsigned i = 0; i < g->n; i++)
         store_append(s, &g->group, &g->append[i]);
     store_commit(s, &g->group);
@@ -146,6 +148,7 @@ static void act_append(struct player *p)
     unsigned want = rng_one_in(&p->rng, 3) ? 1 + (unsigned)rng_below(&p->rng, 4) : 1;
     unsigned from = (unsigned)rng_below(&p->rng, p->w.n);
     g->player = p;
+    g->relaxed = rng_one_in(&p->rng, RELAXED_ONE_IN);
     for (unsigned i = 0; i < want; i++) {
         struct model_log *log = log_pick(p);
         if (!log)
@@ -159,7 +162,7 @@ static void act_append(struct player *p)
         g->generation[g->n] = log->generation;
         g->batch[g->n++] = b;
         b->group = g;
-        g->durable = g->durable || log->conf.flush == STORE_FLUSH_EACH;
+        g->durable = g->durable || (log->conf.flush == STORE_FLUSH_EACH && !g->relaxed);
     }
     if (g->n == 0) {
         mem_free(g);
@@ -469,8 +472,10 @@ static bool must_be_there(const struct player *p, const struct model_log *log,
         return false;
     if (how == PLAYER_KILL || (b->group && b->group->durable))
         return true;
-    return log->conf.flush == STORE_FLUSH_INTERVAL &&
-           b->acked_us + INTERVAL_MS * 1000 + INTERVAL_SLACK_US < ended_us;
+    bool relaxed = log->conf.flush == STORE_FLUSH_EACH;
+    uint64_t within_ms = relaxed ? STORE_RELAXED_MS : INTERVAL_MS;
+    return (relaxed || log->conf.flush == STORE_FLUSH_INTERVAL) &&
+           b->acked_us + within_ms * 1000 + INTERVAL_SLACK_US < ended_us;
 }
 
 static void check_presence(struct player *p, struct model_log *log, int64_t start,

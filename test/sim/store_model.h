@@ -63,6 +63,7 @@ struct model_group {
     struct model_batch *batch[4];
     unsigned n;
     bool durable; /* acknowledged means durable */
+    bool relaxed; /* answered when written */
     struct player *player;
     struct model_group *next;
 };
