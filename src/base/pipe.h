@@ -45,7 +45,9 @@ struct pipe {
     const struct pipe_ops *ops;
     const struct pipe_user_ops *user_ops;
     void *user;
-    size_t unsent;             /* bytes queued for sending; kept by the carrier */
+    size_t unsent;        /* bytes queued for sending; kept by the carrier */
+    size_t output_max;    /* where pipe_send says false; the user may set it, 0: the carrier's */
+    const char *identity; /* what the peer has proved by TLS, "User:CN=alice"; NULL: nothing */
     char local[PIPE_ADDR_MAX]; /* the address that the peer reached */
     char peer[PIPE_ADDR_MAX];
 };

@@ -55,5 +55,10 @@ struct loop *loop_least_loaded(struct loop **loops, unsigned n);
 
 /* Chunks cost output budget: bytes in memory whole, bytes of file ranges a hundredth. */
 size_t loop_output_weight(size_t memory_bytes, size_t file_bytes);
+/* Above this weight pipe_send says false; drained() comes below half of it. */
+static inline size_t loop_output_max(const struct pipe *p)
+{
+    return p->output_max ? p->output_max : LOOP_OUTPUT_MAX;
+}
 /* The bytes of q that are file ranges. */
 size_t loop_file_bytes(const struct chunkq *q);

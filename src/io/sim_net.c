@@ -215,7 +215,7 @@ static bool stream_send(struct pipe *p, struct chunkq *q)
         stream_abort(p, ERR_BUSY);
         return false;
     }
-    s->over |= output_weight(s) > LOOP_OUTPUT_MAX;
+    s->over |= output_weight(s) > loop_output_max(p);
     return !s->over;
 }
 
@@ -461,7 +461,7 @@ static void stream_flush(struct sim_stream *s)
         segment_send_kind(s->loop->sim, s->peer, SEGMENT_FIN);
         stream_end(s, ERR_OK);
     }
-    if (s->over && !s->ended && output_weight(s) < LOOP_OUTPUT_MAX / 2) {
+    if (s->over && !s->ended && output_weight(s) < loop_output_max(&s->pipe) / 2) {
         s->over = false;
         if (s->pipe.user_ops->drained)
             s->pipe.user_ops->drained(s->pipe.user);

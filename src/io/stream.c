@@ -153,7 +153,7 @@ static bool pipe_stream_send(struct pipe *p, struct chunkq *q)
         return false;
     }
     sending_add(s);
-    s->over |= weight > LOOP_OUTPUT_MAX;
+    s->over |= weight > loop_output_max(p);
     return !s->over;
 }
 
@@ -339,7 +339,7 @@ static void stream_flush(struct stream *s)
     }
     if (s->out.bytes)
         sending_add(s);
-    if (s->over && output_weight(s) < LOOP_OUTPUT_MAX / 2) {
+    if (s->over && output_weight(s) < loop_output_max(&s->pipe) / 2) {
         s->over = false;
         if (s->pipe.user_ops->drained)
             s->pipe.user_ops->drained(s->pipe.user);

@@ -333,6 +333,32 @@ WORLD_DEFINE(test_output_limit)
     pair_free();
 }
 
+static void close_at_3000(struct party *p)
+{
+    if (p->received >= 3000)
+        pipe_close(p->pipe);
+}
+
+/* The limit is where the pipe's user has set it. */
+WORLD_DEFINE(test_output_limit_of_ones_own)
+{
+    pair_make(kind);
+    client.close_on_end = true;
+    server.on_received = close_at_3000;
+    client.pipe->output_max = 2000;
+    struct buf *b = pattern(1000, 2);
+    struct chunkq q;
+    chunkq_init(&q);
+    for (unsigned i = 0; i < 3; i++) {
+        chunkq_add_slice(&q, (struct slice){buf_ref(b), b->data, b->cap});
+        assert_int_equal(pipe_send(client.pipe, &q), i < 2);
+    }
+    buf_unref(b);
+    world_run();
+    assert_int_equal(client.drains, 1);
+    pair_free();
+}
+
 /* A reader that does not read costs its stream, not our memory. File ranges cost little. */
 WORLD_DEFINE(test_slow_reader_is_aborted)
 {
@@ -898,6 +924,7 @@ int main(void)
         WORLD_TEST(test_file_too_short),
         WORLD_TEST(test_pause_and_resume),
         WORLD_TEST(test_output_limit),
+        WORLD_TEST(test_output_limit_of_ones_own),
         WORLD_TEST(test_slow_reader_is_aborted),
         WORLD_TEST(test_close_is_bounded),
         WORLD_TEST(test_abort),
