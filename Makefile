@@ -32,7 +32,7 @@ test: setup-test build-all ## every test that fits in 15 minutes; the last line 
 
 test-long: setup-test build-all ## what make test has no time for: ThreadSanitizer, planted faults, more kills
 	@tools/tsan
-	@test/sim/planted.sh build-faults
+	@tools/faults build-faults
 	@WIRE_LONG=1 WIRE_KILLS=300 tools/run-tests wire
 
 crash: $(BUILD)/build.ninja ## power cuts that nobody has run yet, for SECONDS=60; a failure names its seed

@@ -81,7 +81,9 @@ static void log_end_moved(void *user, int64_t end)
 {
     struct partition *p = user;
     p->end = end;
+#ifndef FAULT_no_wake
     partition_fire(p, false);
+#endif
 }
 
 static void log_start_moved(void *user, int64_t log_start)
@@ -141,6 +143,9 @@ struct producers *partition_producers(struct partition *p)
 static void opening_restore(struct store_open *open, struct slice snapshot)
 {
     struct opening *o = container_of(open, struct opening, open);
+#ifdef FAULT_producers_forgotten
+    return;
+#endif
     if (snapshot.len != 0 && o->err == ERR_OK)
         o->err = producers_restore(partition_producers(o->p), snapshot);
 }

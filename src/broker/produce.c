@@ -101,7 +101,11 @@ static enum err produce_check(struct partition *p, struct produce_op *op)
     op->head = v.head;
     op->bad_record = v.bad_record;
     op->log_start = p->log_start;
-    if (err == ERR_OK && op->nudge && producers_may_refuse(p->producers, &op->head))
+    bool nudge = op->nudge && producers_may_refuse(p->producers, &op->head);
+#ifdef FAULT_nudge_blindly
+    nudge = op->nudge && op->head.producer_id >= 0;
+#endif
+    if (err == ERR_OK && nudge)
         err = err_say(&op->text, ERR_NOT_LEADER, "topic %s has more partitions by now: look again",
                       p->topic->name);
     return err;

@@ -205,6 +205,11 @@ static void append_submit(struct store_reactor *r, struct commit_item *item,
     frame->next_offset = head.next_offset;
     journal_frame_put(frame->head, &head);
     commit_item_add(item, frame);
+#ifdef FAULT_watermark_early
+    log->end = head.next_offset;
+    if (log->events && log->events->end_moved)
+        log->events->end_moved(log->user, log->end);
+#endif
     item->sync = item->sync || log->conf.flush == STORE_FLUSH_EACH;
     if (log->conf.flush == STORE_FLUSH_INTERVAL)
         interval_arm(r, log->conf.flush_ms);
@@ -282,6 +287,9 @@ static void op_read(struct store *s, struct store_read *op)
         return;
     }
     int64_t limit = op->limit < log->end ? op->limit : log->end;
+#ifdef FAULT_read_beyond
+    limit = plog_next_offset(log->plog);
+#endif
     enum err err = ERR_OK;
     if (op->from < limit)
         err = plog_read(log->plog, op->from, limit, op->bytes_max, op->min_one, &op->out,
@@ -339,6 +347,12 @@ static void op_trim(struct store *s, struct store_trim *op)
         op->done(op, ERR_CLOSED);
         return;
     }
+#ifdef FAULT_trim_forgets
+    log->start = op->log_start;
+    plog_set_start(log->plog, log->start, env_now_ms(reactor_env(r)));
+    op->done(op, ERR_OK);
+    return;
+#endif
     struct commit_item *item = reactor_item(r, trim_done);
     item->user = op;
     reactor_item_mark(item, log, JOURNAL_START, op->log_start);

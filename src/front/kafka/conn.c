@@ -235,8 +235,12 @@ static bool conn_send_done(struct kafka_conn *conn)
     struct chunkq out;
     chunkq_init(&out);
     bool moved = false;
-    while (!list_empty(&conn->requests)) {
-        struct kafka_request *rq = container_of(conn->requests.next, struct kafka_request, link);
+    list_for_safe (l, &conn->requests) {
+        struct kafka_request *rq = container_of(l, struct kafka_request, link);
+#ifdef FAULT_answers_unordered
+        if (rq->state != KAFKA_DONE)
+            continue;
+#endif
         if (rq->state != KAFKA_DONE)
             break;
         chunkq_move(&out, &rq->out);
