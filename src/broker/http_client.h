@@ -4,7 +4,7 @@
  * One struct http_client a reactor; calls are made and answered on it. A call's struct and all
  * that it borrows are the caller's and stay valid until done, which comes exactly once, never from
  * inside http_call. Nobody waits for anybody: each call has its own time limit, and a slow host
- * holds nothing but its own calls.
+ * holds nothing but its own calls. Redirects are not followed: a 3xx is an answer like another.
  */
 #pragma once
 
@@ -27,6 +27,7 @@ enum http_outcome {
     HTTP_TLS_FAILED,  /* handshake or certificate */
     HTTP_FORBIDDEN,   /* the address (after resolution, or of a redirect) is never a destination */
     HTTP_ANSWER_BAD,  /* no HTTP, or larger than answer_bytes_max */
+    HTTP_CALL_BAD, /* the URL is none of http(s), or a header has a line break: nothing was sent */
     HTTP_CANCELLED,
 };
 

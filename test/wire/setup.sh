@@ -3,7 +3,7 @@
 #
 #   FOLDER/venv                  Python with pytest and confluent-kafka: runs the tests
 #   FOLDER/kafka-python-VERSION  one folder a version, since two cannot share an environment
-#   FOLDER/java/lib, classes     Java's Kafka client and our program on top of it
+#   FOLDER/java/lib, classes     Java's Kafka client and resilience4j, and our programs on them
 #
 # Debian packages come from packages.txt (with sudo when not root). A stamp over everything that
 # decides the result makes the second call return at once. WIRE_NO_APT=1 leaves apt alone, for a
@@ -62,7 +62,7 @@ install_java() {
     # Maven writes colour codes even into a pipe unless it is told not to.
     mvn -q -B -Dstyle.color=never -f "$here/java/pom.xml" dependency:copy-dependencies \
         -DincludeScope=runtime -DoutputDirectory="$folder/java/lib"
-    javac -proc:none -cp "$folder/java/lib/*" -d "$folder/java/classes" "$here/java/WireClient.java"
+    javac -proc:none -cp "$folder/java/lib/*" -d "$folder/java/classes" "$here"/java/*.java
 }
 
 [ "${WIRE_NO_APT:-}" = 1 ] || install_packages
