@@ -132,6 +132,14 @@ static bool read_headers(struct rd *rd, struct record *out)
     return true;
 }
 
+/* Wraps as Java's does: any 64-bit timestamp comes back as it went in. */
+static int64_t record_time(const struct batch_head *head, int64_t delta)
+{
+    if (head->attributes & BATCH_APPEND_TIME)
+        return head->max_timestamp;
+    return (int64_t)((uint64_t)head->base_timestamp + (uint64_t)delta);
+}
+
 static bool read_times(struct record_iter *it, struct rd *rd, struct record *out)
 {
     int64_t time_delta = rd_varlong(rd);
@@ -140,10 +148,7 @@ static bool read_times(struct record_iter *it, struct rd *rd, struct record *out
         return false;
     it->delta_min = (int64_t)offset_delta + 1;
     out->offset = it->head.base_offset + offset_delta;
-    if (it->head.attributes & BATCH_APPEND_TIME)
-        out->timestamp = it->head.max_timestamp;
-    else /* wraps as Java's does: any 64-bit timestamp comes back as it went in */
-        out->timestamp = (int64_t)((uint64_t)it->head.base_timestamp + (uint64_t)time_delta);
+    out->timestamp = record_time(&it->head, time_delta);
     return true;
 }
 
@@ -164,6 +169,30 @@ enum err record_iter_next(struct record_iter *it, struct record *out)
         return ERR_RECORD_INVALID;
     it->left--;
     return ERR_OK;
+}
+
+static struct str known_str(struct rd *rd)
+{
+    int32_t n = rd_varint(rd);
+    if (n < 0)
+        return (struct str){NULL, 0};
+    return (struct str){(const char *)rd_bytes(rd, (size_t)n), (size_t)n};
+}
+
+void record_read(const struct batch_head *head, const void *p, size_t n, struct record *out)
+{
+    struct rd rd;
+    rd_init(&rd, p, n);
+    (void)rd_varint(&rd);
+    (void)rd_u8(&rd);
+    int64_t time_delta = rd_varlong(&rd);
+    out->offset = head->base_offset + rd_varint(&rd);
+    out->timestamp = record_time(head, time_delta);
+    out->key = known_str(&rd);
+    out->value = known_str(&rd);
+    out->headers = rd_varint(&rd);
+    out->headers_at = rd;
+    weir_assert(!rd.bad);
 }
 
 bool record_header_next(struct record *r, struct record_header *out)

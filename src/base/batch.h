@@ -107,6 +107,10 @@ enum err must_use record_iter_next(struct record_iter *it, struct record *out);
 /* False at the end. Only after record_iter_next said ERR_OK (which has checked the framing). */
 bool record_header_next(struct record *r, struct record_header *out);
 
+/* One record by itself: the n bytes at p are it, with its length in front, as record_iter_next has
+ * found them right before. Nothing is checked again, and headers are not walked. */
+void record_read(const struct batch_head *head, const void *p, size_t n, struct record *out);
+
 /* Builds one uncompressed batch. */
 struct batch_builder {
     struct wr wr;

@@ -26,6 +26,7 @@ const struct broker_conf broker_conf_default = {
     .group_initial_delay_ms = 3000,
     .offsets_retention_ms = (int64_t)7 * 24 * 3600 * 1000,
     .producer_expiration_ms = (int64_t)24 * 3600 * 1000,
+    .records_cache_bytes = RECORDS_CACHE_BYTES,
 };
 
 /* ---- making ---- */
@@ -66,6 +67,7 @@ static struct broker *broker_make(struct broker_set *set, struct env *env, struc
     b->set = set;
     b->sweep.fire = sweep_fire;
     topics_init(&b->topics, env);
+    records_cache_init(&b->records, set->conf.records_cache_bytes);
     partitions_init(b);
     return b;
 }

@@ -34,6 +34,7 @@ struct broker_conf {
     uint32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */
     int64_t offsets_retention_ms;    /* offsets.retention.minutes */
     int64_t producer_expiration_ms;  /* producer.id.expiration.ms */
+    size_t records_cache_bytes;      /* of each reactor: see records.h */
 };
 extern const struct broker_conf broker_conf_default;
 

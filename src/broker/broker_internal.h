@@ -11,6 +11,7 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "broker/records_cache.h"
 #include "broker/topics.h"
 
 #define BROKER_MAGIC 0x626b7231u
@@ -37,6 +38,7 @@ struct broker {
     struct env_timer sweep;  /* expired producers */
     struct catalog *catalog; /* reactor 0 */
     struct groups *groups;   /* NULL until loading began */
+    struct records_cache records;
     bool loaded;
 };
 

@@ -29,6 +29,7 @@ void partitions_init(struct broker *b)
 static void partition_free(struct partition *p)
 {
     list_remove(&p->producing);
+    records_cache_forget(&p->broker->records, p);
     producers_free(p->producers);
     topic_unref(p->topic);
     mem_free(p);
@@ -90,6 +91,7 @@ static void log_start_moved(void *user, int64_t log_start)
 {
     struct partition *p = user;
     p->log_start = log_start;
+    records_cache_trim(&p->broker->records, p, log_start);
     partition_fire(p, true);
 }
 

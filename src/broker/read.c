@@ -303,8 +303,10 @@ static void trim_done(struct store_trim *trim, enum err err)
     struct partition *p = op->at;
     struct broker *b = p->broker;
     bool moved = err == ERR_OK && trim->log_start > p->log_start;
-    if (moved)
+    if (moved) {
         p->log_start = trim->log_start;
+        records_cache_trim(&b->records, p, p->log_start);
+    }
     op->log_start = p->log_start;
     if (moved)
         partition_fire(p, true);

@@ -127,6 +127,10 @@ struct store_read {
     size_t bytes_max; /* of batches; whole batches only, but for min_one */
     bool min_one;     /* the first batch comes even if larger than bytes_max (KIP-74) */
     bool in_memory;   /* out holds no file ranges: for a reader that looks into the batches */
+    /* With in_memory, room for so many numbers: out, when each of the first so many batches was
+     * appended, Unix ms; -1: not known (no STORE_APPEND_TIME, or lost). NULL: not wanted. */
+    int64_t *append_ms;
+    unsigned append_ms_max;
     void (*done)(struct store_read *op, enum err err); /* ERR_OFFSET_RANGE: outside [start, end] */
     /* out: whole batches, possibly none; the caller clears or moves the queue */
     struct chunkq out;

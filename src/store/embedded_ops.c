@@ -296,6 +296,8 @@ static void op_read(struct store *s, struct store_read *op)
                         &op->next_offset);
     if (!err && op->in_memory)
         err = disk_load_chunks(&op->out);
+    if (!err && op->in_memory && op->append_ms)
+        err = plog_append_times(log->plog, &op->out, op->append_ms, op->append_ms_max);
     op->done(op, err);
 }
 

@@ -123,6 +123,10 @@ void plog_epoch_end(const struct plog *log, int32_t asked, int32_t *epoch, int64
 /* store_read's rule on the present files. Batches at or above `limit` are left out. File chunks. */
 enum err must_use plog_read(struct plog *log, int64_t from, int64_t limit, size_t bytes_max,
                             bool min_one, struct chunkq *out, int64_t *next_offset);
+/* When each of the first n batches in `loaded` was appended: what plog_read gave, with its bytes in
+ * memory. -1: the sidecar does not know. */
+enum err must_use plog_append_times(struct plog *log, const struct chunkq *loaded, int64_t *out,
+                                    unsigned n);
 /* store_find's rules for times. */
 enum err must_use plog_find_time(struct plog *log, int64_t ts, int64_t limit, int64_t *offset,
                                  int64_t *timestamp, int32_t *epoch);

@@ -151,9 +151,10 @@ struct sidecar_walk {
     int64_t first_append_ms;
 };
 
-/* The view's file is the walk's own reference, to be closed whatever is returned. */
-static enum err sidecar_start(struct plog *log, struct segment *seg, uint32_t at,
-                              struct sidecar_walk *s)
+/* From the entry whose field is at most `key` on. The view's file is the walk's own reference, to
+ * be closed whatever is returned. */
+static enum err sidecar_start(struct plog *log, struct segment *seg, struct index_field field,
+                              int64_t key, struct sidecar_walk *s)
 {
     uint8_t entry[INDEX_ENTRY_BYTES_MAX];
     struct segment_writer *w = plog_writer_of(log, seg);
@@ -164,7 +165,7 @@ static enum err sidecar_start(struct plog *log, struct segment *seg, uint32_t at
         return err;
     if (s->view.file)
         file_ref_get(&s->view.file->ref);
-    err = index_view_floor(&s->view, SIDECAR_POSITION, at, &s->next, entry);
+    err = index_view_floor(&s->view, field, key, &s->next, entry);
     if (err)
         return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
     if (w) {
@@ -179,13 +180,14 @@ static enum err sidecar_start(struct plog *log, struct segment *seg, uint32_t at
                                     : segment_sidecar_head(entry, &s->first_append_ms);
 }
 
-/* The append time of the batch at `at`, -1 when the sidecar does not know. */
-static int64_t sidecar_time(struct sidecar_walk *s, uint32_t at, const uint8_t *raw)
+/* The append time of the batch whose field is `key`, -1 when the sidecar does not know. */
+static int64_t sidecar_time(struct sidecar_walk *s, struct index_field field, int64_t key,
+                            const uint8_t *raw)
 {
     uint8_t entry[INDEX_ENTRY_BYTES_MAX];
     if (s->next >= index_view_count(&s->view) ||
         index_view_get(&s->view, s->next++, entry) != ERR_OK ||
-        index_field_get(entry, SIDECAR_POSITION) != at ||
+        index_field_get(entry, field) != key ||
         (uint32_t)index_field_get(entry, SIDECAR_CRC) != segment_sidecar_crc(raw, entry))
         return -1;
     return s->first_append_ms + index_field_get(entry, SIDECAR_TIME);
@@ -208,7 +210,7 @@ static enum err scan_from(struct plog *log, struct segment *seg, uint32_t from,
     file_ref_get(&file->ref); /* fn may read other files */
     segment_walk_init(&walk, file, from, seg->bytes);
     while ((err = segment_walk_next(&walk, &head, &at, &raw)) == ERR_OK)
-        fn(arg, &head, sidecar_time(sidecar, at, raw));
+        fn(arg, &head, sidecar_time(sidecar, SIDECAR_POSITION, at, raw));
     disk_close(file);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
@@ -224,7 +226,7 @@ static enum err scan_segment(struct plog *log, struct segment *seg, int64_t from
         err = plog_locate(log, seg, from, &at);
     if (err || at == seg->bytes)
         return err;
-    err = sidecar_start(log, seg, at, &sidecar);
+    err = sidecar_start(log, seg, SIDECAR_POSITION, at, &sidecar);
     if (!err)
         err = scan_from(log, seg, at, &sidecar, fn, arg);
     disk_close(sidecar.view.file);
@@ -239,6 +241,61 @@ enum err plog_scan(struct plog *log, int64_t from,
     int64_t first = plog_segment_of(log, from);
     for (uint32_t i = first < 0 ? 0 : (uint32_t)first; i < log->count; i++) {
         enum err err = scan_segment(log, log->segs[i], from, fn, arg);
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+/* ---- times of what was read ---- */
+
+struct times {
+    int64_t *out;
+    unsigned n, known;
+    const struct chunk *chunk;
+    size_t at;              /* in the chunk */
+    struct batch_head head; /* of the batch there */
+};
+
+/* The next batch of what was read; false: there is none, or times enough are known. */
+static bool times_next(struct times *t)
+{
+    while (t->chunk != NULL && t->at == t->chunk->len) {
+        t->chunk = t->chunk->next;
+        t->at = 0;
+    }
+    return t->known < t->n && t->chunk != NULL &&
+           batch_head_read(t->chunk->slice.at + t->at, t->chunk->len - t->at, &t->head) == ERR_OK &&
+           t->head.bytes <= t->chunk->len - t->at;
+}
+
+/* Those of segment i. */
+static enum err times_in_segment(struct plog *log, uint32_t i, struct times *t)
+{
+    struct segment *seg = log->segs[i];
+    struct sidecar_walk sidecar;
+    enum err err = plog_trust(log, seg);
+    if (err)
+        return err;
+    err = sidecar_start(log, seg, SIDECAR_OFFSET, t->head.base_offset - seg->base, &sidecar);
+    while (!err && times_next(t) && t->head.base_offset < plog_segment_end(log, i)) {
+        const uint8_t *raw = t->chunk->slice.at + t->at;
+        t->out[t->known++] =
+            sidecar_time(&sidecar, SIDECAR_OFFSET, t->head.base_offset - seg->base, raw);
+        t->at += t->head.bytes;
+    }
+    disk_close(sidecar.view.file);
+    return err;
+}
+
+enum err plog_append_times(struct plog *log, const struct chunkq *loaded, int64_t *out, unsigned n)
+{
+    struct times t = {.out = out, .n = n, .chunk = loaded->head};
+
+    weir_check(log, PLOG_MAGIC);
+    while (times_next(&t)) {
+        int64_t i = plog_segment_of(log, t.head.base_offset);
+        enum err err = i < 0 ? ERR_CORRUPT : times_in_segment(log, (uint32_t)i, &t);
         if (err)
             return err;
     }

@@ -251,6 +251,7 @@ static enum err read_now(struct remote_log *log, struct store_read *op)
     if (op->from < log->start || op->from > log->end)
         return ERR_OFFSET_RANGE;
     size_t bytes = 0;
+    unsigned n = 0;
     for (size_t i = 0; i < log->count; i++) {
         const struct remote_batch *b = &log->batch[i];
         if (b->next <= op->from)
@@ -261,6 +262,8 @@ static enum err read_now(struct remote_log *log, struct store_read *op)
         bytes += b->bytes.len;
         chunkq_add_slice(&op->out, slice_ref(b->bytes));
         op->next_offset = b->next;
+        if (op->append_ms && n < op->append_ms_max)
+            op->append_ms[n++] = b->append_ms;
     }
     return ERR_OK;
 }

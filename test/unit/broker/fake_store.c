@@ -291,6 +291,7 @@ static void read_complete(struct store_read *op, enum err err)
 {
     struct store_log *log = op->log;
     size_t left = op->bytes_max;
+    unsigned times = 0;
     op->next_offset = op->from;
     if (err == ERR_OK && (op->from < log->start || op->from > log->end))
         err = ERR_OFFSET_RANGE;
@@ -305,6 +306,8 @@ static void read_complete(struct store_read *op, enum err err)
         left -= b->bytes.len < left ? b->bytes.len : left;
         chunkq_add_slice(&op->out, slice_ref(b->bytes));
         op->next_offset = batch_next_offset(&b->head);
+        if (op->append_ms != NULL && times < op->append_ms_max)
+            op->append_ms[times++] = b->append_ms;
     }
     op->done(op, err);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define T0 1700000000000
+#define TIMES_MAX 8
 
 void pw_make(struct pw *w, uint64_t seed)
 {
@@ -237,6 +238,20 @@ static size_t check_chunks(struct pw *w, struct chunkq *q, size_t i)
     return n;
 }
 
+/* The append times of what was read, model's batch `first` first. */
+static void check_times(struct pw *w, struct chunkq *q, size_t first, size_t count)
+{
+    int64_t ms[TIMES_MAX];
+    unsigned n = count < TIMES_MAX ? (unsigned)count : TIMES_MAX;
+    memset(ms, 0x55, sizeof(ms));
+    assert_int_equal(disk_load_chunks(q), ERR_OK);
+    assert_int_equal(plog_append_times(w->log, q, ms, n), ERR_OK);
+    for (unsigned i = 0; i < n && !w->times_lost; i++)
+        assert_int_equal(ms[i], w->batch[first + i].append_ms);
+    if (n < TIMES_MAX)
+        assert_int_equal(ms[n], 0x5555555555555555);
+}
+
 void pw_check_read(struct pw *w, int64_t from, int64_t limit, size_t bytes_max, bool min_one)
 {
     struct chunkq q;
@@ -261,6 +276,7 @@ void pw_check_read(struct pw *w, int64_t from, int64_t limit, size_t bytes_max, 
         assert_int_equal(next, batch_next_offset(&w->batch[i - 1].head));
     else
         assert_int_equal(next, from);
+    check_times(w, &q, first, i - first);
     chunkq_clear(&q);
 }
 

@@ -36,6 +36,7 @@ struct pw {
     int64_t next, log_start;
     int32_t epoch;
     int64_t now_ms;
+    bool times_lost;          /* the sidecar was damaged: append times are not compared */
     struct plog_state *state; /* of the last checkpoint, a deep copy; NULL: none */
 };
 

@@ -543,6 +543,7 @@ static void broken_indexes_are_rebuilt(void **state)
     }
     pw_close(&w);
     flip(".append", 0, 16 + 12);
+    w.times_lost = true;
     pw_open(&w);
     assert_int_equal(plog_replay_end(w.log), ERR_OK);
     pw_check_read(&w, 0, w.next, SIZE_MAX, false);
