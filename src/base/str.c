@@ -188,6 +188,21 @@ unsigned str_distance(struct str a, struct str b)
     return row[nb];
 }
 
+void str_nearest_init(struct str_nearest *n, struct str given)
+{
+    size_t letters = given.len < 9 ? given.len : 9;
+    *n = (struct str_nearest){.given = given, .least = (unsigned)letters / 3 + 2};
+}
+
+void str_nearest_offer(struct str_nearest *n, struct str word)
+{
+    unsigned distance = str_distance(n->given, word);
+    if (distance >= n->least)
+        return;
+    n->least = distance;
+    n->best = word;
+}
+
 /* The length of the sequence that begins with this byte, and the range of the byte behind it, which
  * is what excludes overlong forms, surrogates and values beyond U+10FFFF (RFC 3629, section 4). */
 static size_t utf8_lead(uint8_t lead, uint8_t *lo, uint8_t *hi)

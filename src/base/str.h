@@ -35,5 +35,14 @@ enum err must_use str_to_host_port(struct str s, char *host, size_t cap, uint16_
 /* Edit distance (Levenshtein), for "did you mean": at most 64 characters are compared. */
 unsigned str_distance(struct str a, struct str b);
 
+/* "Did you mean": offer the words there are, one after the other; best is then the nearest one, at
+ * NULL where none is near (one wrong letter in three). The words are borrowed. */
+struct str_nearest {
+    struct str given, best;
+    unsigned least;
+};
+void str_nearest_init(struct str_nearest *n, struct str given);
+void str_nearest_offer(struct str_nearest *n, struct str word);
+
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, <= U+10FFFF)? */
 bool utf8_valid(const void *p, size_t n);

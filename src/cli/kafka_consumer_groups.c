@@ -1,9 +1,9 @@
 /* kafka_consumer_groups.c: the binary under the name kafka-consumer-groups.sh: Kafka's options,
  * Kafka's columns. */
+#include "base/when.h"
 #include "cli/cli.h"
 #include "cli/group_admin.h"
 #include "cli/options.h"
-#include "cli/when.h"
 #include "io/clock.h"
 
 #define NONE INT64_MIN
@@ -85,8 +85,8 @@ static bool set_time(const struct kafka_groups_options *o, struct group_reset_pl
     int64_t ms;
     plan->to = RESET_TIME;
     if (o->datetime)
-        return when_datetime(o->datetime, &plan->value);
-    if (!when_duration(o->duration, &ms))
+        return when_datetime(str_of(o->datetime), &plan->value);
+    if (!when_duration(str_of(o->duration), &ms))
         return false;
     plan->value = (int64_t)clock_wall_ms() - ms;
     return true;

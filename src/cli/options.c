@@ -120,19 +120,13 @@ static const struct option *find(const struct option_set *set, struct str name)
 static enum err unknown(const struct option_set *set, const char *flag, struct str name,
                         struct err_text *text)
 {
-    const struct option *best = NULL;
-    unsigned least =
-        (unsigned)(name.len < 9 ? name.len : 9) / 3 + 2; /* one wrong letter in three */
-    for (size_t i = 0; i < set->n; i++) {
-        unsigned d = str_distance(name, str_of(set->options[i].name));
-        if (d < least) {
-            least = d;
-            best = &set->options[i];
-        }
-    }
-    if (best)
+    struct str_nearest near;
+    str_nearest_init(&near, name);
+    for (size_t i = 0; i < set->n; i++)
+        str_nearest_offer(&near, str_of(set->options[i].name));
+    if (near.best.at)
         return err_say(text, ERR_REQUEST_INVALID, "%s: there is no such option; did you mean --%s?",
-                       flag, best->name);
+                       flag, near.best.at);
     return err_say(text, ERR_REQUEST_INVALID, "%s: there is no such option; see --help", flag);
 }
 

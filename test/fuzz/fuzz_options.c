@@ -9,8 +9,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "base/when.h"
 #include "cli/options.h"
-#include "cli/when.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,10 +76,10 @@ static void try_parsers(const char *text)
         weir_assert(err == ERR_OK && uuid_eq(id, again));
     }
     int64_t ms = -77;
-    if (!when_datetime(text, &ms))
+    if (!when_datetime(s, &ms))
         weir_assert(ms == -77);
     ms = -77;
-    if (!when_duration(text, &ms))
+    if (!when_duration(s, &ms))
         weir_assert(ms == -77);
     (void)utf8_valid(text, s.len);
     weir_assert(str_distance(s, s) == 0);

@@ -261,6 +261,28 @@ static void test_utf8_all_code_points(void **state)
     }
 }
 
+static void assert_nearest(const char *given, const char *best)
+{
+    static const char *const words[] = {"partitions", "retention", "retry", "flush", "id"};
+    struct str_nearest n;
+    str_nearest_init(&n, str_of(given));
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        str_nearest_offer(&n, str_of(words[i]));
+    assert_true(str_eq(n.best, str_of(best)));
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    assert_nearest("partition", "partitions");
+    assert_nearest("retyr", "retry");
+    assert_nearest("flsh", "flush");
+    assert_nearest("retantiom", "retention");
+    assert_nearest("compression", NULL);
+    assert_nearest("xx", NULL);
+    assert_nearest("ix", "id");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_durations),        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_host_port),        cmocka_unit_test(test_distance),
         cmocka_unit_test(test_utf8_table),       cmocka_unit_test(test_utf8_all_code_points),
+        cmocka_unit_test(test_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
