@@ -22,16 +22,10 @@
 #include "base/batch.h"
 #include "base/uuid.h"
 #include "broker/actor.h"
+#include "broker/lock_token.h"
 #include "broker/op.h"
 #include "broker/publish.h"
 #include "broker/records.h"
-
-/* What names one acquisition of one message. 16 opaque bytes (Service Bus: the delivery tag and
- * lock token GUID; Event Grid: base64url). Not to be guessed by accident; a later acquisition of
- * the same message has another one. */
-struct lock_token {
-    uint8_t b[16];
-};
 
 enum message_state { MESSAGE_AVAILABLE, MESSAGE_ACQUIRED, MESSAGE_DEFERRED, MESSAGE_SCHEDULED };
 
