@@ -1,6 +1,6 @@
 /* serve.c: configuration -> the parts, wired together -> run.
  *
- * Starting, in order: options; loops; the store (which recovers); brokers; the operator's port (so
+ * Starting, in order: options; loops; the store (which recovers); brokers; the HTTP listener (so
  * that /healthz answers during a long load); the broker's state; the Kafka listener; "ready".
  *
  * Stopping, at SIGTERM or SIGINT, in steps; the timer looks every STOP_LOOK_MS whether one is done:
@@ -8,7 +8,7 @@
  *     DRAINING    no more connections and requests; who waits is answered, connections close
  *     CUTTING     those that are open after DRAIN_MS are cut
  *     STORING     a checkpoint, and the mark of a clean stop
- *     CLOSING     the operator's connections close; then the loops stop and all is freed
+ *     CLOSING     HTTP connections, until now open for /healthz, close; then the loops stop
  *
  * A failure, and a second signal, end the loops at once and free nothing: the next start recovers.
  */
@@ -19,12 +19,12 @@
 #include "broker/broker.h"
 #include "broker/group.h"
 #include "cli/options.h"
+#include "front/http/http.h"
 #include "front/kafka/kafka.h"
 #include "io/limits.h"
 #include "io/log.h"
 #include "io/thread.h"
-#include "ops/http.h"
-#include "ops/metrics.h"
+#include "serve_metrics.h"
 #include "store/embedded.h"
 
 #include <inttypes.h>
@@ -35,7 +35,7 @@
 #define THREADS_MAX 64
 #define DRAIN_MS 1000
 #define CUT_MS 1000   /* for requests that are still under way when their connection is gone */
-#define CLOSE_MS 1000 /* for the operator's last answer */
+#define CLOSE_MS 1000 /* for the last answers over HTTP */
 #define STOP_LOOK_MS 2
 #define HEAP_KEEP_BYTES ((uint64_t)64 << 20)
 
@@ -62,7 +62,7 @@ static const struct option serve_table[] = {
      "what Kafka clients are told to connect to; unset: the address that they reached", 0, 0, NULL,
      false},
     {"http", "WEIR_HTTP", OPTION_HOST_PORT, AT(http), "127.0.0.1:8080", "HOST:PORT",
-     "/healthz, /readyz and /metrics", 0, 0, NULL, false},
+     "where HTTP clients connect: CloudEvents, /healthz, /readyz, /metrics", 0, 0, NULL, false},
     {"threads", "WEIR_THREADS", OPTION_INT, AT(threads), "0", "N",
      "event loops; 0: one on up to two CPUs, else one a CPU", 0, THREADS_MAX, NULL, false},
     {"partitions", "WEIR_PARTITIONS", OPTION_INT, AT(partitions), "1", "N",
@@ -110,14 +110,16 @@ struct serve {
     struct thread *threads[THREADS_MAX];
     struct embedded *embedded;
     struct kafka_front *kafka;
-    struct ops_http *http;
+    struct http_front *http;
+    struct serve_metrics metrics;
     struct listener *kafka_listener, *http_listener;
     struct env_mail begin;
     enum stop_step step;
     uint64_t step_until_us;
     struct env_timer stop_timer;
-    struct serve_mail drain_mail[THREADS_MAX], cut_mail[THREADS_MAX];
-    bool clean; /* everything has ended in order */
+    struct serve_mail drain_mail[THREADS_MAX], cut_mail[THREADS_MAX], close_mail[THREADS_MAX];
+    atomic_uint drained; /* reactors that begin nothing any more */
+    bool clean;          /* everything has ended in order */
     atomic_int status;
 };
 
@@ -153,13 +155,22 @@ static void drain_reactor(struct env_mail *mail, struct env *env)
 {
     struct serve *s = container_of(mail, struct serve_mail, mail)->s;
     kafka_front_drain(s->kafka, env->reactor, false);
+    http_front_stop(s->http, env->reactor, HTTP_DRAIN);
     groups_drain(broker_groups(s->brokers[env->reactor]));
+    atomic_fetch_add(&s->drained, 1);
 }
 
 static void cut_reactor(struct env_mail *mail, struct env *env)
 {
     struct serve *s = container_of(mail, struct serve_mail, mail)->s;
     kafka_front_drain(s->kafka, env->reactor, true);
+    http_front_stop(s->http, env->reactor, HTTP_CUT);
+}
+
+static void close_reactor(struct env_mail *mail, struct env *env)
+{
+    struct serve *s = container_of(mail, struct serve_mail, mail)->s;
+    http_front_stop(s->http, env->reactor, HTTP_CLOSE);
 }
 
 static void mail_all(struct serve *s, struct serve_mail *mails,
@@ -180,23 +191,31 @@ static void store_closed(void *arg, enum err err)
     }
     log_event(ENV_INFO, "serve.stopped", "clean=true");
     listener_close(s->http_listener);
-    ops_http_close(s->http);
+    mail_all(s, s->close_mail, close_reactor);
     stop_go(s, CLOSING, CLOSE_MS);
 }
 
 static bool nobody_left(const struct serve *s)
 {
-    size_t n = ops_http_open(s->http);
+    struct http_stats h;
+    size_t n = 0;
+    http_front_stats(s->http, &h);
     for (unsigned i = 0; i < s->n; i++)
         n += loop_streams(s->loops[i]);
-    return n == 0;
+    return n == 0 && h.connections == 0;
 }
 
-static uint64_t kafka_connections(const struct serve *s)
+/* Nothing is under way in the broker any more. HTTP connections stay: /healthz is served to the
+ * end. */
+static bool is_quiet(const struct serve *s)
 {
     struct kafka_stats k;
+    struct http_stats h;
+    if (atomic_load(&s->drained) < s->n)
+        return false;
     kafka_front_stats(s->kafka, &k);
-    return k.connections;
+    http_front_stats(s->http, &h);
+    return k.connections == 0 && h.running == 0;
 }
 
 static void stop_look(struct env_timer *timer)
@@ -206,7 +225,7 @@ static void stop_look(struct env_timer *timer)
     if (s->step == CLOSING && (late || nobody_left(s))) {
         s->clean = nobody_left(s);
         stop_loops(s);
-    } else if (s->step <= CUTTING && kafka_connections(s) == 0) {
+    } else if (s->step <= CUTTING && is_quiet(s)) {
         s->step = STORING;
         embedded_close(s->embedded, store_closed, s);
     } else if (s->step == DRAINING && late) {
@@ -227,7 +246,7 @@ static void on_stop_signal(void *arg, int signo)
         return;
     }
     log_event(ENV_INFO, "serve.stopping", "signal=%d", signo);
-    ops_http_set_ready(s->http, false);
+    http_front_set_ready(s->http, false);
     if (!s->kafka_listener) { /* nothing was served or written yet */
         stop_loops(s);
         return;
@@ -243,7 +262,7 @@ static void on_stop_signal(void *arg, int signo)
 static void free_parts(struct serve *s)
 {
     kafka_front_free(s->kafka);
-    ops_http_free(s->http);
+    http_front_free(s->http);
     broker_set_free(s->brokers, s->n);
     embedded_free(s->embedded);
     loop_set_free(s->n, s->loops);
@@ -265,8 +284,8 @@ static bool accept_kafka(void *arg, struct loop *loop, struct pipe *pipe)
 
 static bool accept_http(void *arg, struct loop *loop, struct pipe *pipe)
 {
-    (void)loop;
-    return ops_http_accept(((struct serve *)arg)->http, pipe);
+    struct serve *s = arg;
+    return http_front_accept(s->http, loop_env(loop)->reactor, pipe);
 }
 
 static void loaded(void *arg, enum err err)
@@ -283,7 +302,7 @@ static void loaded(void *arg, enum err err)
         fail(s, "serve.listen_failed", err, text.s);
         return;
     }
-    ops_http_set_ready(s->http, true);
+    http_front_set_ready(s->http, true);
     char data[512];
     log_event(ENV_INFO, "serve.ready", "kafka=%s http=%s data=%s threads=%u version=%s",
               listener_addr(s->kafka_listener), listener_addr(s->http_listener),
@@ -321,40 +340,6 @@ static enum err open_store(struct serve *s, struct embedded_report *report, stru
     return ERR_OK;
 }
 
-static void metric(struct wr *w, const char *name, const char *type, const char *help, double value)
-{
-    metrics_head(w, name, type, help);
-    metrics_line(w, name);
-    metrics_value(w, value);
-}
-
-static void extra_metrics(void *arg, struct wr *w)
-{
-    struct serve *s = arg;
-    struct embedded_stat st;
-    struct kafka_stats k;
-    embedded_stat(s->embedded, &st);
-    kafka_front_stats(s->kafka, &k);
-    metric(w, "weir_journal_groups_total", "counter", "Groups written to the journal.",
-           (double)st.groups);
-    metric(w, "weir_journal_syncs_total", "counter", "Syncs of the journal.", (double)st.syncs);
-    metric(w, "weir_journal_bytes", "gauge", "Size of the journal's files.",
-           (double)st.journal_bytes);
-    metric(w, "weir_journal_used_bytes", "gauge", "Written since the last checkpoint.",
-           (double)st.journal_used);
-    metric(w, "weir_journal_commit_seconds", "gauge",
-           "Moving average of one write and sync of the journal.", (double)st.commit_us / 1e6);
-    metric(w, "weir_checkpoints_total", "counter", "Checkpoints done.", (double)st.checkpoints);
-    metric(w, "weir_kafka_connections", "gauge", "Open connections of Kafka clients.",
-           (double)k.connections);
-    metric(w, "weir_kafka_requests_total", "counter", "Requests of Kafka clients finished.",
-           (double)k.requests);
-    metric(w, "weir_kafka_errors_total", "counter",
-           "Connections closed because of what a Kafka client sent.", (double)k.errors);
-    metric(w, "weir_kafka_fetch_waits", "gauge", "Fetches that wait for records.",
-           (double)k.fetch_waits);
-}
-
 static enum err set_advertised(const struct serve_options *o, struct kafka_conf *conf)
 {
     if (!o->kafka_advertise)
@@ -368,6 +353,7 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
 {
     struct broker_conf bc = broker_conf_default;
     struct kafka_conf kc = kafka_conf_default;
+    struct http_conf hc = http_conf_default;
     bc.cluster_id = report->meta.cluster_id;
     bc.incarnation = report->meta.incarnation;
     bc.auto_create_topics = s->options.auto_create;
@@ -378,9 +364,12 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
         return err_say(text, err, "--kafka-advertise must be HOST:PORT");
     broker_set_make(&bc, s->n, s->envs, s->stores, s->brokers);
     s->kafka = kafka_front_make(&kc, s->brokers, s->n);
-    s->http = ops_http_make(s->brokers[0], extra_metrics, s);
+    hc.metrics = serve_metrics_page;
+    hc.arg = &s->metrics;
+    s->http = http_front_make(&hc, s->brokers, s->n);
+    s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka, s->http};
     struct listen_conf conf = {s->options.http, accept_http, s};
-    return loop_listen(s->loops, 1, &conf, &s->http_listener, text);
+    return loop_listen(s->loops, s->n, &conf, &s->http_listener, text);
 }
 
 static void run_loop(void *loop)

@@ -1,0 +1,14 @@
+/* Who calls: the one place of this front that puts a principal into an actor. */
+#include "front/http/conn.h"
+
+#define ANONYMOUS "User:ANONYMOUS"
+
+enum err http_identify(struct http_request *rq, struct err_text *text)
+{
+    (void)text;
+    rq->actor = (struct actor){.tenant = ACTOR_TENANT_DEFAULT,
+                               .principal = ANONYMOUS,
+                               .client_id = http_field(rq, "user-agent"),
+                               .address = rq->conn->peer};
+    return ERR_OK;
+}

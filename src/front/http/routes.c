@@ -1,0 +1,18 @@
+/* The tables of routes: what this server answers to. */
+#include "front/http/route.h"
+#include "front/http/verbs.h"
+
+#define EARLY (HTTP_EARLY | HTTP_PUBLIC)
+
+/* clang-format off */
+static const struct http_route operation[] = {
+    {METHOD_GET, EARLY,       "/healthz", http_healthz, 0, NULL},
+    {METHOD_GET, EARLY,       "/readyz",  http_readyz,  0, NULL},
+    {METHOD_GET, HTTP_PUBLIC, "/metrics", http_metrics, 0, NULL},
+};
+/* clang-format on */
+
+const struct http_routes http_tables[] = {
+    {operation, sizeof operation / sizeof *operation},
+};
+const size_t http_tables_n = sizeof http_tables / sizeof *http_tables;
