@@ -13,6 +13,7 @@
 #include "broker/group.h"
 #include "broker/partition.h"
 #include "broker/spread.h"
+#include "broker/subscription_catalog.h"
 #include "broker/topic_internal.h"
 
 #include <stdlib.h>
@@ -68,6 +69,7 @@ static struct broker *broker_make(struct broker_set *set, struct env *env, struc
     b->sweep.fire = sweep_fire;
     topics_init(&b->topics, env);
     records_cache_init(&b->records, set->conf.records_cache_bytes);
+    subscriptions_init(&b->subscriptions, env);
     partitions_init(b);
     return b;
 }
@@ -92,6 +94,7 @@ static void broker_free(struct broker *b)
     groups_free(b->groups);
     catalog_free(b->catalog);
     partitions_free(b);
+    subscriptions_free(&b->subscriptions);
     topics_free(&b->topics);
     b->magic = 0;
     mem_free(b);
@@ -115,6 +118,8 @@ struct load {
     struct spread spread;
     const struct topic **topics; /* own references */
     size_t n, cap;
+    const struct subscription **subscriptions; /* own references */
+    size_t subscriptions_n, subscriptions_cap;
 };
 
 /* One reactor's share. `left` counts the loop itself too. */
@@ -182,6 +187,16 @@ static void remove_orphans(struct broker *b)
     mem_free(o.ids);
 }
 
+/* Those of queues first, as they are built in; then what the catalog says. */
+static void load_subscriptions(struct broker *b, const struct load *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        subscriptions_topic_change(b, NULL, l->topics[i]);
+    for (size_t i = 0; i < l->subscriptions_n; i++)
+        if (subscriptions_wanted(b, l->subscriptions[i]))
+            subscriptions_change(b, &l->subscriptions[i]->id, l->subscriptions[i]);
+}
+
 static void step_load(struct broker *b, struct spread_part *part)
 {
     struct load *l = container_of(part->spread, struct load, spread);
@@ -189,6 +204,7 @@ static void step_load(struct broker *b, struct spread_part *part)
     *lp = (struct load_part){.broker = b, .part = part, .left = 1};
     for (size_t i = 0; i < l->n; i++)
         topics_change(&b->topics, NULL, l->topics[i]);
+    load_subscriptions(b, l);
     remove_orphans(b);
     lp->left += 1 + (unsigned)l->n;
     b->groups = groups_make(b, b->env, b->store, load_groups, lp);
@@ -202,6 +218,11 @@ static void load_end(struct load *l, enum err err)
     for (size_t i = 0; i < l->n; i++)
         topic_unref(l->topics[i]);
     mem_free(l->topics);
+    for (size_t i = 0; i < l->subscriptions_n; i++)
+        subscription_unref(l->subscriptions[i]);
+    mem_free(l->subscriptions);
+    if (err == ERR_OK)
+        subscription_catalog_clean(l->home->subscription_catalog, NULL);
     l->done(l->arg, err);
     mem_free(l);
 }
@@ -249,6 +270,17 @@ static void load_add(void *arg, const struct topic *t)
     l->topics[l->n++] = topic_ref(t);
 }
 
+static void load_add_subscription(void *arg, const struct subscription *s)
+{
+    struct load *l = arg;
+    if (l->subscriptions_n == l->subscriptions_cap) {
+        l->subscriptions_cap = l->subscriptions_cap != 0 ? 2 * l->subscriptions_cap : 16;
+        l->subscriptions =
+            mem_realloc(l->subscriptions, l->subscriptions_cap * sizeof(struct subscription *));
+    }
+    l->subscriptions[l->subscriptions_n++] = subscription_ref(s);
+}
+
 static int by_name(const void *a, const void *b)
 {
     const struct topic *const *x = a, *const *y = b;
@@ -263,6 +295,7 @@ static void catalog_loaded(void *arg, enum err err)
         return;
     }
     catalog_each(l->home->catalog, load_add, l);
+    subscription_catalog_each(l->home->subscription_catalog, load_add_subscription, l);
     if (l->n > 0) /* in name order each goes behind the last in the copies */
         qsort(l->topics, l->n, sizeof(l->topics[0]), by_name);
     l->spread.step = step_load;

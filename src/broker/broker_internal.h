@@ -12,6 +12,7 @@
 
 #include "broker/broker.h"
 #include "broker/records_cache.h"
+#include "broker/subscription_internal.h"
 #include "broker/topics.h"
 
 #define BROKER_MAGIC 0x626b7231u
@@ -19,6 +20,7 @@
 
 struct catalog;
 struct groups;
+struct subscription_catalog;
 
 struct broker_set {
     struct broker_conf conf;
@@ -33,11 +35,13 @@ struct broker {
     struct store *store;
     struct broker_set *set;
     struct topics topics;
-    struct map partitions;   /* struct partition by topic id and index */
-    struct list producing;   /* struct partition with producer state, for the sweep */
-    struct env_timer sweep;  /* expired producers */
-    struct catalog *catalog; /* reactor 0 */
-    struct groups *groups;   /* NULL until loading began */
+    struct map partitions;  /* struct partition by topic id and index */
+    struct list producing;  /* struct partition with producer state, for the sweep */
+    struct env_timer sweep; /* expired producers */
+    struct subscriptions subscriptions;
+    struct catalog *catalog;                           /* reactor 0 */
+    struct subscription_catalog *subscription_catalog; /* reactor 0 */
+    struct groups *groups;                             /* NULL until loading began */
     struct records_cache records;
     bool loaded;
 };

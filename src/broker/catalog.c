@@ -3,12 +3,18 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "broker/partition.h"
+#include "broker/subscription_catalog.h"
+#include "broker/subscription_internal.h"
 #include "broker/topic_internal.h"
 
 #include <string.h>
 
-#define KEY_FORMAT 1
-#define KEY_BYTES 17
+#define TOPIC_KEY_FORMAT 1
+#define KEY_BYTES_MAX 256
+
+static const struct catalog_kind topic_kind;
+
+static const struct catalog_kind *const kinds[] = {&topic_kind, &subscription_catalog_kind};
 
 /* ---- entries ---- */
 
@@ -68,6 +74,7 @@ struct catalog_entry *catalog_add(struct catalog *c, const struct topic *t)
     bool whole = str_copy(e->name, sizeof(e->name), name);
     weir_assert(whole);
     e->id = t->id;
+    e->entity.kind = &topic_kind;
     e->waiting_end = &e->waiting;
     map_insert(&c->by_name, &e->by_name, name_hash(name));
     map_insert(&c->by_id, &e->by_id, uuid_hash(t->id));
@@ -76,7 +83,7 @@ struct catalog_entry *catalog_add(struct catalog *c, const struct topic *t)
 
 static void entry_remove(struct catalog *c, struct catalog_entry *e)
 {
-    statelog_forget(c->log, &e->entity);
+    catalog_forget(c, &e->entity);
     map_remove(&c->by_name, &e->by_name);
     map_remove(&c->by_id, &e->by_id);
     topic_unref(e->topic);
@@ -102,12 +109,6 @@ static void run_again(struct broker *b, struct env_mail *waiting)
 
 /* ---- load ---- */
 
-static void key_make(const struct uuid *id, char key[KEY_BYTES])
-{
-    key[0] = KEY_FORMAT;
-    memcpy(key + 1, id->b, sizeof(id->b));
-}
-
 static void load_fail(struct catalog *c, enum err err, const char *text)
 {
     if (c->load_err == ERR_OK)
@@ -122,21 +123,17 @@ static void load_gone(struct catalog *c, struct catalog_entry *e)
     entry_remove(c, e);
 }
 
-static struct statelog_entity *load_topic(struct catalog *c, const struct uuid *id,
-                                          struct str value)
+static enum err load_topic(struct catalog *c, const struct uuid *id, struct str value,
+                           struct catalog_entity **out, struct err_text *text)
 {
     struct topic *t;
-    struct err_text text;
-    enum err err = topic_decode(*id, value, &t, &text);
-    if (err != ERR_OK) {
-        load_fail(c, err, text.s);
-        return NULL;
-    }
+    enum err err = topic_decode(*id, value, &t, text);
+    if (err != ERR_OK)
+        return err;
     struct catalog_entry *e = catalog_find_id(c, id);
     if (e == NULL && catalog_find(c, str_of(t->name)) != NULL) {
-        load_fail(c, ERR_CORRUPT, "two topics of one name");
         topic_unref(t);
-        return NULL;
+        return err_say(text, ERR_CORRUPT, "two topics of one name");
     }
     if (e == NULL)
         e = catalog_add(c, t);
@@ -145,50 +142,114 @@ static struct statelog_entity *load_topic(struct catalog *c, const struct uuid *
     c->partitions += t->partitions;
     topic_unref(e->topic);
     e->topic = t;
-    return &e->entity;
+    *out = &e->entity;
+    return ERR_OK;
+}
+
+static enum err topic_apply(struct broker *b, struct str key, struct str value,
+                            struct catalog_entity **out, struct err_text *text)
+{
+    struct catalog *c = b->catalog;
+    struct uuid id;
+    if (key.len != sizeof(id.b))
+        return err_say(text, ERR_CORRUPT, "a topic's key of %zu bytes", key.len);
+    memcpy(id.b, key.at, sizeof(id.b));
+    if (value.at != NULL)
+        return load_topic(c, &id, value, out, text);
+    struct catalog_entry *e = catalog_find_id(c, &id);
+    if (e != NULL)
+        load_gone(c, e);
+    return ERR_OK;
+}
+
+void catalog_add_record(struct catalog *c, struct batch_builder *b, const struct catalog_kind *kind,
+                        struct str key, struct str value)
+{
+    char whole[KEY_BYTES_MAX];
+    weir_assert(key.len < sizeof(whole));
+    whole[0] = (char)kind->format;
+    memcpy(whole + 1, key.at, key.len);
+    batch_add(b, (int64_t)env_now_ms(c->broker->env), (struct str){whole, key.len + 1}, value, NULL,
+              0);
+}
+
+/* The record of a topic; NULL: of its deletion. */
+static void add_topic(struct catalog *c, struct batch_builder *b, const struct uuid *id,
+                      const struct topic *t)
+{
+    struct wr w;
+    struct str value = {NULL, 0};
+    wr_init(&w, 128);
+    if (t != NULL) {
+        topic_encode(t, &w);
+        value = (struct str){(const char *)w.buf->data, w.len};
+    }
+    catalog_add_record(c, b, &topic_kind, (struct str){(const char *)id->b, sizeof(id->b)}, value);
+    wr_free(&w);
+}
+
+static void topic_snapshot(struct broker *b, struct catalog_entity *entity,
+                           struct batch_builder *out)
+{
+    struct catalog_entry *e = container_of(entity, struct catalog_entry, entity);
+    if (e->topic != NULL)
+        add_topic(b->catalog, out, &e->id, e->topic);
+}
+
+static const struct catalog_kind topic_kind = {TOPIC_KEY_FORMAT, topic_apply, topic_snapshot};
+
+static const struct catalog_kind *kind_find(struct str key)
+{
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (key.len > 0 && (uint8_t)key.at[0] == kinds[i]->format)
+            return kinds[i];
+    return NULL;
 }
 
 static struct statelog_entity *catalog_apply(void *user, struct str key, struct str value,
                                              int64_t timestamp)
 {
     struct catalog *c = user;
-    struct uuid id;
+    struct catalog_entity *e = NULL;
+    struct err_text text = {""};
+    const struct catalog_kind *kind = kind_find(key);
     (void)timestamp;
-    if (key.len != KEY_BYTES || key.at[0] != KEY_FORMAT) {
+    if (kind == NULL) {
         load_fail(c, ERR_FORMAT_NEWER, "a key of a kind that is not known");
         return NULL;
     }
-    memcpy(id.b, key.at + 1, sizeof(id.b));
-    if (value.at != NULL)
-        return load_topic(c, &id, value);
-    struct catalog_entry *e = catalog_find_id(c, &id);
-    if (e != NULL)
-        load_gone(c, e);
-    return NULL;
-}
-
-/* The record of a topic; NULL: of its deletion. */
-static void add_record(struct catalog *c, struct batch_builder *b, const struct uuid *id,
-                       const struct topic *t)
-{
-    char key[KEY_BYTES];
-    struct wr w;
-    struct str value = {NULL, 0};
-    key_make(id, key);
-    wr_init(&w, 128);
-    if (t != NULL) {
-        topic_encode(t, &w);
-        value = (struct str){(const char *)w.buf->data, w.len};
-    }
-    batch_add(b, (int64_t)env_now_ms(c->broker->env), (struct str){key, KEY_BYTES}, value, NULL, 0);
-    wr_free(&w);
+    key = (struct str){key.at + 1, key.len - 1};
+    enum err err = kind->apply(c->broker, key, value, &e, &text);
+    if (err != ERR_OK)
+        load_fail(c, err, text.s);
+    return e != NULL ? &e->entity : NULL;
 }
 
 static void catalog_snapshot(void *user, struct statelog_entity *entity, struct batch_builder *out)
 {
-    struct catalog_entry *e = container_of(entity, struct catalog_entry, entity);
-    if (e->topic != NULL)
-        add_record(user, out, &e->id, e->topic);
+    struct catalog *c = user;
+    struct catalog_entity *e = container_of(entity, struct catalog_entity, entity);
+    e->kind->snapshot(c->broker, e, out);
+}
+
+void catalog_write(struct catalog *c, struct statelog_append *a, struct batch_builder *b,
+                   struct catalog_entity *entity)
+{
+    statelog_write(c->log, a, b, &entity->entity);
+}
+
+void catalog_forget(struct catalog *c, struct catalog_entity *entity)
+{
+    statelog_forget(c->log, &entity->entity);
+}
+
+bool catalog_topic_wait(struct catalog *c, const struct uuid *id, struct op *op)
+{
+    struct catalog_entry *e = catalog_find_id(c, id);
+    if (e == NULL || !e->busy)
+        return false;
+    catalog_wait(e, op);
+    return true;
 }
 
 static const struct statelog_ops log_ops = {catalog_apply, catalog_snapshot};
@@ -209,6 +270,7 @@ struct catalog *catalog_open(struct broker *b, catalog_loaded_fn *loaded, void *
     map_init(&c->by_name);
     map_init(&c->by_id);
     b->catalog = c;
+    b->subscription_catalog = subscription_catalog_make(b);
     struct statelog_conf conf = {
         .store = b->store,
         .env = b->env,
@@ -228,6 +290,7 @@ void catalog_free(struct catalog *c)
     if (c == NULL)
         return;
     statelog_free(c->log);
+    subscription_catalog_free(c->broker->subscription_catalog);
     struct map_node *n = map_next(&c->by_id, NULL);
     while (n != NULL) {
         struct catalog_entry *e = container_of(n, struct catalog_entry, by_id);
@@ -302,6 +365,7 @@ static void step_install(struct broker *b, struct spread_part *part)
 {
     struct catalog_change *ch = change_of(part->spread);
     topics_change(&b->topics, ch->old, ch->now);
+    subscriptions_topic_change(b, ch->old, ch->now);
     if (ch->now != NULL)
         partitions_change(b, ch->now);
     else
@@ -312,8 +376,10 @@ static void step_install(struct broker *b, struct spread_part *part)
 
 static void installed(struct spread *s, struct broker *b, enum err err)
 {
-    (void)b;
-    change_end(change_of(s), err);
+    struct catalog_change *ch = change_of(s);
+    if (ch->old != NULL)
+        subscription_catalog_clean(b->subscription_catalog, &ch->old->id);
+    change_end(ch, err);
 }
 
 static void step_undo(struct broker *b, struct spread_part *part)
@@ -371,9 +437,9 @@ void catalog_change_write(struct catalog_change *ch)
 {
     struct batch_builder b;
     batch_begin(&b, 0);
-    add_record(ch->catalog, &b, &ch->entry->id, ch->now);
+    add_topic(ch->catalog, &b, &ch->entry->id, ch->now);
     ch->append.done = written;
-    statelog_write(ch->catalog->log, &ch->append, &b, &ch->entry->entity);
+    catalog_write(ch->catalog, &ch->append, &b, &ch->entry->entity);
 }
 
 static void part_opened(void *arg, struct broker *b, enum err err)

@@ -9,7 +9,7 @@
 
 /* A topic, or the name of one that is being created. */
 struct catalog_entry {
-    struct statelog_entity entity;
+    struct catalog_entity entity;
     struct map_node by_name; /* by the name with '_' for '.', in which names must differ */
     struct map_node by_id;
     struct uuid id;

@@ -4,8 +4,14 @@
  * A subscription belongs to one topic and is named in it. struct subscription is immutable and
  * reference-counted; a change makes a new one. The truth is the catalog (one statelog entity each,
  * its value the canonical JSON of spec/spec.h); each reactor holds its copy, told of changes by a
- * watcher. A topic that is a queue has one built-in subscription of its own name, which is made
- * and deleted with it.
+ * watcher. A topic's subscriptions are deleted with it.
+ *
+ * A topic that is a queue (weir.queue) has one built-in subscription of its own name and, so that
+ * nobody need look it up, of its own id. It is there as long as the topic is a queue: it can be
+ * changed, not deleted.
+ *
+ * Where a subscription starts is decided once, when it is made: `from` holds an offset for each
+ * partition that the topic had then. Partitions that come later are its from their beginning.
  */
 #pragma once
 
@@ -18,6 +24,11 @@
 
 #define SUBSCRIPTION_NAME_MAX 249 /* characters: Kafka's rule for topic names */
 #define SUBSCRIPTIONS_PER_TOPIC_MAX 1000
+#define SUBSCRIPTION_BYTES_MAX ((size_t)256 << 10) /* of its texts */
+
+/* A ttl that is not given. */
+#define SUBSCRIPTION_TTL_PUSH_MS ((int64_t)24 * 3600 * 1000)
+#define SUBSCRIPTION_TTL_PULL_MS ((int64_t)7 * 24 * 3600 * 1000)
 
 enum subscription_deliver {
     DELIVER_PULL,  /* receivers acquire: HTTP, AMQP, Redis, NATS, RabbitMQ */
@@ -58,16 +69,18 @@ struct delivery_property {
 /* The settings: one row each in the table subscription_kind (subscription_conf.c). */
 struct subscription_conf {
     struct str topic;
-    struct str filter;     /* CESQL; at NULL: everything */
-    struct str eventgrid;  /* an Event Grid filter object, JSON; both must match if both are set */
-    int64_t deliver;       /* enum subscription_deliver */
-    struct str target;     /* url, topic or function */
+    struct str filter;    /* CESQL; at NULL: everything */
+    struct str eventgrid; /* an Event Grid filter object, JSON; both must match if both are set */
+    /* Where to; at most one of them. None: to those who ask. */
+    struct str url, to_topic, to_queue, to_function;
+    int64_t deliver;       /* enum subscription_deliver: derived from them */
+    struct str target;     /* the one that is set: derived, too */
     int64_t order;         /* enum subscription_order */
     int64_t start;         /* enum subscription_start */
     int64_t start_ms;      /* START_TIME: Unix ms */
     int64_t lock_ms;       /* how long an acquired message is its receiver's; 60 s */
     int64_t attempts;      /* deliveries after which it is dead-lettered; 10 */
-    int64_t ttl_ms;        /* push 24 h, pull 7 d; -1: no limit. Counted from the append time */
+    int64_t ttl_ms;        /* 0: the default; -1: no limit. See struct subscription */
     int64_t in_flight_max; /* acquired at once over all partitions; 0: no limit */
     int64_t backoff;       /* enum subscription_backoff */
     int64_t retry_first_ms, retry_max_ms;
@@ -82,7 +95,7 @@ struct subscription_conf {
     int64_t timeout_ms;          /* of one call; 30 s */
     int64_t concurrency;         /* calls at once; 16 */
     struct spec_list properties; /* struct delivery_property */
-    struct str validation;       /* Event Grid's handshake: "", "pending:<code>", "done" */
+    struct str validation;       /* Event Grid's handshake: at NULL, "pending:<code>", "done" */
     struct spec_map labels;
 };
 extern const struct spec_kind subscription_kind;
@@ -96,11 +109,18 @@ struct subscription {
     char name[SUBSCRIPTION_NAME_MAX + 1];
     bool queue; /* the built-in one of a queue */
     uint64_t created_ms;
+    int64_t ttl_ms; /* push 24 h, pull 7 d, queue none, or as given; -1: no limit. Counted from the
+                       append time */
     struct subscription_conf conf; /* its texts are this struct's */
     const struct expr *filter;     /* of conf.filter and conf.eventgrid; NULL: everything */
     const struct expr *filter_too; /* the second, if both are set */
     struct arena texts;            /* private */
+    const int64_t *from;           /* private */
+    int32_t from_n;
 };
+
+/* Where it starts in a partition. */
+int64_t subscription_from(const struct subscription *s, int32_t partition);
 
 const struct subscription *subscription_ref(const struct subscription *s);
 void subscription_unref(const struct subscription *s);
@@ -124,19 +144,22 @@ void broker_subscription_watch(struct broker *b, struct subscription_watcher *w)
 
 /* ---- verbs, run on reactor 0; answered when durable and known on every reactor ---- */
 
+/* Makes or changes. What may not change (fields that are `fixed`) is ERR_CONFIG_INVALID. */
 struct subscription_put_op {
     struct op op;
     const struct actor *actor;
     struct str name;
-    const struct subscription_conf *conf;
-    bool create_only; /* ERR_EXISTS if it is there */
-    bool update_only; /* ERR_NOT_FOUND if it is not */
+    const struct subscription_conf *conf; /* the whole of it: begin with subscription_conf_init */
+    bool create_only;                     /* ERR_EXISTS if it is there */
+    bool update_only;                     /* ERR_NOT_FOUND if it is not */
     bool validate_only;
     /* out */
     const struct subscription *subscription; /* a reference for the caller; NULL on errors */
     bool created, changed;
     struct err_text text;
+    void *at; /* private */
 };
+void subscription_conf_init(struct subscription_conf *conf);
 void broker_subscription_put(struct broker *b, struct subscription_put_op *op);
 
 struct subscription_delete_op {
@@ -146,5 +169,6 @@ struct subscription_delete_op {
     struct str name;
     struct err_text text;
 };
-/* What it had not delivered is not delivered any more. */
+/* What it had not delivered is not delivered any more. ERR_NOT_FOUND; ERR_REQUEST_INVALID for the
+ * built-in one of a queue. */
 void broker_subscription_delete(struct broker *b, struct subscription_delete_op *op);

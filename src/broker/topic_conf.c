@@ -173,6 +173,10 @@ static const struct row rows[] = {
      0,
      NULL,
      NULL},
+    BOOL("weir.queue", NULL, queue,
+         "Whether the topic is a queue: it has a built-in subscription of its own name, from which "
+         "receivers take messages, and keeps messages without a limit of time unless retention.ms "
+         "is set."),
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -290,6 +294,14 @@ static void flush_derive(struct topic_conf *conf)
         conf->flush = STORE_FLUSH_EACH;
     else
         conf->flush = conf->flush_ms < LONG_MOST ? STORE_FLUSH_INTERVAL : STORE_FLUSH_OS;
+}
+
+/* A queue keeps what nobody took; of anything else the default is a matter of time. */
+static void queue_derive(struct topic_conf *conf)
+{
+    size_t i = row_of("retention.ms");
+    if (!topic_conf_is_set(conf, i))
+        conf->retention_ms = conf->queue ? -1 : rows[i].def;
 }
 
 void topic_conf_default(struct topic_conf *conf)
@@ -465,6 +477,7 @@ enum err topic_conf_set(struct topic_conf *conf, struct topic_setting s, struct 
         now.set &= ~((uint64_t)1 << i);
     }
     flush_claim(&now, row, s.value.at != NULL);
+    queue_derive(&now);
     *conf = now;
     return ERR_OK;
 }

@@ -105,6 +105,7 @@ static const struct {
     {"segment.ms", CONF_LONG, "604800000"},
     {"unclean.leader.election.enable", CONF_BOOLEAN, "false"},
     {"weir.flush", CONF_STRING, "each"},
+    {"weir.queue", CONF_BOOLEAN, "false"},
 };
 
 #define KAFKA_N (sizeof(kafka) / sizeof(kafka[0]))
@@ -183,6 +184,8 @@ static void test_values(void **state)
         {"weir.flush", "10ms", true},
         {"weir.flush", "0ms", false},
         {"weir.flush", "sometimes", false},
+        {"weir.queue", "true", true},
+        {"weir.queue", "1", false},
         {"retention.mss", "1", false},
         {"", "1", false},
     };

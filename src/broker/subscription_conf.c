@@ -1,0 +1,339 @@
+/* The settings of a subscription, as one table (spec/spec.h). */
+#include "broker/subscription.h"
+
+#include <string.h>
+
+#define DAY_MS ((int64_t)24 * 3600 * 1000)
+#define YEAR_MS (365 * DAY_MS)
+#define EVENTS_MAX 5000
+#define CONCURRENCY_MAX 1000
+#define ATTEMPTS_MAX 1000000
+#define IN_FLIGHT_MAX 1000000
+#define URL_BYTES_MAX 2048
+
+static const char *const orders[] = {"none", "key", NULL};
+static const char *const starts[] = {"latest", "earliest", "time", NULL};
+static const char *const backoffs[] = {"exponential",         "linear", "fixed", "eventgrid",
+                                       "eventgrid-namespace", NULL};
+static const char *const formats[] = {"cloudevents", "cloudevents-structured", "cloudevents-batch",
+                                      "eventgrid", NULL};
+
+/* ---- checks of single fields ---- */
+
+static enum err check_name(const struct spec_field *field, const void *value, struct err_text *text)
+{
+    (void)field;
+    const struct str *name = value;
+    if (name->at == NULL || topic_name_check(*name, NULL) == ERR_OK)
+        return ERR_OK;
+    return err_say(text, ERR_CONFIG_INVALID, "must be a topic's name: 1 to %d of a-z A-Z 0-9 . _ -",
+                   TOPIC_NAME_MAX);
+}
+
+static bool begins(struct str s, const char *with)
+{
+    size_t n = strlen(with);
+    return s.len > n && memcmp(s.at, with, n) == 0;
+}
+
+static enum err check_url(const struct spec_field *field, const void *value, struct err_text *text)
+{
+    (void)field;
+    const struct str *url = value;
+    if (url->at == NULL || begins(*url, "https://") || begins(*url, "http://"))
+        return ERR_OK;
+    return err_say(text, ERR_CONFIG_INVALID, "must begin with https:// or http://");
+}
+
+static enum err check_filter(const struct spec_field *field, const void *value,
+                             struct err_text *text)
+{
+    (void)field;
+    if (((const struct str *)value)->at == NULL)
+        return ERR_OK;
+    return err_say(text, ERR_CONFIG_INVALID, "must not be set: there are no filters yet");
+}
+
+/* ---- and of what they say together ---- */
+
+/* deliver and target follow from the one place that is given. */
+static enum err derive_target(struct subscription_conf *c, const char **field,
+                              struct err_text *text)
+{
+    const struct {
+        const char *path;
+        struct str at;
+        enum subscription_deliver deliver;
+    } to[] = {
+        {"deliver.url", c->url, DELIVER_URL},
+        {"deliver.topic", c->to_topic, DELIVER_TOPIC},
+        {"deliver.queue", c->to_queue, DELIVER_TOPIC},
+        {"deliver.function", c->to_function, DELIVER_FUNCTION},
+    };
+    c->deliver = DELIVER_PULL;
+    c->target = (struct str){NULL, 0};
+    for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+        if (to[i].at.at == NULL)
+            continue;
+        *field = to[i].path;
+        if (c->target.at != NULL)
+            return err_say(text, ERR_CONFIG_INVALID,
+                           "is one place too many: give one of url, topic, queue and function");
+        c->deliver = to[i].deliver;
+        c->target = to[i].at;
+    }
+    return ERR_OK;
+}
+
+static enum err conf_check(void *value, struct arena *arena, const char **field,
+                           struct err_text *text)
+{
+    struct subscription_conf *c = value;
+    (void)arena;
+    enum err err = derive_target(c, field, text);
+    if (err != ERR_OK)
+        return err;
+    *field = "deliver.function";
+    if (c->deliver == DELIVER_FUNCTION)
+        return err_say(text, ERR_CONFIG_INVALID, "must not be set: there are no functions yet");
+    *field = "deliver.topic";
+    if (c->deliver == DELIVER_TOPIC && str_eq(c->target, c->topic))
+        return err_say(text, ERR_CONFIG_INVALID, "must not be the topic itself");
+    *field = "deadLetter";
+    if (c->dead_letter.at != NULL && str_eq(c->dead_letter, c->topic))
+        return err_say(text, ERR_CONFIG_INVALID, "must not be the topic itself");
+    *field = "startTime";
+    if ((c->start == START_TIME) != (c->start_ms >= 0))
+        return err_say(text, ERR_CONFIG_INVALID, "must be set if start is time, and only then");
+    *field = "retry.max";
+    if (c->retry_max_ms < c->retry_first_ms)
+        return err_say(text, ERR_CONFIG_INVALID, "must not be less than retry.first");
+    return ERR_OK;
+}
+
+/* ---- the table ---- */
+
+#define AT(field) offsetof(struct subscription_conf, field)
+#define PROPERTY(field) offsetof(struct delivery_property, field)
+
+static const struct spec_field property_fields[] = {
+    {.path = "name",
+     .type = SPEC_TEXT,
+     .offset = PROPERTY(name),
+     .max = 128,
+     .required = true,
+     .doc = "The header's name."},
+    {.path = "value",
+     .type = SPEC_TEXT,
+     .offset = PROPERTY(value),
+     .max = 4096,
+     .secret_if = "secret",
+     .doc = "Its value."},
+    {.path = "field",
+     .type = SPEC_TEXT,
+     .offset = PROPERTY(source_field),
+     .max = 256,
+     .doc = "Instead of a value: the event's attribute, or data path, that it is taken from."},
+    {.path = "secret",
+     .type = SPEC_BOOLEAN,
+     .offset = PROPERTY(secret),
+     .doc = "Never show the value."},
+};
+
+static const struct spec_field fields[] = {
+    {.path = "topic",
+     .type = SPEC_TEXT,
+     .offset = AT(topic),
+     .max = TOPIC_NAME_MAX,
+     .required = true,
+     .fixed = true,
+     .check = check_name,
+     .doc = "The topic whose messages it delivers."},
+    {.path = "filter",
+     .type = SPEC_TEXT,
+     .offset = AT(filter),
+     .max = EXPR_TEXT_MAX,
+     .check = check_filter,
+     .doc = "A CESQL expression: what does not match is not delivered."},
+    {.path = "eventGridFilter",
+     .type = SPEC_JSON,
+     .offset = AT(eventgrid),
+     .max = EXPR_TEXT_MAX,
+     .check = check_filter,
+     .doc = "A filter as Event Grid writes it. With a filter beside it, both must match."},
+    {.path = "deliver.url",
+     .type = SPEC_TEXT,
+     .offset = AT(url),
+     .max = URL_BYTES_MAX,
+     .check = check_url,
+     .doc = "Post messages to this address. Without any address, receivers ask for them."},
+    {.path = "deliver.topic",
+     .type = SPEC_TEXT,
+     .offset = AT(to_topic),
+     .max = TOPIC_NAME_MAX,
+     .check = check_name,
+     .doc = "Append messages to this topic."},
+    {.path = "deliver.queue",
+     .type = SPEC_TEXT,
+     .offset = AT(to_queue),
+     .max = TOPIC_NAME_MAX,
+     .check = check_name,
+     .doc = "Append messages to this queue."},
+    {.path = "deliver.function",
+     .type = SPEC_TEXT,
+     .offset = AT(to_function),
+     .max = TOPIC_NAME_MAX,
+     .doc = "Call this function."},
+    {.path = "deliver.format",
+     .type = SPEC_CHOICE,
+     .offset = AT(format),
+     .dflt = "cloudevents",
+     .choices = formats,
+     .doc = "How an event is posted: CloudEvents with its attributes in headers, as one JSON "
+            "document, as a batch of them, or as an array of Event Grid events."},
+    {.path = "deliver.batch.events",
+     .type = SPEC_INT,
+     .offset = AT(batch_events_max),
+     .dflt = "1",
+     .min = 1,
+     .max = EVENTS_MAX,
+     .doc = "How many events one call carries at most."},
+    {.path = "deliver.batch.bytes",
+     .type = SPEC_SIZE,
+     .offset = AT(batch_bytes),
+     .dflt = "64KiB",
+     .min = 1024,
+     .max = (int64_t)1 << 20,
+     .doc = "How large a call should be at most; a single larger event is posted alone."},
+    {.path = "deliver.timeout",
+     .type = SPEC_DURATION,
+     .offset = AT(timeout_ms),
+     .dflt = "30s",
+     .min = 100,
+     .max = 3600 * 1000,
+     .doc = "How long one call may take."},
+    {.path = "deliver.concurrency",
+     .type = SPEC_INT,
+     .offset = AT(concurrency),
+     .dflt = "16",
+     .min = 1,
+     .max = CONCURRENCY_MAX,
+     .doc = "How many calls are made at once."},
+    {.path = "deliver.properties",
+     .type = SPEC_LIST,
+     .offset = AT(properties),
+     .fields = property_fields,
+     .fields_n = sizeof(property_fields) / sizeof(property_fields[0]),
+     .element_bytes = sizeof(struct delivery_property),
+     .doc = "Headers that every call carries."},
+    {.path = "deliver.validation",
+     .type = SPEC_TEXT,
+     .offset = AT(validation),
+     .max = 256,
+     .doc = "How far the endpoint's validation is: pending:<code>, or done. Kept by weir."},
+    {.path = "ordering",
+     .type = SPEC_CHOICE,
+     .offset = AT(order),
+     .dflt = "none",
+     .choices = orders,
+     .fixed = true,
+     .doc = "key: messages of one session (header session-id, else the key) go to one receiver at "
+            "a time, in order."},
+    {.path = "start",
+     .type = SPEC_CHOICE,
+     .offset = AT(start),
+     .dflt = "latest",
+     .choices = starts,
+     .fixed = true,
+     .doc = "Where a new subscription begins: with what comes after it, with the oldest message, "
+            "or at startTime."},
+    {.path = "startTime",
+     .type = SPEC_TIME,
+     .offset = AT(start_ms),
+     .fixed = true,
+     .doc = "The time of the first message, if start is time."},
+    {.path = "lock",
+     .type = SPEC_DURATION,
+     .offset = AT(lock_ms),
+     .dflt = "60s",
+     .min = 100,
+     .max = DAY_MS,
+     .doc = "How long a message belongs to the receiver that got it, before another may get it."},
+    {.path = "ttl",
+     .type = SPEC_DURATION,
+     .offset = AT(ttl_ms),
+     .min = -1,
+     .max = 100 * YEAR_MS,
+     .doc = "How long a message is delivered; from then on it counts as expired. If not set: 24 h "
+            "where weir posts, 7 days where receivers ask, no limit for a queue."},
+    {.path = "inFlight",
+     .type = SPEC_INT,
+     .offset = AT(in_flight_max),
+     .dflt = "0",
+     .min = 0,
+     .max = IN_FLIGHT_MAX,
+     .doc = "How many messages may be with receivers at once, over all partitions; 0: no limit."},
+    {.path = "retry.attempts",
+     .type = SPEC_INT,
+     .offset = AT(attempts),
+     .dflt = "10",
+     .min = 1,
+     .max = ATTEMPTS_MAX,
+     .doc = "How often a message is delivered before it is a dead letter."},
+    {.path = "retry.backoff",
+     .type = SPEC_CHOICE,
+     .offset = AT(backoff),
+     .dflt = "exponential",
+     .choices = backoffs,
+     .doc = "How the time between two posts of a message grows."},
+    {.path = "retry.first",
+     .type = SPEC_DURATION,
+     .offset = AT(retry_first_ms),
+     .dflt = "1s",
+     .min = 0,
+     .max = DAY_MS,
+     .doc = "The time before the second post."},
+    {.path = "retry.max",
+     .type = SPEC_DURATION,
+     .offset = AT(retry_max_ms),
+     .dflt = "10m",
+     .min = 0,
+     .max = 30 * DAY_MS,
+     .doc = "The longest time between two posts."},
+    {.path = "deadLetter",
+     .type = SPEC_TEXT,
+     .offset = AT(dead_letter),
+     .max = TOPIC_NAME_MAX,
+     .check = check_name,
+     .doc = "The topic for what cannot be delivered; it is made when it is missing. Without one "
+            "such messages are dropped, and counted."},
+    {.path = "deadLetterExpired",
+     .type = SPEC_BOOLEAN,
+     .offset = AT(dead_letter_expired),
+     .dflt = "true",
+     .doc = "Messages that outlive their ttl go there, too."},
+    {.path = "deadLetterFilterError",
+     .type = SPEC_BOOLEAN,
+     .offset = AT(dead_letter_filter_error),
+     .doc = "Messages over which the filter failed go there, too."},
+    {.path = "expires",
+     .type = SPEC_TIME,
+     .offset = AT(expires_ms),
+     .doc = "When the subscription itself is deleted."},
+    {.path = "labels", .type = SPEC_MAP, .offset = AT(labels), .doc = "Words to find it by."},
+};
+
+const struct spec_kind subscription_kind = {
+    .name = "Subscription",
+    .plural = "subscriptions",
+    .doc = "Delivers the messages of a topic: to whoever asks, or to an endpoint.",
+    .fields = fields,
+    .n = sizeof(fields) / sizeof(fields[0]),
+    .bytes = sizeof(struct subscription_conf),
+    .check = conf_check,
+};
+
+void subscription_conf_init(struct subscription_conf *conf)
+{
+    spec_init(&subscription_kind, conf);
+}
