@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define DURATION_PATTERN                                                                           \
-    "^([0-9]+|([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?|"                                \
+    "^(?!$)(?!.*[PT]$)([0-9]+|([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?|"                \
     "P([0-9]+W)?([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]+)?S)?)?)$"
 #define SIZE_PATTERN "^[0-9]+([KMGT]i?)?B?$"
 
@@ -155,6 +155,7 @@ static json_t *open_group(json_t *root, const struct spec_field *field)
         at = json_object_getn(properties, word, len);
         if (!at) {
             at = empty_object();
+            json_object_set_new(at, "type", json_pack("[s, s]", "object", "null"));
             json_object_setn_new(properties, word, len, at);
         }
         from += len + 1;
