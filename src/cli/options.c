@@ -1,11 +1,15 @@
 #include "cli/options.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
 #include "base/str.h"
+#include "base/when.h"
+#include "cli/options_file.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define OPTIONS_MAX 64
 #define MEMBER(type, out, o) (*(type *)(void *)((char *)(out) + (o)->offset))
 
 /* ---- one value ------------------------------------------------------------------------------ */
@@ -17,12 +21,17 @@ static enum err bad_value(struct err_text *text, const char *place, const char *
                    right);
 }
 
+static enum err duration_ms(struct str s, int64_t *out)
+{
+    return when_duration(s, out) ? ERR_OK : ERR_REQUEST_INVALID;
+}
+
 static enum err set_number(const struct option *o, const char *place, const char *s, void *out,
                            struct err_text *text)
 {
     int64_t v = 0;
     enum err err = o->kind == OPTION_INT        ? str_to_i64(str_of(s), &v)
-                   : o->kind == OPTION_DURATION ? str_to_duration_ms(str_of(s), &v)
+                   : o->kind == OPTION_DURATION ? duration_ms(str_of(s), &v)
                                                 : str_to_size(str_of(s), &v);
     char right[128];
     const char *form = o->kind == OPTION_INT        ? "a whole number"
@@ -155,28 +164,152 @@ static enum err take_flag(const struct option_set *set, int argc, char **argv, i
     return set_value(o, place, value, out, text);
 }
 
+struct option_state {
+    struct options_file file; /* path NULL: none */
+    enum option_source sources[OPTIONS_MAX];
+};
+
+static struct option_state **state_of(const struct option_set *set, void *out)
+{
+    return (struct option_state **)(void *)((char *)out + set->state);
+}
+
+static enum err take_env(const struct option *o, const char *value, void *out,
+                         struct err_text *text)
+{
+    char place[96];
+    snprintf(place, sizeof place, "environment variable %s", o->env);
+    return set_value(o, place, value, out, text);
+}
+
+static enum err take_from_file(const struct option *o, struct options_file *file, void *out,
+                               struct err_text *text)
+{
+    char place[OPTIONS_PLACE_MAX];
+    size_t n = options_file_values(file, o);
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < n && !err; i++) {
+        const char *value = options_file_value(file, o, i, place);
+        err = set_value(o, place, value, out, text);
+    }
+    return err;
+}
+
+static enum err take_default(const struct option *o, void *out, struct err_text *text)
+{
+    if (o->dflt)
+        return set_value(o, o->name, o->dflt, out, text);
+    if (o->flags & OPTION_REQUIRED)
+        return err_say(text, ERR_REQUEST_INVALID, "--%s %s is missing: %s", o->name, o->value,
+                       o->help);
+    return ERR_OK;
+}
+
+/* What no flag gave; into sources[i] where it came from. */
+static enum err take_elsewhere(const struct option *o, struct options_file *file, void *out,
+                               enum option_source *source, struct err_text *text)
+{
+    const char *env = o->env ? getenv(o->env) : NULL;
+    if (env && *env) {
+        *source = OPTION_BY_ENV;
+        return take_env(o, env, out, text);
+    }
+    if (file && options_file_values(file, o)) {
+        *source = OPTION_BY_FILE;
+        return take_from_file(o, file, out, text);
+    }
+    *source = OPTION_BY_DEFAULT;
+    return take_default(o, out, text);
+}
+
+/* Opens the file that an option names, before all others are looked for in it. */
+static enum err take_file(const struct option_set *set, const bool *given, void *out,
+                          struct err_text *text)
+{
+    const struct option *o = find(set, str_of(set->file_option));
+    struct option_state *state = mem_zalloc(1, sizeof *state);
+    enum option_source source;
+    *state_of(set, out) = state;
+    weir_assert(o && o->kind == OPTION_TEXT);
+    enum err err = given[o - set->options] ? ERR_OK : take_elsewhere(o, NULL, out, &source, text);
+    const char *path = MEMBER(const char *, out, o);
+    if (!err && path)
+        return options_file_read(set, path, out, &state->file, text);
+    if (set->file_kind)
+        spec_init(set->file_kind, out);
+    return err;
+}
+
 static enum err take_rest(const struct option_set *set, const bool *given, void *out,
                           struct err_text *text)
 {
+    struct option_state *state = set->file_option ? *state_of(set, out) : NULL;
+    struct options_file *file = state && state->file.path ? &state->file : NULL;
     for (size_t i = 0; i < set->n; i++) {
-        const struct option *o = &set->options[i];
-        if (given[i])
-            continue;
-        const char *env = o->env ? getenv(o->env) : NULL;
-        char place[96];
-        snprintf(place, sizeof place, "environment variable %s", o->env ? o->env : "");
+        enum option_source source = OPTION_BY_FLAG;
         enum err err = ERR_OK;
-        if (env && *env)
-            err = set_value(o, place, env, out, text);
-        else if (o->dflt)
-            err = set_value(o, o->name, o->dflt, out, text);
-        else if (o->required)
-            err = err_say(text, ERR_REQUEST_INVALID, "--%s %s is missing: %s", o->name, o->value,
-                          o->help);
+        if (!given[i])
+            err = take_elsewhere(&set->options[i], file, out, &source, text);
         if (err)
             return err;
+        if (state)
+            state->sources[i] = source;
     }
     return ERR_OK;
+}
+
+void options_free(const struct option_set *set, void *out)
+{
+    struct option_state **state = state_of(set, out);
+    if (!set->file_option || !*state)
+        return;
+    if ((*state)->file.path)
+        options_file_free(&(*state)->file);
+    mem_free(*state);
+    *state = NULL;
+}
+
+enum option_source options_source(const struct option_set *set, const void *out, const char *name)
+{
+    const struct option *o = find(set, str_of(name));
+    struct option_state *const *state =
+        (struct option_state *const *)(const void *)((const char *)out + set->state);
+    weir_assert(o && set->file_option && *state);
+    return (*state)->sources[o - set->options];
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool same_list(const struct option_list *a, const struct option_list *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = same_text(a->at[i], b->at[i]);
+    return same;
+}
+
+bool option_equal(const struct option *o, const void *a, const void *b)
+{
+#define OF(type, out) (*(const type *)(const void *)((const char *)(out) + o->offset))
+    switch (o->kind) {
+    case OPTION_TEXT:
+    case OPTION_HOST_PORT:
+        return same_text(OF(char *, a), OF(char *, b));
+    case OPTION_SWITCH:
+        return OF(bool, a) == OF(bool, b);
+    case OPTION_INT:
+    case OPTION_DURATION:
+    case OPTION_SIZE:
+    case OPTION_CHOICE:
+        return OF(int64_t, a) == OF(int64_t, b);
+    case OPTION_LIST:
+        return same_list(&OF(struct option_list, a), &OF(struct option_list, b));
+    }
+    weir_unreachable();
+#undef OF
 }
 
 static bool wants_help(int argc, char **argv)
@@ -187,8 +320,6 @@ static bool wants_help(int argc, char **argv)
     }
     return false;
 }
-
-#define OPTIONS_MAX 64
 
 enum err options_parse(const struct option_set *set, int argc, char **argv, void *out,
                        const char **args, size_t *args_n, bool *help, struct err_text *text)
@@ -218,7 +349,8 @@ enum err options_parse(const struct option_set *set, int argc, char **argv, void
         return ERR_OK;
     if (*args_n < set->args_min)
         return err_say(text, ERR_REQUEST_INVALID, "an argument is missing: %s", set->args);
-    return take_rest(set, given, out, text);
+    enum err err = set->file_option ? take_file(set, given, out, text) : ERR_OK;
+    return err ? err : take_rest(set, given, out, text);
 }
 
 /* ---- help ----------------------------------------------------------------------------------- */
@@ -240,7 +372,7 @@ static void help_row(const struct option *o, FILE *to)
         fprintf(to, " [%s]", o->dflt);
     if (o->env)
         fprintf(to, " %s", o->env);
-    fprintf(to, "\n");
+    fprintf(to, "%s\n", o->flags & OPTION_LIVE ? ", live" : "");
 }
 
 void options_help(const struct option_set *set, FILE *to)

@@ -1,15 +1,16 @@
-/* options.h: options of a command from one table: flags, environment, defaults, help.
+/* options.h: options of a command from one table: flags, environment, file, defaults, help.
  *
- * A row a setting. Values are looked for in this order: flag, environment variable, default. What
- * is wrong is said with its place (which flag or variable), what was given and what would be right,
- * and for an unknown flag the nearest known one. The same table prints --help and the
- * documentation.
+ * A row a setting. Values are looked for in this order: flag, environment variable, file (of a
+ * command that takes one), default. What is wrong is said with its place (which flag or variable,
+ * which line), what was given and what would be right, and for an unknown flag or key the nearest
+ * known one. The same table prints --help and the documentation.
  *
  * Flags are `--name VALUE` or `--name=VALUE`; a switch is `--name` or `--name=on|off`.
  */
 #pragma once
 
 #include "base/err.h"
+#include "spec/spec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,8 +45,18 @@ struct option {
     const char *help;
     int64_t min, max;           /* OPTION_INT, OPTION_DURATION, OPTION_SIZE */
     const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
-    bool required;
+    unsigned flags;             /* enum option_flag */
 };
+
+enum option_flag {
+    OPTION_REQUIRED = 1,
+    OPTION_LIVE = 2, /* SIGHUP takes a new value from file and environment; others need a restart */
+};
+
+/* Where a value came from. */
+enum option_source { OPTION_BY_DEFAULT, OPTION_BY_FILE, OPTION_BY_ENV, OPTION_BY_FLAG };
+
+struct option_state; /* what the values of one parse point to */
 
 struct option_set {
     const char *usage;   /* "weir serve [options]" */
@@ -55,6 +66,11 @@ struct option_set {
     size_t n;
     const char *args; /* what positional arguments mean; NULL: there are none */
     size_t args_min, args_max;
+    /* A command that takes a file of options: */
+    const char *file_option; /* the option that names it; NULL: there is none */
+    /* What only the file can say, in the same struct, so that its `bytes` are 0; NULL: nothing. */
+    const struct spec_kind *file_kind;
+    size_t state; /* of a struct option_state * in the same struct */
 };
 
 /* Fills the struct at out; positional arguments are left in args (borrowed from argv, args_max
@@ -63,6 +79,12 @@ struct option_set {
 enum err must_use options_parse(const struct option_set *set, int argc, char **argv, void *out,
                                 const char **args, size_t *args_n, bool *help,
                                 struct err_text *text);
+/* Frees the file that the values of out point into, if there is one. */
+void options_free(const struct option_set *set, void *out);
+/* Where the value of the option came from; only for a set with a file_option. */
+enum option_source options_source(const struct option_set *set, const void *out, const char *name);
+/* Is the option the same in both? */
+bool option_equal(const struct option *o, const void *a, const void *b);
 void options_help(const struct option_set *set, FILE *to);
 /* parse, print help or the error, and say whether to go on: 0 go on, else an exit status + 1. */
 int options_begin(const struct option_set *set, int argc, char **argv, void *out, const char **args,

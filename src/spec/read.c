@@ -25,7 +25,8 @@ struct reading {
 static enum err wrong(struct reading *r, enum err err, const char *path)
 {
     *r->where = r->doc->place;
-    snprintf(r->where->path, sizeof r->where->path, "%s%s%s", r->at, *path ? "." : "", path);
+    snprintf(r->where->path, sizeof r->where->path, "%s%s%s", r->at, *r->at && *path ? "." : "",
+             path);
     unsigned line = spec_lines_find(r->doc->lines, r->where->path);
     if (line)
         r->where->line = line;
@@ -100,7 +101,7 @@ static enum err read_list(struct reading *r, const struct spec_field *field, jso
     for (size_t i = 0; i < n && !err; i++) {
         char at[SPEC_PATH_MAX];
         struct reading element = *r;
-        snprintf(at, sizeof at, "%s.%s[%zu]", r->at, field->path, i);
+        snprintf(at, sizeof at, "%s%s%s[%zu]", r->at, *r->at ? "." : "", field->path, i);
         element.at = at;
         element.fields = field->fields;
         element.n = field->fields_n;
@@ -201,8 +202,9 @@ void spec_init(const struct spec_kind *kind, void *out)
     spec_fields_default(kind->fields, kind->n, out);
 }
 
-enum err spec_read(const struct spec_kind *kind, const struct spec_document *doc,
-                   struct arena *arena, void *out, struct spec_place *where, struct err_text *text)
+static enum err read_root(const struct spec_kind *kind, const struct spec_document *doc,
+                          const char *at, struct arena *arena, void *out, struct spec_place *where,
+                          struct err_text *text)
 {
     const char *field = "";
     struct reading r = {.doc = doc,
@@ -212,11 +214,26 @@ enum err spec_read(const struct spec_kind *kind, const struct spec_document *doc
                         .fields = kind->fields,
                         .n = kind->n,
                         .root = doc->spec,
-                        .at = "spec",
+                        .at = at,
                         .base = out};
     enum err err = read_object(&r, doc->spec, "");
     if (err || !kind->check)
         return err;
     err = kind->check(out, arena, &field, text);
     return err ? wrong(&r, err, field) : ERR_OK;
+}
+
+enum err spec_read(const struct spec_kind *kind, const struct spec_document *doc,
+                   struct arena *arena, void *out, struct spec_place *where, struct err_text *text)
+{
+    return read_root(kind, doc, "spec", arena, out, where, text);
+}
+
+enum err spec_read_tree(const struct spec_kind *kind, const struct spec_tree *tree,
+                        const char *file, struct arena *arena, void *out, struct spec_place *where,
+                        struct err_text *text)
+{
+    struct spec_document doc = {
+        .spec = tree->root, .lines = tree->lines, .place = {.file = file, .line = tree->line}};
+    return read_root(kind, &doc, "", arena, out, where, text);
 }

@@ -38,3 +38,8 @@ void spec_trees_free(struct spec_trees *t);
 /* The line of the value at the path ("spec.list[2].name"), or of the last value on the way to it
  * that is there; 0: lines is NULL. */
 unsigned spec_lines_find(const struct spec_lines *lines, const char *path);
+
+/* spec_read for the root of a file that is no resource: paths begin at the root. */
+enum err must_use spec_read_tree(const struct spec_kind *kind, const struct spec_tree *tree,
+                                 const char *file, struct arena *arena, void *out,
+                                 struct spec_place *where, struct err_text *text);

@@ -230,7 +230,7 @@ static void required_ones_are_told(void **state)
     struct option_set needs = {.usage = "x", .about = "x", .options = rows, .n = 1};
     (void)state;
     rows[0].dflt = NULL;
-    rows[0].required = true;
+    rows[0].flags = OPTION_REQUIRED;
     assert_int_equal(parse_set(&needs, ""), ERR_REQUEST_INVALID);
     assert_non_null(strstr(text.s, "--text TEXT is missing: some text"));
     assert_int_equal(parse_set(&needs, "--text a"), ERR_OK);
