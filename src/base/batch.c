@@ -240,18 +240,38 @@ static void write_str(struct wr *w, struct str s)
         wr_bytes(w, s.at, s.len);
 }
 
+static int64_t time_delta(const struct batch_builder *b, int64_t timestamp)
+{
+    return b->count == 0 ? 0 : (int64_t)((uint64_t)timestamp - (uint64_t)b->base_timestamp);
+}
+
+/* Of a record, its length field left out. */
+static size_t body_bytes(const struct batch_builder *b, int64_t timestamp, struct str key,
+                         struct str value, const struct record_header *headers, size_t n)
+{
+    size_t bytes = 1 + var_bytes(time_delta(b, timestamp)) + var_bytes(b->count) + str_bytes(key) +
+                   str_bytes(value) + var_bytes((int64_t)n);
+    for (size_t i = 0; i < n; i++)
+        bytes += str_bytes(headers[i].key) + str_bytes(headers[i].value);
+    return bytes;
+}
+
+size_t batch_room(const struct batch_builder *b, int64_t timestamp, struct str key,
+                  struct str value, const struct record_header *headers, size_t n)
+{
+    size_t bytes = body_bytes(b, timestamp, key, value, headers, n);
+    return var_bytes((int64_t)bytes) + bytes;
+}
+
 void batch_add(struct batch_builder *b, int64_t timestamp, struct str key, struct str value,
                const struct record_header *headers, size_t n)
 {
+    size_t bytes = body_bytes(b, timestamp, key, value, headers, n);
+    int64_t delta = time_delta(b, timestamp);
     if (b->count == 0)
         b->base_timestamp = timestamp;
     if (b->count == 0 || timestamp > b->max_timestamp)
         b->max_timestamp = timestamp;
-    int64_t delta = (int64_t)((uint64_t)timestamp - (uint64_t)b->base_timestamp);
-    size_t bytes = 1 + var_bytes(delta) + var_bytes(b->count) + str_bytes(key) + str_bytes(value) +
-                   var_bytes((int64_t)n);
-    for (size_t i = 0; i < n; i++)
-        bytes += str_bytes(headers[i].key) + str_bytes(headers[i].value);
 
     wr_varint(&b->wr, (int32_t)bytes);
     wr_u8(&b->wr, 0);

@@ -123,6 +123,9 @@ void batch_begin(struct batch_builder *b, uint16_t attributes);
 /* key.at or value.at NULL: null. headers may be NULL with n 0. */
 void batch_add(struct batch_builder *b, int64_t timestamp, struct str key, struct str value,
                const struct record_header *headers, size_t n);
+/* The bytes that batch_add would add. */
+size_t batch_room(const struct batch_builder *b, int64_t timestamp, struct str key,
+                  struct str value, const struct record_header *headers, size_t n);
 /* Bytes so far, head included. */
 size_t batch_bytes(const struct batch_builder *b);
 /* Closes the batch (offset 0, no producer, CRC set): a slice that owns its buffer, of which it is

@@ -70,6 +70,7 @@ static struct broker *broker_make(struct broker_set *set, struct env *env, struc
     topics_init(&b->topics, env);
     records_cache_init(&b->records, set->conf.records_cache_bytes);
     subscriptions_init(&b->subscriptions, env);
+    publish_init(&b->publish, b);
     partitions_init(b);
     return b;
 }
@@ -93,6 +94,7 @@ static void broker_free(struct broker *b)
     env_timer_stop(b->env, &b->sweep);
     groups_free(b->groups);
     catalog_free(b->catalog);
+    publish_free(&b->publish);
     partitions_free(b);
     subscriptions_free(&b->subscriptions);
     topics_free(&b->topics);

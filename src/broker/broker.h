@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "base/uuid.h"
 #include "broker/actor.h"
+#include "broker/append.h"
 #include "broker/env.h"
 #include "broker/op.h"
 #include "broker/store.h"
@@ -77,9 +78,8 @@ struct produce_op {
                            -1 */
     struct err_text text;
     /* private */
-    struct partition *at;
     struct batch_head head;
-    struct store_append append;
+    struct append append;
     struct store_group group;
     struct list waiters; /* duplicates that came while this one was under way */
     struct list link;    /* in the waiters of another */

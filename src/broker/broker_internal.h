@@ -11,6 +11,7 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "broker/publish_internal.h"
 #include "broker/records_cache.h"
 #include "broker/subscription_internal.h"
 #include "broker/topics.h"
@@ -43,6 +44,7 @@ struct broker {
     struct subscription_catalog *subscription_catalog; /* reactor 0 */
     struct groups *groups;                             /* NULL until loading began */
     struct records_cache records;
+    struct publish publish;
     bool loaded;
 };
 

@@ -16,6 +16,7 @@
 
 #include "broker/broker_internal.h"
 #include "broker/producer.h"
+#include "broker/publish_internal.h"
 #include "broker/records_cache.h"
 
 enum partition_state { PARTITION_OPENING, PARTITION_OPEN, PARTITION_LEAVING };
@@ -35,7 +36,8 @@ struct partition {
     struct producers *producers; /* NULL: has met none */
     struct list producing;       /* in broker->producing while it has producers */
     uint64_t records_in, bytes_in;
-    struct records_index records; /* its decoded batches in the reactor's cache */
+    struct publish_batch *publishing; /* its open batch; NULL: none */
+    struct records_index records;     /* its decoded batches in the reactor's cache */
 };
 
 void partitions_init(struct broker *b);

@@ -38,18 +38,14 @@ static void answer_waiters(struct broker *b, struct list *waiters, enum err err,
 static void produce_stored(struct store_group *group, enum err err)
 {
     struct produce_op *op = container_of(group, struct produce_op, group);
-    struct partition *p = op->at;
+    struct partition *p = op->append.at;
     struct broker *b = p->broker;
     struct list waiters;
-    op->base_offset = err == ERR_OK ? op->append.base_offset : -1;
+    op->base_offset = err == ERR_OK ? op->append.store.base_offset : -1;
     op->log_start = p->log_start;
     if (op->head.producer_id >= 0)
         producers_done(p->producers, &op->head, op, op->base_offset);
-    if (err == ERR_OK) {
-        p->records_in += (uint64_t)op->head.count;
-        p->bytes_in += op->head.bytes;
-    }
-    partition_leave(p);
+    append_end(&op->append, err);
     list_init(&waiters);
     list_move(&waiters, &op->waiters);
     answer_waiters(b, &waiters, err, op);
@@ -94,10 +90,10 @@ static enum err produce_check(struct partition *p, struct produce_op *op)
         .zstd_allowed = op->zstd_allowed,
         .text = &op->text,
     };
-    if (p->attached || p->topic->internal)
-        return err_say(&op->text, ERR_TOPIC_INVALID, "topic %s is internal: clients only read it",
-                       p->topic->name);
-    enum err err = validate_batch(&v, op->batch);
+    enum err err = append_allowed(p, &op->text);
+    if (err != ERR_OK)
+        return err;
+    err = validate_batch(&v, op->batch);
     op->head = v.head;
     op->bad_record = v.bad_record;
     op->log_start = p->log_start;
@@ -115,15 +111,12 @@ static void produce_append(struct partition *p, struct produce_op *op)
 {
     struct store *store = p->broker->store;
     uint64_t now_ms = env_now_ms(p->broker->env);
-    op->at = p;
     op->append_ms = p->topic->conf.timestamp_type == TOPIC_APPEND_TIME ? (int64_t)now_ms : -1;
-    op->append.log = p->log;
-    op->append.batch = op->batch;
-    op->append.append_ms = (int64_t)now_ms;
+    append_begin(&op->append, p);
+    append_set(&op->append, op->batch, op->head.count);
     op->group.done = produce_stored;
-    partition_enter(p);
     store_begin(store, &op->group);
-    store_append(store, &op->group, &op->append);
+    store_append(store, &op->group, &op->append.store);
     store_commit(store, &op->group);
 }
 

@@ -58,8 +58,7 @@ struct publish_op {
     /* private */
     struct list link;    /* in its batch, or in the waiters of another */
     struct list waiters; /* copies that came while this one was under way */
-    void *batch;
-    int32_t index; /* in its batch */
+    int32_t index;       /* in its batch */
     struct duplicate_id {
         uint64_t h[2]; /* zeros: none */
     } id;

@@ -92,6 +92,20 @@ static bool time_allowed(const struct validate *v, int64_t ts)
     return (uint64_t)ts - (uint64_t)now <= (uint64_t)v->conf->timestamp_after_max_ms;
 }
 
+enum err validate_record(const struct validate *v, int32_t index, int64_t timestamp, struct str key)
+{
+    if (v->conf->compact && key.at == NULL)
+        return err_say(v->text, ERR_RECORD_INVALID,
+                       "record %d has no key, which a compacted topic needs", index);
+    if (!time_allowed(v, timestamp))
+        return err_say(v->text, ERR_TIMESTAMP_INVALID,
+                       "record %d has timestamp %" PRId64 ": at %" PRIu64
+                       " the topic allows from %" PRId64 " ms before to %" PRId64 " ms after",
+                       index, timestamp, v->now_ms, v->conf->timestamp_before_max_ms,
+                       v->conf->timestamp_after_max_ms);
+    return ERR_OK;
+}
+
 static enum err check_record(struct walk *w, const struct record *r)
 {
     struct validate *v = w->v;
@@ -99,16 +113,7 @@ static enum err check_record(struct walk *w, const struct record *r)
         return err_say(v->text, ERR_RECORD_INVALID,
                        "record %d has offset delta %" PRId64 ": they must count up from 0",
                        w->index, r->offset - v->head.base_offset);
-    if (v->conf->compact && r->key.at == NULL)
-        return err_say(v->text, ERR_RECORD_INVALID,
-                       "record %d has no key, which a compacted topic needs", w->index);
-    if (!time_allowed(v, r->timestamp))
-        return err_say(v->text, ERR_TIMESTAMP_INVALID,
-                       "record %d has timestamp %" PRId64 ": at %" PRIu64
-                       " the topic allows from %" PRId64 " ms before to %" PRId64 " ms after",
-                       w->index, r->timestamp, v->now_ms, v->conf->timestamp_before_max_ms,
-                       v->conf->timestamp_after_max_ms);
-    return ERR_OK;
+    return validate_record(v, w->index, r->timestamp, r->key);
 }
 
 static enum err walk_records(struct walk *w, const uint8_t *records, size_t n)

@@ -31,6 +31,11 @@ struct validate {
     struct err_text *text;
 };
 
+/* One record, of a batch that comes or of one that is made here: its timestamp (before
+ * LogAppendTime replaces it), and its key in a compacted topic. index: for the text. */
+enum err must_use validate_record(const struct validate *v, int32_t index, int64_t timestamp,
+                                  struct str key);
+
 /* The bytes are changed only when the batch is right: LogAppendTime, and a max timestamp that is
  * not that of the records, as Kafka does. */
 enum err must_use validate_batch(struct validate *v, struct slice batch);

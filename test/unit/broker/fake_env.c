@@ -88,16 +88,26 @@ bool fake_deliver_all(struct fake_world *w)
     return any;
 }
 
-static void fire_due(struct fake_env *e)
+/* Those that are set meanwhile wait for the next turn. */
+static bool fire_due(struct fake_env *e)
 {
-    for (;;) {
+    uint64_t fresh = e->timers.next_seq;
+    for (bool any = false;; any = true) {
         struct heap_node *node = heap_min(&e->timers);
-        if (node == NULL || node->key > e->env.mono_us)
-            return;
+        if (node == NULL || node->key > e->env.mono_us || node->seq >= fresh)
+            return any;
         heap_remove(&e->timers, node);
         struct env_timer *timer = container_of(node, struct env_timer, node);
         timer->fire(timer);
     }
+}
+
+bool fake_fire(struct fake_world *w)
+{
+    bool any = false;
+    for (unsigned i = 0; i < w->n; i++)
+        any |= fire_due(&w->envs[i]);
+    return any;
 }
 
 void fake_advance(struct fake_world *w, uint64_t ms)
@@ -106,6 +116,5 @@ void fake_advance(struct fake_world *w, uint64_t ms)
         w->envs[i].env.now_ms += ms;
         w->envs[i].env.mono_us += ms * 1000;
     }
-    for (unsigned i = 0; i < w->n; i++)
-        fire_due(&w->envs[i]);
+    fake_fire(w);
 }

@@ -31,5 +31,7 @@ void fake_world_free(struct fake_world *w);
 bool fake_deliver(struct fake_world *w, unsigned i);
 /* Delivers mail, reactors in random order, until there is none. True if there was any. */
 bool fake_deliver_all(struct fake_world *w);
+/* Fires the timers that are due. True if there were any. */
+bool fake_fire(struct fake_world *w);
 /* Moves the time and fires what is due (without delivering mail). */
 void fake_advance(struct fake_world *w, uint64_t ms);

@@ -101,6 +101,7 @@ void rig_run(struct rig *r)
     bool any = true;
     while (any) {
         any = fake_deliver_all(&r->world);
+        any |= fake_fire(&r->world);
         for (unsigned i = 0; i < r->n; i++)
             any |= fake_store_run(r->stores[i]);
     }

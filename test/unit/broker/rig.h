@@ -31,7 +31,7 @@ void rig_free(struct rig *r);
 /* While on, what is allocated need not be freed: a process that is killed amid store calls keeps
  * their memory until it is gone, and here it lives on. */
 void rig_lose_memory(bool on);
-/* Delivers mail and completes store calls until nothing is left to do. */
+/* Delivers mail, fires what is due and completes store calls until nothing is left to do. */
 void rig_run(struct rig *r);
 void rig_defer(struct rig *r, bool deferred);
 struct env *rig_env(struct rig *r, unsigned reactor);
