@@ -26,7 +26,7 @@ enum http_outcome {
     HTTP_UNREACHABLE, /* refused, reset, no route, closed before an answer */
     HTTP_TLS_FAILED,  /* handshake or certificate */
     HTTP_FORBIDDEN,   /* the address (after resolution, or of a redirect) is never a destination */
-    HTTP_ANSWER_BAD,  /* no HTTP, or larger than answer_bytes_max */
+    HTTP_ANSWER_BAD,  /* no HTTP */
     HTTP_CALL_BAD, /* the URL is none of http(s), or a header has a line break: nothing was sent */
     HTTP_CANCELLED,
 };
@@ -44,15 +44,16 @@ struct http_call {
     size_t headers_n;
     struct str body; /* at NULL: none */
     uint32_t timeout_ms;
-    size_t answer_bytes_max; /* of the body; at most HTTP_CALL_ANSWER_BYTES_MAX */
+    size_t answer_bytes_max; /* of the body, up to HTTP_CALL_ANSWER_BYTES_MAX: no more is read */
     void (*done)(struct http_call *call);
     void *user;
     /* out, valid inside of done */
     enum http_outcome outcome;
     int status;
     const struct http_header *answer_headers; /* names in lower case */
-    size_t answer_headers_n;
+    size_t answer_headers_n;                  /* at most HTTP_CALL_HEADERS_MAX: the first */
     struct str answer;
+    bool answer_cut; /* there was more of it */
     uint64_t took_us;
     char error[128]; /* for a person; empty with HTTP_ANSWERED */
     void *private;
