@@ -305,14 +305,27 @@ void statelog_free(struct statelog *log)
 
 /* ---- writes ---- */
 
-/* What the end of every write has in common; the caller is told in between, then steps. */
+static void write_enter(struct statelog_append *a)
+{
+    for (size_t i = 0; i < a->entities_n; i++)
+        a->entities[i]->pending++;
+}
+
+static void write_leave(struct statelog_append *a)
+{
+    for (size_t i = 0; i < a->entities_n; i++) {
+        weir_assert(a->entities[i]->pending > 0);
+        a->entities[i]->pending--;
+    }
+}
+
+/* What the end of every write has in common. */
 static void write_over(struct statelog_append *a, enum err err)
 {
-    struct statelog_entity *e = a->entity;
-    weir_assert(e->pending > 0);
-    e->pending--;
-    if (err == ERR_OK && !e->known)
-        entity_since(a->log, e, a->append.base_offset);
+    write_leave(a);
+    for (size_t i = 0; i < a->entities_n && err == ERR_OK; i++)
+        if (!a->entities[i]->known)
+            entity_since(a->log, a->entities[i], a->append.base_offset);
     a->log->grown += err == ERR_OK ? a->append.batch.len : 0;
     slice_unref(a->append.batch);
 }
@@ -333,16 +346,22 @@ void statelog_joined(struct statelog_append *a, enum err err)
     statelog_step(log);
 }
 
+/* The end of a join is told later than that of others: nothing from here on may be trimmed. */
+static void join_start(struct statelog_append *a)
+{
+    for (size_t i = 0; i < a->entities_n; i++)
+        if (!a->entities[i]->known)
+            entity_since(a->log, a->entities[i], a->log->end);
+    a->ready(a, ERR_OK);
+}
+
 static void write_start(struct statelog_append *a)
 {
     struct statelog *log = a->log;
     a->append.log = log->log;
     a->append.append_ms = (int64_t)env_now_ms(log->conf.env);
     if (a->ready != NULL) {
-        /* Its end is told later than that of others: nothing from here on may be trimmed. */
-        if (!a->entity->known)
-            entity_since(log, a->entity, log->end);
-        a->ready(a, ERR_OK);
+        join_start(a);
         return;
     }
     a->group.done = write_done;
@@ -354,7 +373,7 @@ static void write_start(struct statelog_append *a)
 
 static void write_fail(struct statelog_append *a, enum err err)
 {
-    a->entity->pending--;
+    write_leave(a);
     slice_unref(a->append.batch);
     if (a->ready != NULL)
         a->ready(a, err);
@@ -362,16 +381,34 @@ static void write_fail(struct statelog_append *a, enum err err)
         a->done(a, err);
 }
 
-/* Those about `e`, or all. Taken out first: what they cause may add new ones. */
-static void waiting_release(struct statelog *log, const struct statelog_entity *e, enum err err)
+static void write_wait(struct statelog_append *a)
+{
+    for (size_t i = 0; i < a->entities_n; i++)
+        a->entities[i]->waiting++;
+    list_push(&a->log->waiting, &a->link);
+}
+
+/* For one that is held, or behind one that waits for such. */
+static bool write_must_wait(const struct statelog_append *a)
+{
+    bool wait = false;
+    for (size_t i = 0; i < a->entities_n; i++)
+        wait = wait || a->entities[i]->held || a->entities[i]->waiting > 0;
+    return wait;
+}
+
+/* All that wait. Taken out first: what they cause may add new ones. They are under way from here
+ * on, each before the first is started. */
+static void waiting_release(struct statelog *log, enum err err)
 {
     struct list out;
     list_init(&out);
-    list_for_safe (it, &log->waiting) {
-        if (e != NULL && container_of(it, struct statelog_append, link)->entity != e)
-            continue;
-        list_remove(it);
-        list_push(&out, it);
+    list_move(&out, &log->waiting);
+    list_for (it, &out) {
+        struct statelog_append *a = container_of(it, struct statelog_append, link);
+        for (size_t i = 0; i < a->entities_n; i++)
+            a->entities[i]->waiting--;
+        write_enter(a);
     }
     struct list *it;
     while ((it = list_pop(&out)) != NULL) {
@@ -393,25 +430,20 @@ static void created(struct store_open *open, enum err err)
         show(log);
     }
     log->state = err == ERR_OK ? OPEN : ABSENT;
-    waiting_release(log, NULL, err);
+    waiting_release(log, err);
 }
 
-static void write_submit(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
-                         struct statelog_entity *entity)
+static void write_submit(struct statelog *log, struct statelog_append *a, struct batch_builder *b)
 {
-    weir_assert(log->state != LOADING);
+    weir_assert(log->state != LOADING && a->entities_n > 0);
     a->log = log;
-    a->entity = entity;
     a->append = (struct store_append){.batch = batch_end(b)};
-    if (log->state == OPEN && !entity->held) {
-        entity->pending++;
+    if (log->state == OPEN && !write_must_wait(a)) {
+        write_enter(a);
         write_start(a);
         return;
     }
-    list_push(&log->waiting, &a->link);
-    if (entity->held)
-        return; /* counted as under way when it is released */
-    entity->pending++;
+    write_wait(a);
     if (log->state == ABSENT) {
         log->state = CREATING;
         open_start(log, true, created);
@@ -421,17 +453,28 @@ static void write_submit(struct statelog *log, struct statelog_append *a, struct
 void statelog_write(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
                     struct statelog_entity *entity)
 {
+    a->entity = entity;
+    statelog_write_all(log, a, b, &a->entity, 1);
+}
+
+void statelog_write_all(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
+                        struct statelog_entity **entities, size_t n)
+{
     weir_assert(a->done != NULL);
     a->ready = NULL;
-    write_submit(log, a, b, entity);
+    a->entities = entities;
+    a->entities_n = n;
+    write_submit(log, a, b);
 }
 
 void statelog_join(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
-                   struct statelog_entity *entity,
+                   struct statelog_entity **entities, size_t n,
                    void (*ready)(struct statelog_append *a, enum err err))
 {
     a->ready = ready;
-    write_submit(log, a, b, entity);
+    a->entities = entities;
+    a->entities_n = n;
+    write_submit(log, a, b);
 }
 
 /* ---- rounds ---- */
@@ -457,14 +500,11 @@ static void trim_start(struct statelog *log)
     store_trim(log->conf.store, &log->trim);
 }
 
+/* At most one is held at a time, so all that wait do so because of it. */
 static void held_release(struct statelog *log, struct statelog_entity *e)
 {
     e->held = false;
-    list_for (it, &log->waiting) {
-        struct statelog_append *a = container_of(it, struct statelog_append, link);
-        e->pending += a->entity == e;
-    }
-    waiting_release(log, e, ERR_OK);
+    waiting_release(log, ERR_OK);
 }
 
 static void snapshot_done(struct store_group *group, enum err err)

@@ -36,6 +36,7 @@ struct statelog_entity {
     struct list link; /* private: by since */
     int64_t since;    /* private */
     uint32_t pending; /* private: appends under way, of a snapshot too */
+    uint32_t waiting; /* private: writes about it that wait */
     bool known;       /* private: has records in the log */
     bool held;        /* private: its turn for a snapshot has come; new writes wait for it */
 };
@@ -71,12 +72,14 @@ void statelog_open(const struct statelog_conf *conf, struct statelog **out);
 void statelog_free(struct statelog *log);
 
 struct statelog_append {
-    struct store_append append;     /* private; of a join: to be added to the caller's group */
-    struct store_group group;       /* private */
-    struct statelog *log;           /* private */
-    struct statelog_entity *entity; /* private */
-    struct list link;               /* private: while it waits for the open or a snapshot */
-    bool relaxed;                   /* as a store_group's */
+    struct store_append append;        /* private; of a join: to be added to the caller's group */
+    struct store_group group;          /* private */
+    struct statelog *log;              /* private */
+    struct statelog_entity *entity;    /* private: of a write about one */
+    struct statelog_entity **entities; /* private */
+    size_t entities_n;                 /* private */
+    struct list link;                  /* private: while it waits for the open or a snapshot */
+    bool relaxed;                      /* as a store_group's */
     void (*done)(struct statelog_append *a, enum err err);
     void (*ready)(struct statelog_append *a, enum err err); /* private: given to statelog_join */
 };
@@ -85,18 +88,23 @@ struct statelog_append {
  * done. */
 void statelog_write(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
                     struct statelog_entity *entity);
+/* The same, about several entities: their records are there together or not at all. The array must
+ * live until done, too; an entity may be in it more than once. */
+void statelog_write_all(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
+                        struct statelog_entity **entities, size_t n);
 /* The same as a part of a group of the caller's, which may hold other appends, those of other state
  * logs too. ready is called when the batch may go, possibly from inside: with ERR_OK the caller
  * adds a->append to its group, on any reactor, and when the group is done or was given up calls
  * statelog_joined here, exactly once; with an error the write is over.
  *
- * From ready to statelog_joined the entity is not snapshotted. Who joins several logs to one group
- * waits for them one after the other, in the order of their partitions: two that waited for each
- * other's entities would wait for ever.
+ * From ready to statelog_joined the entities are not snapshotted. Who joins several logs to one
+ * group waits for them one after the other, in the order of their partitions: two that waited for
+ * each other's entities would wait for ever.
  *
- * A join is not ordered among the writes of its entity: what they say must not depend on that. */
+ * A join is not ordered among the writes about its entities: what they say must not depend on
+ * that. */
 void statelog_join(struct statelog *log, struct statelog_append *a, struct batch_builder *b,
-                   struct statelog_entity *entity,
+                   struct statelog_entity **entities, size_t n,
                    void (*ready)(struct statelog_append *a, enum err err));
 void statelog_joined(struct statelog_append *a, enum err err);
 /* Nothing is alive of it any more and no write about it is under way: forget it. */

@@ -31,8 +31,10 @@ struct change {
     enum err group_err;
     bool joins;
     struct fixture *f;
-    struct row *row;
+    struct row *row, *other_row;
+    struct statelog_entity *entities[2];
     unsigned entity, key;
+    unsigned other; /* entity that the change is about, too; ENTITIES: none */
     uint32_t value;
     bool under_way;
     uint64_t order; /* of submission */
@@ -185,30 +187,43 @@ static void teardown(struct fixture *f)
     fake_disk_free(f->disk);
 }
 
+static void drop_if_gone(struct fixture *f, unsigned entity)
+{
+    struct row *row = f->rows[entity];
+    bool held = f->apply_at_once || !row_empty(row) || row->entity.pending > 0;
+    for (unsigned i = 0; i < IN_FLIGHT; i++) {
+        const struct change *c = &f->changes[i];
+        held |= c->under_way && (c->row == row || c->other_row == row);
+    }
+    if (held)
+        return;
+    statelog_forget(f->log, &row->entity);
+    mem_free(row);
+    f->rows[entity] = NULL;
+}
+
+static void done_entity(struct fixture *f, const struct change *c, unsigned entity, enum err err)
+{
+    assert_true(c->joins || c->order > f->last_done[entity]); /* in order, per entity */
+    if (!c->joins)
+        f->last_done[entity] = c->order;
+    if (err != ERR_OK)
+        return;
+    f->acked[entity][c->key] = c->value;
+    if (!f->apply_at_once)
+        row_set(f, entity, c->key, c->value);
+    drop_if_gone(f, entity);
+}
+
 static void done(struct statelog_append *a, enum err err)
 {
     struct change *c = container_of(a, struct change, append);
     struct fixture *f = c->f;
     assert_true(c->under_way);
     c->under_way = false;
-    assert_true(c->joins || c->order > f->last_done[c->entity]); /* in order, per entity */
-    if (!c->joins)
-        f->last_done[c->entity] = c->order;
-    if (err != ERR_OK)
-        return;
-    f->acked[c->entity][c->key] = c->value;
-    if (!f->apply_at_once)
-        row_set(f, c->entity, c->key, c->value);
-    if (row_empty(c->row) && c->row->entity.pending == 0 && !f->apply_at_once) {
-        bool held = false;
-        for (unsigned i = 0; i < IN_FLIGHT; i++)
-            held |= f->changes[i].under_way && f->changes[i].row == c->row;
-        if (held)
-            return;
-        statelog_forget(f->log, &c->row->entity);
-        mem_free(c->row);
-        f->rows[c->entity] = NULL;
-    }
+    done_entity(f, c, c->entity, err);
+    if (c->other < ENTITIES)
+        done_entity(f, c, c->other, err);
 }
 
 /* A join, in a group of its own. The state log is told of its end before the change is applied, as
@@ -216,8 +231,11 @@ static void done(struct statelog_append *a, enum err err)
 static void join_done(struct store_group *group, enum err err)
 {
     struct change *c = container_of(group, struct change, group);
-    if (!c->f->apply_at_once && err == ERR_OK)
+    if (!c->f->apply_at_once && err == ERR_OK) {
         row_set(c->f, c->entity, c->key, c->value);
+        if (c->other < ENTITIES)
+            row_set(c->f, c->other, c->key, c->value);
+    }
     statelog_joined(&c->append, err);
     done(&c->append, err);
 }
@@ -256,7 +274,9 @@ static struct change *change_free(struct fixture *f)
     return NULL;
 }
 
-static bool submit_as(struct fixture *f, unsigned entity, unsigned key, uint32_t value, bool joins)
+/* other: an entity that the same change is about, or ENTITIES. */
+static bool submit_as(struct fixture *f, unsigned entity, unsigned other, unsigned key,
+                      uint32_t value, bool joins)
 {
     struct change *c = change_free(f);
     struct batch_builder b;
@@ -265,26 +285,34 @@ static bool submit_as(struct fixture *f, unsigned entity, unsigned key, uint32_t
     *c = (struct change){.append.done = done,
                          .f = f,
                          .row = row_get(f, entity),
+                         .other_row = other < ENTITIES ? row_get(f, other) : NULL,
                          .entity = entity,
+                         .other = other,
                          .key = key,
                          .value = value,
                          .under_way = true,
                          .joins = joins,
                          .order = ++f->order};
-    if (f->apply_at_once)
-        row_set(f, entity, key, value);
+    size_t n = other < ENTITIES && other != entity ? 2 : 1;
+    c->entities[0] = &c->row->entity;
+    c->entities[1] = n > 1 ? &c->other_row->entity : NULL;
     batch_begin(&b, 0);
-    add(&b, entity, key, value);
+    for (size_t i = 0; i < n; i++) {
+        add(&b, i == 0 ? entity : other, key, value);
+        if (f->apply_at_once)
+            row_set(f, i == 0 ? entity : other, key, value);
+    }
+    c->other = n > 1 ? other : ENTITIES;
     if (joins)
-        statelog_join(f->log, &c->append, &b, &c->row->entity, join_ready);
+        statelog_join(f->log, &c->append, &b, c->entities, n, join_ready);
     else
-        statelog_write(f->log, &c->append, &b, &c->row->entity);
+        statelog_write_all(f->log, &c->append, &b, c->entities, n);
     return true;
 }
 
 static bool submit(struct fixture *f, unsigned entity, unsigned key, uint32_t value)
 {
-    return submit_as(f, entity, key, value, false);
+    return submit_as(f, entity, ENTITIES, key, value, false);
 }
 
 static void submit_random(struct fixture *f)
@@ -293,7 +321,8 @@ static void submit_random(struct fixture *f)
     if (rng_one_in(&f->rng, 2))
         entity = 0; /* a busy one */
     uint32_t value = rng_one_in(&f->rng, 4) ? 0 : ++f->next_value;
-    submit_as(f, entity, (unsigned)rng_below(&f->rng, KEYS), value, rng_one_in(&f->rng, 4));
+    unsigned other = rng_one_in(&f->rng, 3) ? (unsigned)rng_below(&f->rng, ENTITIES) : ENTITIES;
+    submit_as(f, entity, other, (unsigned)rng_below(&f->rng, KEYS), value, rng_one_in(&f->rng, 4));
 }
 
 /* Memory and what was acknowledged are the same, with nothing under way. */
@@ -451,7 +480,8 @@ static void check_after_crash(struct fixture *f, const struct change *changes)
             uint32_t v = f->rows[i] != NULL ? f->rows[i]->values[k] : 0;
             bool right = v == f->acked[i][k];
             for (unsigned c = 0; c < IN_FLIGHT; c++)
-                right |= changes[c].under_way && changes[c].entity == i && changes[c].key == k &&
+                right |= changes[c].under_way &&
+                         (changes[c].entity == i || changes[c].other == i) && changes[c].key == k &&
                          changes[c].value == v;
             assert_true(right);
             f->acked[i][k] = v;
@@ -535,10 +565,12 @@ static void test_join_told_late(void **state)
     struct change *c = &f.changes[IN_FLIGHT - 1];
     struct batch_builder b;
     assert_true(submit(&f, 1, 0, 1));
-    *c = (struct change){.f = &f, .row = row_get(&f, 0), .under_way = true, .joins = true};
+    *c = (struct change){
+        .f = &f, .row = row_get(&f, 0), .other = ENTITIES, .under_way = true, .joins = true};
     batch_begin(&b, 0);
     add(&b, 0, 0, 77);
-    statelog_join(f.log, &c->append, &b, &c->row->entity, join_hold);
+    c->entities[0] = &c->row->entity;
+    statelog_join(f.log, &c->append, &b, c->entities, 1, join_hold);
     struct store *store = fake_store_port(f.store);
     store_begin(store, &c->group);
     c->group.done = join_tell_nobody;
