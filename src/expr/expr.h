@@ -4,7 +4,7 @@
  * cloudevents/spec) with `data.` paths into a JSON payload, and Event Grid's filter objects
  * (included event types, subject prefix and suffix, the 19 advanced operators). A program is made
  * once, is immutable, and may be evaluated on any thread, with no allocation and no recursion over
- * input; its steps are bounded by its size, which is bounded by EXPR_TEXT_MAX.
+ * input; its steps are bounded by its size, which is bounded by that of the source.
  *
  * What an expression looks at is asked of a struct expr_source, attribute by attribute and only
  * when needed: the payload is not touched where no expression names `data`, and is scanned, not
@@ -19,7 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EXPR_TEXT_MAX ((size_t)8 << 10)      /* bytes of source text */
+#define EXPR_TEXT_MAX ((size_t)8 << 10) /* bytes of a CESQL expression */
+#define EXPR_EVENTGRID_BYTES_MAX ((size_t)64 << 10)
 #define EXPR_STACK_MAX 64                    /* values at once; deeper expressions are refused */
 #define EXPR_SCRATCH_BYTES ((size_t)8 << 10) /* for texts that an evaluation makes (CONCAT ...) */
 
@@ -52,8 +53,9 @@ struct expr_source {
     struct str (*data)(const struct expr_source *source);
 };
 
-/* CESQL's classes of error. Evaluation goes on behind an error with a default value, as the
- * specification wants; the first one is told. */
+/* CESQL's classes of error. The first one ends the evaluation, whose value is then the zero value
+ * of the expression's type (false, 0 or ""), as the specification has it for filters (section 4.1,
+ * fail fast): an event never passes a filter that meets an error. */
 enum expr_error {
     EXPR_OK,
     EXPR_ERROR_PARSE, /* compile only */
@@ -68,7 +70,8 @@ const char *expr_error_name(enum expr_error error);
 
 struct expr;
 
-/* ERR_REQUEST_INVALID: text says what is wrong, at which character, and what would be right. */
+/* ERR_REQUEST_INVALID: text says what is wrong, at which character, and what would be right. A call
+ * of a function that does not exist is such an error already here. */
 enum err must_use expr_compile_cesql(struct str source, struct expr **out, struct err_text *text);
 /* `json` is the `filter` object of an Event Grid event subscription (2022-06-15): limits and names
  * of the operators as Event Grid has them. */

@@ -6,6 +6,7 @@
 #   FOLDER/java/lib, classes     Java's Kafka client and resilience4j, and our programs on them
 #   FOLDER/node/node_modules     JavaScript clients; FOLDER/node/bin/node runs them (Node.js comes
 #                                from PyPI, which has one version for every machine)
+#   FOLDER/cesql-tck             CESQL's conformance suite, from the Go module that publishes it
 #
 # Debian packages come from packages.txt (with sudo when not root). A stamp over everything that
 # decides the result makes the second call return at once. WIRE_NO_APT=1 leaves apt alone, for a
@@ -16,6 +17,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-$here/../../build/wire}
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
+cesql_module=github.com/cloudevents/sdk-go/sql/v2
+cesql_version=v2.16.2
 
 want=$(cat "$here/setup.sh" "$here/packages.txt" "$here"/requirements/*.txt "$here"/java/* \
     "$here"/node/package*.json |
@@ -78,9 +81,20 @@ install_node() {
         bin/node "$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --silent --no-audit --no-fund)
 }
 
+# The module holds the cases as YAML; nothing of it is built. Its checksum is in Go's checksum
+# database, against which the client checks it.
+install_cesql_tck() {
+    rm -rf "$folder/cesql-tck" "$folder/go"
+    (cd / && GOPATH="$folder/go" GOFLAGS="-mod=mod -modcacherw" \
+        go mod download "$cesql_module@$cesql_version")
+    cp -R "$folder/go/pkg/mod/$cesql_module@$cesql_version/test/tck" "$folder/cesql-tck"
+    rm -rf "$folder/go"
+}
+
 [ "${WIRE_NO_APT:-}" = 1 ] || install_packages
 echo "wire: installing clients into $folder"
 install_python
 install_java
 install_node
+install_cesql_tck
 echo "$want" >"$folder/stamp"
