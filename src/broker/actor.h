@@ -1,5 +1,6 @@
 /* actor.h: on whose behalf a verb is called. Every verb of the broker takes one: authorisation,
- * quotas, audit and multi-tenancy hang on it. Borrowed for the time of the call or op. */
+ * quotas, audit and multi-tenancy hang on it. Borrowed for the time of the call or op; NULL where
+ * the broker calls itself (a delivery, metrics): it may do everything. */
 #pragma once
 
 #include "base/str.h"

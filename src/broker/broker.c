@@ -1,7 +1,8 @@
 /* The set of brokers, and how it loads:
  *
- *     reactor 0    the catalog (catalog.c) from its state topic
- *     each         takes every topic into its copy, removes logs that no topic owns, loads the
+ *     reactor 0    the catalog (catalog.c) from its state topic, then who may do what
+ *                  (access_log.c)
+ *     each         takes both into its copies, removes logs that no topic owns, loads the
  *                  groups of its shards, opens the partitions of its shards
  *     reactor 0    ready
  */
@@ -9,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "broker/access_internal.h"
 #include "broker/catalog.h"
 #include "broker/group.h"
 #include "broker/partition.h"
@@ -67,6 +69,7 @@ static struct broker *broker_make(struct broker_set *set, struct env *env, struc
     b->store = store;
     b->set = set;
     b->sweep.fire = sweep_fire;
+    b->access = access_make(env);
     topics_init(&b->topics, env);
     records_cache_init(&b->records, set->conf.records_cache_bytes);
     subscriptions_init(&b->subscriptions, env);
@@ -93,11 +96,13 @@ static void broker_free(struct broker *b)
     weir_check(b, BROKER_MAGIC);
     env_timer_stop(b->env, &b->sweep);
     groups_free(b->groups);
+    access_log_free(b->access_log);
     catalog_free(b->catalog);
     publish_free(&b->publish);
     partitions_free(b);
     subscriptions_free(&b->subscriptions);
     topics_free(&b->topics);
+    access_free(b->access);
     b->magic = 0;
     mem_free(b);
 }
@@ -122,6 +127,8 @@ struct load {
     size_t n, cap;
     const struct subscription **subscriptions; /* own references */
     size_t subscriptions_n, subscriptions_cap;
+    const struct access_item **items; /* own references */
+    size_t items_n, items_cap;
 };
 
 /* One reactor's share. `left` counts the loop itself too. */
@@ -207,6 +214,8 @@ static void step_load(struct broker *b, struct spread_part *part)
     for (size_t i = 0; i < l->n; i++)
         topics_change(&b->topics, NULL, l->topics[i]);
     load_subscriptions(b, l);
+    for (size_t i = 0; i < l->items_n; i++)
+        access_copy_change(b->access, NULL, l->items[i]);
     remove_orphans(b);
     lp->left += 1 + (unsigned)l->n;
     b->groups = groups_make(b, b->env, b->store, load_groups, lp);
@@ -217,6 +226,8 @@ static void step_load(struct broker *b, struct spread_part *part)
 
 static void load_end(struct load *l, enum err err)
 {
+    if (err == ERR_OK)
+        access_log_sweep(l->home);
     for (size_t i = 0; i < l->n; i++)
         topic_unref(l->topics[i]);
     mem_free(l->topics);
@@ -225,6 +236,9 @@ static void load_end(struct load *l, enum err err)
     mem_free(l->subscriptions);
     if (err == ERR_OK)
         subscription_catalog_clean(l->home->subscription_catalog, NULL);
+    for (size_t i = 0; i < l->items_n; i++)
+        access_unref(l->items[i]);
+    mem_free(l->items);
     l->done(l->arg, err);
     mem_free(l);
 }
@@ -283,13 +297,30 @@ static void load_add_subscription(void *arg, const struct subscription *s)
     l->subscriptions[l->subscriptions_n++] = subscription_ref(s);
 }
 
+static void load_add_item(void *arg, const struct access_item *item)
+{
+    struct load *l = arg;
+    if (l->items_n == l->items_cap) {
+        l->items_cap = l->items_cap != 0 ? 2 * l->items_cap : 16;
+        l->items = mem_realloc(l->items, l->items_cap * sizeof(struct access_item *));
+    }
+    l->items[l->items_n++] = access_ref(item);
+}
+
 static int by_name(const void *a, const void *b)
 {
     const struct topic *const *x = a, *const *y = b;
     return strcmp((*x)->name, (*y)->name);
 }
 
-static void catalog_loaded(void *arg, enum err err)
+static int by_item_name(const void *a, const void *b)
+{
+    const struct access_item *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* In name order each goes behind the last in the copies. */
+static void access_loaded(void *arg, enum err err)
 {
     struct load *l = arg;
     if (err != ERR_OK) {
@@ -298,11 +329,23 @@ static void catalog_loaded(void *arg, enum err err)
     }
     catalog_each(l->home->catalog, load_add, l);
     subscription_catalog_each(l->home->subscription_catalog, load_add_subscription, l);
-    if (l->n > 0) /* in name order each goes behind the last in the copies */
+    access_log_each(l->home->access_log, load_add_item, l);
+    if (l->n > 0)
         qsort(l->topics, l->n, sizeof(l->topics[0]), by_name);
+    if (l->items_n > 0)
+        qsort(l->items, l->items_n, sizeof(l->items[0]), by_item_name);
     l->spread.step = step_load;
     l->spread.done = load_spread;
     spread_start(l->home, &l->spread);
+}
+
+static void catalog_loaded(void *arg, enum err err)
+{
+    struct load *l = arg;
+    if (err != ERR_OK)
+        load_end(l, err);
+    else
+        access_log_open(l->home, access_loaded, l);
 }
 
 void broker_set_load(struct broker **brokers, unsigned n, broker_ready_fn *done, void *arg)

@@ -19,6 +19,8 @@
 #define BROKER_MAGIC 0x626b7231u
 #define BROKER_REACTORS_MAX BROKER_SHARDS
 
+struct access;
+struct access_log;
 struct catalog;
 struct groups;
 struct subscription_catalog;
@@ -45,6 +47,8 @@ struct broker {
     struct groups *groups;                             /* NULL until loading began */
     struct records_cache records;
     struct publish publish;
+    struct access *access;         /* this reactor's copy of users, grants and keys */
+    struct access_log *access_log; /* reactor 0: the truth about them */
     bool loaded;
 };
 

@@ -61,6 +61,8 @@ static void describe_run(struct groups *groups, struct op *op)
 
 void broker_group_describe(struct broker *b, struct group_describe_op *op)
 {
+    if (access_refuses(b, &op->op, op->actor, ACCESS_GROUP, op->group, ACCESS_ANY))
+        return;
     group_submit(b, op->group, &op->op, describe_run);
 }
 
@@ -69,7 +71,8 @@ void broker_group_describe(struct broker *b, struct group_describe_op *op)
 
 #define LIST_BYTES_MAX ((size_t)256 << 20) /* of one reactor's groups */
 
-/* Each reactor fills its part; where the op came from they are put together. */
+/* Each reactor fills its part with what the caller may see; where the op came from they are put
+ * together. */
 struct group_list_part {
     struct arena memory;
     struct group_listing *listings;
@@ -93,13 +96,16 @@ static bool list_str(struct arena *a, struct str s, struct str *out)
     return true;
 }
 
-static enum err list_part(const struct groups *groups, struct group_list_part *part)
+static enum err list_part(const struct groups *groups, const struct actor *actor,
+                          struct group_list_part *part)
 {
     arena_init(&part->memory, LIST_BYTES_MAX);
     part->listings = arena_zalloc(&part->memory, groups->by_name.count, sizeof(*part->listings));
     if (part->listings == NULL)
         return ERR_MEMORY;
     for (struct group *g = groups_next(groups, NULL); g != NULL; g = groups_next(groups, g)) {
+        if (access_roles(groups->broker, actor, ACCESS_GROUP, g->name) == 0)
+            continue;
         struct group_listing *l = &part->listings[part->n++];
         l->state = group_state_text(g->state);
         if (!list_str(&part->memory, g->name, &l->group) ||
@@ -114,7 +120,7 @@ static void list_step(struct broker *b, struct spread_part *part)
     struct group_list *list = container_of(part->spread, struct group_list, spread);
     bool loaded = b->groups != NULL && b->groups->loaded;
     spread_answer(b, part,
-                  loaded ? list_part(b->groups, &list->parts[b->env->reactor])
+                  loaded ? list_part(b->groups, list->op->actor, &list->parts[b->env->reactor])
                          : ERR_COORDINATOR_LOADING);
 }
 
@@ -248,5 +254,7 @@ static void delete_run(struct groups *groups, struct op *op)
 
 void broker_group_delete(struct broker *b, struct group_delete_op *op)
 {
+    if (access_refuses(b, &op->op, op->actor, ACCESS_GROUP, op->group, ACCESS_OWNER))
+        return;
     group_submit(b, op->group, &op->op, delete_run);
 }

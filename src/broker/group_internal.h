@@ -20,6 +20,7 @@
 #pragma once
 
 #include "base/map.h"
+#include "broker/access.h"
 #include "broker/broker_internal.h"
 #include "broker/group.h"
 #include "broker/offsets.h"

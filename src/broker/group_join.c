@@ -411,5 +411,7 @@ static void join_run(struct groups *groups, struct op *op)
 
 void broker_group_join(struct broker *b, struct group_join_op *op)
 {
+    if (access_refuses(b, &op->op, op->actor, ACCESS_GROUP, op->group, ACCESS_RECEIVER))
+        return;
     group_submit(b, op->group, &op->op, join_run);
 }

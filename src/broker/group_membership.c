@@ -28,6 +28,8 @@ static void heartbeat_run(struct groups *groups, struct op *op)
 
 void broker_group_heartbeat(struct broker *b, struct group_heartbeat_op *op)
 {
+    if (access_refuses(b, &op->op, op->actor, ACCESS_GROUP, op->group, ACCESS_RECEIVER))
+        return;
     group_submit(b, op->group, &op->op, heartbeat_run);
 }
 
@@ -81,5 +83,7 @@ static void leave_run(struct groups *groups, struct op *op)
 
 void broker_group_leave(struct broker *b, struct group_leave_op *op)
 {
+    if (access_refuses(b, &op->op, op->actor, ACCESS_GROUP, op->group, ACCESS_RECEIVER))
+        return;
     group_submit(b, op->group, &op->op, leave_run);
 }

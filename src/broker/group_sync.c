@@ -173,5 +173,7 @@ static void sync_run(struct groups *groups, struct op *op)
 
 void broker_group_sync(struct broker *b, struct group_sync_op *op)
 {
+    if (access_refuses(b, &op->op, op->actor, ACCESS_GROUP, op->group, ACCESS_RECEIVER))
+        return;
     group_submit(b, op->group, &op->op, sync_run);
 }

@@ -74,14 +74,12 @@ static void end_found(struct op *op)
 
 static void clamp_topic(struct clamp_all *all, const struct group *g, const struct offsets_topic *t)
 {
-    static const struct actor self = {.principal = "User:weir"};
     for (size_t i = 0; i < t->n; i++) {
         struct clamp *c = mem_zalloc(1, sizeof(*c));
         c->all = all;
         c->group = group_str_keep(g->name);
         c->topic = group_str_keep(t->name);
         c->op = (struct list_op){.op.done = end_found,
-                                 .actor = &self,
                                  .topic = t->id,
                                  .partition = t->entries[i].partition,
                                  .timestamp = LIST_LATEST,

@@ -10,8 +10,12 @@ static struct group_commit_op *commit_of(struct op *op)
 /* ---- checks ------------------------------------------------------------------------------------
  */
 
-static enum err check_offset(struct groups *groups, struct group_offset *o)
+static enum err check_offset(struct groups *groups, const struct actor *actor,
+                             struct group_offset *o)
 {
+    enum err err = access_check(groups->broker, actor, ACCESS_TOPIC, o->topic, ACCESS_RECEIVER);
+    if (err != ERR_OK)
+        return err;
     const struct topic *t = broker_topic(groups->broker, o->topic);
     if (t == NULL || o->partition < 0 || o->partition >= t->partitions)
         return ERR_TOPIC_UNKNOWN;
@@ -26,7 +30,7 @@ static size_t check_offsets(struct groups *groups, struct group_commit_op *c, si
     for (size_t i = 0; i < c->offsets_n; i++) {
         struct group_offset *o = &c->offsets[i];
         if (o->err == ERR_OK)
-            o->err = check_offset(groups, o);
+            o->err = check_offset(groups, c->actor, o);
         if (o->err != ERR_OK)
             continue;
         n++;
@@ -156,5 +160,7 @@ static void commit_run(struct groups *groups, struct op *op)
 
 void broker_group_commit(struct broker *b, struct group_commit_op *op)
 {
+    if (access_refuses(b, &op->op, op->actor, ACCESS_GROUP, op->group, ACCESS_RECEIVER))
+        return;
     group_submit(b, op->group, &op->op, commit_run);
 }

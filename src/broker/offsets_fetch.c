@@ -7,6 +7,11 @@ static struct group_fetch_op *fetch_of(struct op *op)
     return container_of(op, struct group_fetch_op, op);
 }
 
+static bool may_see(struct groups *groups, const struct group_fetch_op *f, struct str topic)
+{
+    return access_roles(groups->broker, f->actor, ACCESS_TOPIC, topic) != 0;
+}
+
 /* Offsets of a topic that was deleted are not told, also while they are still being dropped. */
 static const struct topic *present(struct groups *groups, const struct offsets_topic *t)
 {
@@ -30,6 +35,10 @@ static bool fetch_asked(struct groups *groups, const struct group *g, struct gro
         struct group_offset *o = &f->offsets[i];
         o->offset = o->leader_epoch = -1;
         o->metadata = STR_LIT("");
+        if (o->err == ERR_OK && !may_see(groups, f, o->topic))
+            o->err = ERR_TOPIC_DENIED;
+        if (o->err != ERR_OK)
+            continue;
         struct offsets_topic *t = g != NULL ? offsets_topic_find(&g->offsets, o->topic) : NULL;
         if (t == NULL || present(groups, t) == NULL)
             continue;
@@ -66,7 +75,7 @@ static bool fetch_all(struct groups *groups, const struct group *g, struct group
         return false;
     for (struct offsets_topic *t = offsets_next(&g->offsets, NULL); t != NULL;
          t = offsets_next(&g->offsets, t)) {
-        if (present(groups, t) != NULL && !fill_topic(f, t))
+        if (present(groups, t) != NULL && may_see(groups, f, t->name) && !fill_topic(f, t))
             return false;
     }
     return true;
@@ -82,5 +91,7 @@ static void fetch_run(struct groups *groups, struct op *op)
 
 void broker_group_fetch(struct broker *b, struct group_fetch_op *op)
 {
+    if (access_refuses(b, &op->op, op->actor, ACCESS_GROUP, op->group, ACCESS_ANY))
+        return;
     group_submit(b, op->group, &op->op, fetch_run);
 }

@@ -7,6 +7,7 @@
  *
  * Everything a batch needs on the way is in its produce_op: nothing is allocated.
  */
+#include "broker/access.h"
 #include "broker/partition.h"
 #include "broker/validate.h"
 
@@ -144,5 +145,7 @@ void broker_produce(struct broker *b, struct produce_op *op)
     list_init(&op->waiters);
     list_init(&op->link);
     op->op.run = produce_run;
+    if (access_refuses_topic(b, &op->op, op->actor, &op->topic, ACCESS_SENDER))
+        return;
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }

@@ -5,6 +5,7 @@
  *     flush_fire       at the end of the turn (or when a batch is full): each open batch is a group
  *     batch_stored     each record's answer
  */
+#include "broker/access.h"
 #include "broker/partition.h"
 
 #include <inttypes.h>
@@ -25,7 +26,7 @@ enum err publish_begin(struct broker *b, struct publish_op *op, const struct top
     if (op->partition < -1 || op->partition >= t->partitions)
         return err_say(&op->text, ERR_TOPIC_UNKNOWN, "topic %s has %" PRId32 " partitions, no %d",
                        t->name, t->partitions, op->partition);
-    return ERR_OK;
+    return access_check(b, op->actor, ACCESS_TOPIC, str_of(t->name), ACCESS_SENDER);
 }
 
 static void publish_answer(struct broker *b, struct publish_op *op, enum err err)

@@ -1,4 +1,5 @@
 /* Reading verbs of a partition: fetch, list offsets, end of an epoch; and trimming it. */
+#include "broker/access.h"
 #include "broker/partition.h"
 
 #include <inttypes.h>
@@ -124,6 +125,8 @@ void broker_read(struct broker *b, struct read_op *op)
     op->epoch = op->diverging_epoch = -1;
     op->diverging_end = -1;
     op->op.run = read_run;
+    if (access_refuses_topic(b, &op->op, op->actor, &op->topic, ACCESS_RECEIVER))
+        return;
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }
 
@@ -223,6 +226,8 @@ void broker_list_offset(struct broker *b, struct list_op *op)
     op->offset = op->found_timestamp = -1;
     op->found_epoch = -1;
     op->op.run = list_run;
+    if (access_refuses_topic(b, &op->op, op->actor, &op->topic, ACCESS_ANY))
+        return;
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }
 
@@ -292,6 +297,8 @@ void broker_epoch_end(struct broker *b, struct epoch_op *op)
     op->found_epoch = -1;
     op->end_offset = -1;
     op->op.run = epoch_run;
+    if (access_refuses_topic(b, &op->op, op->actor, &op->topic, ACCESS_ANY))
+        return;
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }
 
@@ -353,5 +360,7 @@ void broker_trim(struct broker *b, struct trim_op *op)
 {
     op->log_start = -1;
     op->op.run = trim_run;
+    if (access_refuses_topic(b, &op->op, op->actor, &op->topic, ACCESS_OWNER))
+        return;
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }

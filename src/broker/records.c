@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/codec.h"
 #include "base/mem.h"
+#include "broker/access.h"
 #include "broker/partition.h"
 
 #include <stdatomic.h>
@@ -470,5 +471,7 @@ void broker_records(struct broker *b, struct records_op *op)
     op->next_offset = op->offset;
     op->high_watermark = op->log_start = -1;
     op->op.run = records_run;
+    if (access_refuses_topic(b, &op->op, op->actor, &op->topic, ACCESS_RECEIVER))
+        return;
     op_submit(b, broker_shard_of_partition(&op->topic, op->partition), &op->op);
 }

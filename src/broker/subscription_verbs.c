@@ -2,6 +2,7 @@
  * change (subscription_catalog.h). One that meets a change of the same name, or of its topic, on
  * its way waits for it and runs again.
  */
+#include "broker/access.h"
 #include "broker/subscription_catalog_internal.h"
 
 #include "base/mem.h"
@@ -272,12 +273,28 @@ static void put_run(struct broker *b, struct op *base)
         put_start(b, op, topic, old);
 }
 
+/* The topic's Owner subscribes to it, and may let events go only where he could send them. */
+static bool put_refused(struct broker *b, struct subscription_put_op *op)
+{
+    const struct str to[] = {op->conf->to_topic, op->conf->to_queue, op->conf->dead_letter};
+    if (access_refuses(b, &op->op, op->actor, ACCESS_TOPIC, op->conf->topic, ACCESS_OWNER))
+        return true;
+    for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+        if (to[i].len != 0 &&
+            access_refuses(b, &op->op, op->actor, ACCESS_TOPIC, to[i], ACCESS_SENDER))
+            return true;
+    }
+    return false;
+}
+
 void broker_subscription_put(struct broker *b, struct subscription_put_op *op)
 {
     op->subscription = NULL;
     op->created = op->changed = false;
     op->text.s[0] = '\0';
     op->op.run = put_run;
+    if (put_refused(b, op))
+        return;
     op_submit(b, 0, &op->op);
 }
 
@@ -331,5 +348,7 @@ void broker_subscription_delete(struct broker *b, struct subscription_delete_op 
 {
     op->text.s[0] = '\0';
     op->op.run = delete_run;
+    if (access_refuses_topic(b, &op->op, op->actor, &op->topic, ACCESS_OWNER))
+        return;
     op_submit(b, 0, &op->op);
 }

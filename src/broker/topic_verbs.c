@@ -3,6 +3,7 @@
  */
 #include "broker/catalog_internal.h"
 
+#include "broker/access.h"
 #include "broker/topic_internal.h"
 
 #include <inttypes.h>
@@ -33,11 +34,13 @@ static enum err check_loaded(const struct broker *b)
     return b->loaded ? ERR_OK : ERR_LEADER_NOT_AVAILABLE;
 }
 
-/* Finds a topic that a client may change. ERR_BUSY is never told: the op waits. */
-static enum err find_to_change(struct broker *b, struct str name, struct catalog_entry **out,
-                               struct err_text *text)
+/* Finds a topic that the actor may change. ERR_BUSY is never told: the op waits. */
+static enum err find_to_change(struct broker *b, const struct actor *actor, struct str name,
+                               struct catalog_entry **out, struct err_text *text)
 {
     enum err err = check_loaded(b);
+    if (err == ERR_OK)
+        err = access_check(b, actor, ACCESS_TOPIC, name, ACCESS_OWNER);
     if (err != ERR_OK)
         return err;
     const struct topic *t = topics_find(&b->topics, name);
@@ -73,6 +76,8 @@ static enum err create_check(struct broker *b, struct topic_create_op *op)
     enum err err = check_loaded(b);
     if (err == ERR_OK)
         err = topic_name_check(op->name, &op->text);
+    if (err == ERR_OK)
+        err = access_check(b, op->actor, ACCESS_TOPIC, op->name, ACCESS_OWNER);
     if (err != ERR_OK)
         return err;
     if (op->name.len >= 2 && op->name.at[0] == '_' && op->name.at[1] == '_')
@@ -169,7 +174,7 @@ static void delete_run(struct broker *b, struct op *base)
         }
         name = str_of(e != NULL ? e->name : t->name);
     }
-    enum err err = find_to_change(b, name, &e, &op->text);
+    enum err err = find_to_change(b, op->actor, name, &e, &op->text);
     if (err == ERR_BUSY) {
         catalog_wait(e, base);
     } else if (err != ERR_OK) {
@@ -197,7 +202,7 @@ static void simple_finish(struct catalog_change *ch, struct broker *b, enum err 
 
 static enum err grow_check(struct broker *b, struct topic_grow_op *op, struct catalog_entry **e)
 {
-    enum err err = find_to_change(b, op->name, e, &op->text);
+    enum err err = find_to_change(b, op->actor, op->name, e, &op->text);
     if (err != ERR_OK)
         return err;
     int32_t has = (*e)->topic->partitions;
@@ -241,7 +246,7 @@ static void configure_run(struct broker *b, struct op *base)
     struct topic_configure_op *op = container_of(base, struct topic_configure_op, op);
     struct catalog_entry *e = NULL;
     struct topic_conf conf;
-    enum err err = find_to_change(b, op->name, &e, &op->text);
+    enum err err = find_to_change(b, op->actor, op->name, &e, &op->text);
     if (err == ERR_OK) {
         conf = e->topic->conf;
         err = apply_settings(&conf, op->settings, op->settings_n, &op->text);

@@ -49,8 +49,6 @@ struct metrics {
     size_t groups_n;
 };
 
-static const struct actor metrics_actor = {ACTOR_TENANT_DEFAULT, "User:metrics", {"", 0}, ""};
-
 /* ---- lines ---------------------------------------------------------------------------------- */
 
 static void put(struct wr *w, const char *text)
@@ -263,7 +261,6 @@ static void groups_listed(struct op *op)
     for (size_t i = 0; i < n; i++) {
         struct group_fetch_op *f = &m->groups[i].fetch;
         f->op.done = group_fetched;
-        f->actor = &metrics_actor;
         f->group = m->groups[i].name;
         f->member_epoch = -1;
         f->all = true;
@@ -277,7 +274,6 @@ static void groups_listed(struct op *op)
 static void ask_groups(struct metrics *m)
 {
     m->list.op.done = groups_listed;
-    m->list.actor = &metrics_actor;
     broker_group_list(m->broker, &m->list);
 }
 
@@ -303,7 +299,6 @@ static void ask(struct metrics_partition *p, struct list_op *op, int64_t what,
                 void (*done)(struct op *op))
 {
     *op = (struct list_op){.op.done = done,
-                           .actor = &metrics_actor,
                            .topic = p->topic->id,
                            .partition = p->partition,
                            .timestamp = what,

@@ -156,5 +156,8 @@ void kafka_respond_close(struct kafka_request *rq, const char *why);
 bool kafka_nudge_due(struct kafka_conn *conn, const struct topic *topic);
 void kafka_topic_shown(struct kafka_conn *conn, const struct topic *topic);
 
+/* KIP-430: what the caller may do to the cluster, as bits of Kafka's AclOperation. */
+int32_t kafka_cluster_operations(struct kafka_request *rq);
+
 /* Where clients are told to connect, by configuration or as this one did. */
 void kafka_advertised(const struct kafka_conn *conn, struct str *host, int32_t *port);

@@ -2,8 +2,6 @@
 #include "front/kafka/conn.h"
 #include "front/kafka/verbs.h"
 
-#define OPERATIONS_CLUSTER 0x1fa0 /* create alter describe action configs idempotent write */
-
 void kafka_describe_cluster_run(struct kafka_request *rq)
 {
     const struct kafka_describe_cluster_request *in = rq->in;
@@ -25,6 +23,6 @@ void kafka_describe_cluster_run(struct kafka_request *rq)
     out.brokers = &self;
     out.brokers_n = 1;
     if (in->include_cluster_authorized_operations)
-        out.cluster_authorized_operations = OPERATIONS_CLUSTER;
+        out.cluster_authorized_operations = kafka_cluster_operations(rq);
     kafka_respond(rq, &out);
 }

@@ -3,6 +3,8 @@
 #include "front/kafka/conn.h"
 #include "front/kafka/verbs.h"
 
+#include "broker/access.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -85,9 +87,11 @@ static void fill_row(struct kafka_request *rq, const struct topic_conf *conf, si
 static void describe_topic(struct kafka_request *rq,
                            const struct kafka_describe_configs_request_resource *r, RESULT *out)
 {
-    const struct topic *t = broker_topic(rq->conn->broker, r->resource_name);
-    if (!t) {
-        enum err err = topic_name_check(r->resource_name, NULL);
+    struct broker *b = rq->conn->broker;
+    const struct topic *t = broker_topic(b, r->resource_name);
+    enum err err = access_check(b, &rq->actor, ACCESS_TOPIC, r->resource_name, ACCESS_ANY);
+    if (!t || err) {
+        err = err ? err : topic_name_check(r->resource_name, NULL);
         err = err ? err : ERR_TOPIC_UNKNOWN;
         out->error_code = err_kafka(err);
         out->error_message = str_of(err_meaning(err));
@@ -142,6 +146,11 @@ static void describe_broker(struct kafka_request *rq,
 {
     const struct kafka_describe_configs_request *in = rq->in;
     struct broker_row rows[BROKER_ROWS];
+    if (access_check(rq->conn->broker, &rq->actor, ACCESS_CLUSTER, STR_LIT(""), ACCESS_OWNER)) {
+        out->error_code = err_kafka(ERR_CLUSTER_DENIED);
+        out->error_message = str_of(err_meaning(ERR_CLUSTER_DENIED));
+        return;
+    }
     if (!is_this_broker(r->resource_name)) {
         out->error_code = err_kafka(ERR_REQUEST_INVALID);
         out->error_message = str_of("there is one broker, of id 1");

@@ -4,6 +4,7 @@
 #include "front/kafka/fan.h"
 #include "front/kafka/verbs.h"
 
+#include "broker/access.h"
 #include "broker/group.h"
 
 #include <stdio.h>
@@ -11,7 +12,9 @@
 
 #define UNKNOWN_IS_ERROR 6
 #define OPERATIONS_NOT_ASKED INT32_MIN
-#define OPERATIONS_GROUP 0x0d48 /* read delete describe and both configs */
+#define OPERATIONS_SEE 0x0500 /* describe, describe configs */
+#define OPERATIONS_READ (1 << 3)
+#define OPERATIONS_GROUP_OWNER 0x0840 /* delete, alter configs */
 #define TEXT_MAX 128
 
 struct describe {
@@ -106,6 +109,16 @@ static void described(struct op *op)
     fan_done(&d->all->fan);
 }
 
+/* KIP-430, as bits of Kafka's AclOperation. */
+static int32_t operations(struct kafka_request *rq, struct str group)
+{
+    unsigned roles = access_roles(rq->conn->broker, &rq->actor, ACCESS_GROUP, group);
+    int32_t bits = roles ? OPERATIONS_SEE : 0;
+    bits |= roles & ACCESS_RECEIVER ? OPERATIONS_READ : 0;
+    bits |= roles & ACCESS_OWNER ? OPERATIONS_GROUP_OWNER : 0;
+    return bits;
+}
+
 void kafka_describe_groups_run(struct kafka_request *rq)
 {
     const struct kafka_describe_groups_request *in = rq->in;
@@ -125,7 +138,7 @@ void kafka_describe_groups_run(struct kafka_request *rq)
         d->all = all;
         d->out.group_id = in->groups[i];
         if (in->include_authorized_operations)
-            d->out.authorized_operations = OPERATIONS_GROUP;
+            d->out.authorized_operations = operations(rq, in->groups[i]);
         d->op = (struct group_describe_op){
             .op.done = described, .actor = &rq->actor, .group = in->groups[i]};
         fan_add(&all->fan);

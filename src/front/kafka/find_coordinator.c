@@ -3,8 +3,10 @@
 #include "front/kafka/conn.h"
 #include "front/kafka/verbs.h"
 
-static enum err key_check(const struct kafka_find_coordinator_request *in, struct str key,
-                          const char **why)
+#include "broker/access.h"
+
+static enum err key_check(struct kafka_request *rq, const struct kafka_find_coordinator_request *in,
+                          struct str key, const char **why)
 {
     *why = NULL;
     if (in->key_type == 1) {
@@ -19,6 +21,10 @@ static enum err key_check(const struct kafka_find_coordinator_request *in, struc
         *why = err_meaning(ERR_GROUP_INVALID);
         return ERR_GROUP_INVALID;
     }
+    if (access_check(rq->conn->broker, &rq->actor, ACCESS_GROUP, key, ACCESS_ANY)) {
+        *why = err_meaning(ERR_GROUP_DENIED);
+        return ERR_GROUP_DENIED;
+    }
     return ERR_OK;
 }
 
@@ -27,7 +33,7 @@ static void answer_one(struct kafka_request *rq, const struct kafka_find_coordin
     struct kafka_find_coordinator_response out;
     const char *why;
     wire_default(rq->api->response, &out);
-    enum err err = key_check(in, in->key, &why);
+    enum err err = key_check(rq, in, in->key, &why);
     out.error_code = err_kafka(err);
     out.error_message = why ? str_of(why) : (struct str){0};
     out.node_id = err ? -1 : BROKER_NODE_ID;
@@ -53,7 +59,7 @@ void kafka_find_coordinator_run(struct kafka_request *rq)
         struct kafka_find_coordinator_response_coordinator *c = &out.coordinators[i];
         const char *why;
         c->key = in->coordinator_keys[i];
-        enum err err = key_check(in, c->key, &why);
+        enum err err = key_check(rq, in, c->key, &why);
         c->error_code = err_kafka(err);
         c->error_message = why ? str_of(why) : (struct str){0};
         c->node_id = err ? -1 : BROKER_NODE_ID;

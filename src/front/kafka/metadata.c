@@ -5,9 +5,16 @@
 #include "front/kafka/fan.h"
 #include "front/kafka/verbs.h"
 
+#include "broker/access.h"
+
 #define OPERATIONS_NOT_ASKED INT32_MIN
-#define OPERATIONS_TOPIC 0x0df8   /* read write create delete alter describe and both configs */
-#define OPERATIONS_CLUSTER 0x1fa0 /* create alter describe action configs idempotent write */
+/* Bits by Kafka's AclOperation: describe and its configs are anybody's who may do something. */
+#define OPERATIONS_SEE 0x0500 /* describe, describe configs */
+#define OPERATIONS_READ (1 << 3)
+#define OPERATIONS_WRITE (1 << 4)
+#define OPERATIONS_TOPIC_OWNER 0x08e0    /* create delete alter and alter configs */
+#define OPERATIONS_CLUSTER 0x1fa0        /* create alter describe action configs idempotent write */
+#define OPERATIONS_CLUSTER_OTHERS 0x1100 /* describe, idempotent write */
 
 struct metadata_create {
     struct topic_create_op op;
@@ -41,6 +48,20 @@ static void fill_partitions(struct kafka_request *rq, const struct topic *t,
     }
 }
 
+static int32_t topic_operations(unsigned roles)
+{
+    int32_t bits = roles ? OPERATIONS_SEE : 0;
+    bits |= roles & ACCESS_RECEIVER ? OPERATIONS_READ : 0;
+    bits |= roles & ACCESS_SENDER ? OPERATIONS_WRITE : 0;
+    bits |= roles & ACCESS_OWNER ? OPERATIONS_TOPIC_OWNER : 0;
+    return bits;
+}
+
+static unsigned roles_on(struct kafka_request *rq, struct str topic)
+{
+    return access_roles(rq->conn->broker, &rq->actor, ACCESS_TOPIC, topic);
+}
+
 static void fill_topic(struct kafka_request *rq, const struct topic *t,
                        struct kafka_metadata_response_topic *out)
 {
@@ -48,8 +69,9 @@ static void fill_topic(struct kafka_request *rq, const struct topic *t,
     out->name = str_of(t->name);
     out->topic_id = t->id;
     out->is_internal = t->internal;
-    out->topic_authorized_operations =
-        in->include_topic_authorized_operations ? OPERATIONS_TOPIC : OPERATIONS_NOT_ASKED;
+    out->topic_authorized_operations = in->include_topic_authorized_operations
+                                           ? topic_operations(roles_on(rq, out->name))
+                                           : OPERATIONS_NOT_ASKED;
     fill_partitions(rq, t, out);
     kafka_topic_shown(rq->conn, t);
 }
@@ -60,6 +82,8 @@ static enum err missing_error(struct kafka_request *rq, int32_t i,
     const struct metadata *m = rq->state_of_verb;
     if (!asked->name.at)
         return ERR_TOPIC_ID_UNKNOWN;
+    if (!roles_on(rq, asked->name))
+        return ERR_TOPIC_DENIED; /* whether it exists or not */
     enum err err = m->creates ? m->creates[i].op.op.err : ERR_OK;
     if (err == ERR_OK || err == ERR_TOPIC_EXISTS)
         err = topic_name_check(asked->name, NULL) ? ERR_TOPIC_INVALID : ERR_TOPIC_UNKNOWN;
@@ -74,7 +98,7 @@ static void fill_asked(struct kafka_request *rq, int32_t i,
     struct broker *b = rq->conn->broker;
     const struct topic *t =
         asked->name.at ? broker_topic(b, asked->name) : broker_topic_by_id(b, &asked->topic_id);
-    if (t) {
+    if (t && roles_on(rq, str_of(t->name))) {
         fill_topic(rq, t, out);
         return;
     }
@@ -84,10 +108,19 @@ static void fill_asked(struct kafka_request *rq, int32_t i,
     out->topic_authorized_operations = OPERATIONS_NOT_ASKED;
 }
 
-static int32_t count_topics(struct broker *b)
+/* The next topic that the caller may see. */
+static const struct topic *next_topic(struct kafka_request *rq, const struct topic *t)
+{
+    do
+        t = broker_topic_next(rq->conn->broker, t);
+    while (t && !roles_on(rq, str_of(t->name)));
+    return t;
+}
+
+static int32_t count_topics(struct kafka_request *rq)
 {
     int32_t n = 0;
-    for (const struct topic *t = broker_topic_next(b, NULL); t; t = broker_topic_next(b, t))
+    for (const struct topic *t = next_topic(rq, NULL); t; t = next_topic(rq, t))
         n++;
     return n;
 }
@@ -101,8 +134,7 @@ static bool wants_all(const struct kafka_request *rq)
 static void fill_topics(struct kafka_request *rq, struct kafka_metadata_response *out)
 {
     const struct kafka_metadata_request *in = rq->in;
-    struct broker *b = rq->conn->broker;
-    int32_t n = wants_all(rq) ? count_topics(b) : in->topics_n;
+    int32_t n = wants_all(rq) ? count_topics(rq) : in->topics_n;
     out->topics = kafka_alloc(rq, (size_t)n, sizeof *out->topics);
     if (!out->topics)
         return;
@@ -112,9 +144,16 @@ static void fill_topics(struct kafka_request *rq, struct kafka_metadata_response
             fill_asked(rq, i, &out->topics[i]);
         return;
     }
-    const struct topic *t = broker_topic_next(b, NULL);
-    for (int32_t i = 0; i < n; i++, t = broker_topic_next(b, t))
+    const struct topic *t = next_topic(rq, NULL);
+    for (int32_t i = 0; i < n; i++, t = next_topic(rq, t))
         fill_topic(rq, t, &out->topics[i]);
+}
+
+int32_t kafka_cluster_operations(struct kafka_request *rq)
+{
+    bool owner =
+        access_roles(rq->conn->broker, &rq->actor, ACCESS_CLUSTER, STR_LIT("")) & ACCESS_OWNER;
+    return owner ? OPERATIONS_CLUSTER : OPERATIONS_CLUSTER_OTHERS;
 }
 
 static void answer(struct kafka_request *rq)
@@ -131,7 +170,7 @@ static void answer(struct kafka_request *rq)
     out.cluster_id = str_of(cluster);
     out.controller_id = BROKER_NODE_ID;
     if (in->include_cluster_authorized_operations)
-        out.cluster_authorized_operations = OPERATIONS_CLUSTER;
+        out.cluster_authorized_operations = kafka_cluster_operations(rq);
     fill_topics(rq, &out);
     kafka_respond(rq, &out);
 }
@@ -157,7 +196,7 @@ static void create_missing(struct kafka_request *rq, struct metadata *m)
     for (int32_t i = 0; i < in->topics_n; i++) {
         struct metadata_create *c = &m->creates[i];
         struct str name = in->topics[i].name;
-        if (!name.at || broker_topic(b, name))
+        if (!name.at || broker_topic(b, name) || !roles_on(rq, name))
             continue;
         c->all = m;
         c->op = (struct topic_create_op){.op.done = created,
