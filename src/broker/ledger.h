@@ -100,6 +100,9 @@ struct ledger *ledger_make(const struct ledger_conf *conf, int64_t start);
 /* Calls no forget. Changes that were taken may be given back afterwards (ledger_done does nothing
  * then but free them). NULL is allowed. */
 void ledger_free(struct ledger *l);
+/* Calls forget for every entity: before ledger_free of one that ends while its state log goes on.
+ */
+void ledger_forget(struct ledger *l);
 /* lock_ms, attempts, in_flight_max, window_max as of now on. */
 void ledger_set_conf(struct ledger *l, const struct ledger_conf *conf);
 const struct ledger_conf *ledger_conf(const struct ledger *l);
@@ -254,6 +257,7 @@ struct ledger_key {
 };
 /* False: no ledger's key. */
 bool ledger_key_read(struct str key, struct ledger_key *out);
+bool ledger_key_is_head(const struct ledger_key *key);
 /* The key of the head, whose tombstone ends the whole ledger (key_bytes_max 32). */
 size_t ledger_key_head(const struct ledger_conf *conf, uint8_t out[32]);
 
@@ -288,6 +292,11 @@ uint64_t ledger_trim(struct ledger *l, int64_t log_start, uint64_t *unseen);
  * than LEDGER_KEEP_MAX messages to keep. */
 #define LEDGER_KEEP_MAX 10000u
 enum err must_use ledger_rewind(struct ledger_change *c, int64_t to, bool keep);
+
+/* The log has lost what lay from `end` on, below next, and will give these offsets again: they are
+ * not looked at, as if they had never been; what lies below stays as it is. At the end of the load,
+ * before anything is appended or acquired; in effect when ledger_done says that it is written. */
+enum err must_use ledger_clamp(struct ledger_change *c, int64_t end);
 
 /* ---- looking at the ledger ---- */
 
