@@ -47,6 +47,7 @@ struct event {
     size_t extensions_n;
     struct str data;   /* at NULL: none */
     bool data_is_json; /* datacontenttype says so */
+    int64_t record_ms; /* of event_of_record: the record's timestamp; else -1 */
 };
 
 /* All unset. */
@@ -55,13 +56,15 @@ void event_init(struct event *e);
 struct str event_extension(const struct event *e, struct str name);
 /* ERR_MEMORY: more than EVENT_EXTENSIONS_MAX. */
 enum err must_use event_extension_set(struct event *e, struct str name, struct str value);
-/* Any attribute but specversion, by its CloudEvents name, as from a ce- header (text is decoded
- * already). ERR_RECORD_INVALID: no attribute can have this name, or this value; text says why. */
+/* Any attribute by its CloudEvents name, as from a ce- header (its text decoded already); of
+ * specversion only "1.0" is taken, and not kept. The value is borrowed. ERR_RECORD_INVALID: no
+ * attribute can have this name, or this value; text says why. */
 enum err must_use event_attribute_set(struct event *e, struct str name, struct str value,
                                       struct err_text *text);
 /* A media type whose subtype is json or ends in +json, parameters aside. */
 bool event_type_is_json(struct str datacontenttype);
-/* application/cloudevents..., in any case, with parameters: the structured modes. */
+/* application/cloudevents..., in any case, with parameters: the structured mode (of any format),
+ * and the batched mode. */
 bool event_type_is_structured(struct str content_type);
 bool event_type_is_batch(struct str content_type);
 
