@@ -48,8 +48,8 @@ lint: setup-test ## include layers, house rules, formatting
 	@tools/lint
 
 docs: $(BUILD)/build.ninja ## write what in docs/ follows from tables in the code
-	@ninja -C $(BUILD) --quiet weir tools/topic-settings
-	@tools/docs $(BUILD)/weir $(BUILD)/tools/topic-settings
+	@ninja -C $(BUILD) --quiet weir tools/topic-settings tools/fields
+	@tools/docs $(BUILD)/weir $(BUILD)/tools/topic-settings $(BUILD)/tools/fields
 
 fuzz: setup-fuzz ## run each fuzz target for SECONDS=60, with clang and libFuzzer
 	@[ -f $(FUZZ)/build.ninja ] || CC=clang tools/configure $(FUZZ) -Dfuzz=true \

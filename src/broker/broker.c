@@ -365,6 +365,14 @@ const struct broker_conf *broker_conf(const struct broker *b)
     return &b->set->conf;
 }
 
+void broker_set_conf(struct broker *b, const struct broker_conf *conf)
+{
+    struct broker_conf *now = &b->set->conf;
+    now->auto_create_topics = conf->auto_create_topics;
+    now->default_partitions = conf->default_partitions;
+    now->group_initial_delay_ms = conf->group_initial_delay_ms;
+}
+
 struct env *broker_env(const struct broker *b)
 {
     return b->env;

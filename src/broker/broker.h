@@ -22,6 +22,8 @@
 #include "broker/store.h"
 #include "broker/topic.h"
 
+#include <stdatomic.h>
+
 struct partition;
 
 #define BROKER_NODE_ID 1
@@ -29,13 +31,14 @@ struct partition;
 
 struct broker_conf {
     struct uuid cluster_id;
-    uint32_t incarnation;            /* of this start: every partition's leader epoch */
-    bool auto_create_topics;         /* a Metadata request may create what it names */
-    int32_t default_partitions;      /* of a topic created without a number */
-    uint32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */
-    int64_t offsets_retention_ms;    /* offsets.retention.minutes */
-    int64_t producer_expiration_ms;  /* producer.id.expiration.ms */
-    size_t records_cache_bytes;      /* of each reactor: see records.h */
+    uint32_t incarnation; /* of this start: every partition's leader epoch */
+    /* These three may change while it runs: broker_set_conf. */
+    atomic_bool auto_create_topics;          /* a Metadata request may create what it names */
+    _Atomic int32_t default_partitions;      /* of a topic created without a number */
+    _Atomic uint32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */
+    int64_t offsets_retention_ms;            /* offsets.retention.minutes */
+    int64_t producer_expiration_ms;          /* producer.id.expiration.ms */
+    size_t records_cache_bytes;              /* of each reactor: see records.h */
 };
 extern const struct broker_conf broker_conf_default;
 
@@ -50,6 +53,8 @@ void broker_set_load(struct broker **brokers, unsigned n, broker_ready_fn *done,
 void broker_set_free(struct broker **brokers, unsigned n);
 
 const struct broker_conf *broker_conf(const struct broker *b);
+/* Takes what may change while it runs, for the brokers of all reactors. Any thread. */
+void broker_set_conf(struct broker *b, const struct broker_conf *conf);
 struct env *broker_env(const struct broker *b);
 unsigned broker_shard_of_partition(const struct uuid *topic, int32_t partition);
 unsigned broker_shard_of_group(struct str group); /* Java's String.hashCode of the name, mod 64 */

@@ -116,7 +116,7 @@ static unsigned reactor_of(void *arg, const struct store_log_id *id)
 static bool on_accept(void *arg, struct loop *loop, struct pipe *pipe)
 {
     struct weir_sim *w = arg;
-    return kafka_front_accept(w->kafka, loop_env(loop)->reactor, pipe);
+    return kafka_front_accept(w->kafka, loop_env(loop)->reactor, pipe, NULL);
 }
 
 static void on_loaded(void *arg, enum err err)

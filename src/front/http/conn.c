@@ -563,7 +563,8 @@ static bool is_loopback(const char *local)
     return !strncmp(local, "127.", 4) || !strncmp(local, "[::1]", 5);
 }
 
-bool http_conn_open(struct http_front *front, unsigned reactor, struct pipe *pipe)
+bool http_conn_open(struct http_front *front, unsigned reactor, struct pipe *pipe,
+                    const struct http_listener *listener)
 {
     struct http_reactor *r = &front->reactors[reactor];
     struct http_conn *conn = mem_zalloc(1, sizeof *conn);
@@ -571,6 +572,7 @@ bool http_conn_open(struct http_front *front, unsigned reactor, struct pipe *pip
     conn->front = front;
     conn->reactor = r;
     conn->broker = front->brokers[reactor];
+    conn->listener = listener;
     conn->pipe = pipe;
     conn->timer.fire = timer_fired;
     conn->loopback = is_loopback(pipe->local);

@@ -69,6 +69,7 @@ struct http_conn {
     struct http_front *front;
     struct http_reactor *reactor;
     struct broker *broker;
+    const struct http_listener *listener;
     struct pipe *pipe; /* NULL: the client has gone */
     enum http_step step;
     struct buf *rx;
@@ -127,7 +128,8 @@ void http_count(_Atomic uint64_t *counter, int64_t change);
 
 /* ---- conn.c ---- */
 
-bool http_conn_open(struct http_front *front, unsigned reactor, struct pipe *pipe);
+bool http_conn_open(struct http_front *front, unsigned reactor, struct pipe *pipe,
+                    const struct http_listener *listener);
 /* Finishes: takes no more requests, closes when those that it has are answered. */
 void http_conn_finish(struct http_conn *conn);
 /* Asks what waits to answer at once. */

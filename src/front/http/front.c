@@ -70,8 +70,10 @@ static bool close_idle(struct http_reactor *r)
     return false;
 }
 
-bool http_front_accept(struct http_front *front, unsigned reactor, struct pipe *pipe)
+bool http_front_accept(struct http_front *front, unsigned reactor, struct pipe *pipe,
+                       const struct http_listener *listener)
 {
+    static const struct http_listener silent;
     struct http_reactor *r = &front->reactors[reactor];
     bool full = r->conns_n >= front->conf.connections_max;
     if (r->closed)
@@ -80,7 +82,7 @@ bool http_front_accept(struct http_front *front, unsigned reactor, struct pipe *
         http_count(&r->counters.refused, 1);
         return false;
     }
-    return http_conn_open(front, reactor, pipe);
+    return http_conn_open(front, reactor, pipe, listener ? listener : &silent);
 }
 
 static bool is_under_way(const struct http_conn *conn)

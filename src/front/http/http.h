@@ -49,6 +49,12 @@ struct http_conf {
 };
 extern const struct http_conf http_conf_default;
 
+/* What a connection's listener means for it. */
+struct http_listener {
+    bool tls;          /* what comes in over it nobody else has read */
+    bool authenticate; /* a request without a known credential is 401, but to HTTP_PUBLIC routes */
+};
+
 struct http_front;
 
 /* brokers[reactor]; conf is copied, its texts are the caller's. */
@@ -58,8 +64,10 @@ struct http_front *http_front_make(const struct http_conf *conf, struct broker *
 void http_front_free(struct http_front *front);
 /* Before that only /healthz and /readyz are answered, everything else with 503. Any thread. */
 void http_front_set_ready(struct http_front *front, bool ready);
-/* A fresh pipe on reactor `reactor`; sets the pipe's user. False: too many, or closing. */
-bool http_front_accept(struct http_front *front, unsigned reactor, struct pipe *pipe);
+/* A fresh pipe on reactor `reactor`; sets the pipe's user. The listener is borrowed until the front
+ * is freed; NULL: one that says nothing. False: too many, or closing. */
+bool http_front_accept(struct http_front *front, unsigned reactor, struct pipe *pipe,
+                       const struct http_listener *listener);
 
 /* Stopping, on the reactor, in this order. HTTP_DRAIN: who waits is answered, connections close
  * after the answers that are on their way, new requests are answered 503 except for /healthz and

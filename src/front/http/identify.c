@@ -5,10 +5,12 @@
 
 enum err http_identify(struct http_request *rq, struct err_text *text)
 {
-    (void)text;
+    const struct http_listener *listener = rq->conn->listener;
     rq->actor = (struct actor){.tenant = ACTOR_TENANT_DEFAULT,
                                .principal = ANONYMOUS,
                                .client_id = http_field(rq, "user-agent"),
                                .address = rq->conn->peer};
+    if (listener->authenticate && !(rq->route->flags & HTTP_PUBLIC))
+        return err_say(text, ERR_AUTH_FAILED, "this address takes no call without a credential");
     return ERR_OK;
 }

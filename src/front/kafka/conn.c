@@ -532,8 +532,10 @@ void kafka_front_free(struct kafka_front *front)
     mem_free(front);
 }
 
-bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe *pipe)
+bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe *pipe,
+                        const struct kafka_listener *listener)
 {
+    static const struct kafka_listener silent;
     struct kafka_reactor *r = &front->reactors[reactor];
     if (r->draining)
         return false;
@@ -541,6 +543,7 @@ bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe
     conn->magic = CONN_MAGIC;
     conn->front = front;
     conn->broker = front->brokers[reactor];
+    conn->listener = listener ? listener : &silent;
     conn->pipe = pipe;
     list_init(&conn->requests);
     map_init(&conn->seen);
@@ -592,7 +595,7 @@ void kafka_front_stats(const struct kafka_front *front, struct kafka_stats *out)
 
 void kafka_advertised(const struct kafka_conn *conn, struct str *host, int32_t *port)
 {
-    const struct kafka_conf *conf = &conn->front->conf;
+    const struct kafka_listener *conf = conn->listener;
     const char *colon = strrchr(conn->local, ':');
     size_t host_len = colon ? (size_t)(colon - conn->local) : strlen(conn->local);
     struct str reached = {conn->local, host_len};

@@ -90,6 +90,7 @@ struct kafka_conn {
     struct list link; /* front's list of this reactor */
     struct kafka_front *front;
     struct broker *broker;
+    const struct kafka_listener *listener;
     struct pipe *pipe; /* NULL: the client has gone */
     struct buf *rx;
     size_t rx_from, rx_to; /* unread bytes in rx */

@@ -1,7 +1,7 @@
 /* kafka.h: the Kafka front: connections that speak Kafka's protocol and call the broker's verbs.
  *
- * One struct kafka_front a listener; connections are accepted on any reactor and stay there. A
- * connection is a byte machine (base/pipe.h): it can be driven by a socket, a simulation, a fuzzer.
+ * One struct kafka_front for all its listeners; connections are accepted on any reactor and stay
+ * there. A connection is a byte machine (base/pipe.h): it can be driven by a socket, a simulation, a fuzzer.
  */
 #pragma once
 
@@ -14,12 +14,18 @@
 struct kafka_conf {
     size_t frame_max;
     size_t request_memory_max;
-    /* What clients are told to connect to; empty host: the address that each one has reached. */
-    char advertised_host[256];
-    uint16_t advertised_port; /* 0: the port that the client has reached */
     /* group.min/max.session.timeout.ms and the like are the broker's */
 };
 extern const struct kafka_conf kafka_conf_default;
+
+/* What a connection's listener means for it. */
+struct kafka_listener {
+    /* What clients are told to connect to; empty host: the address that each one has reached. */
+    char advertised_host[256];
+    uint16_t advertised_port; /* 0: the port that the client has reached */
+    bool tls;                 /* what comes in over it nobody else has read */
+    bool authenticate;        /* nothing is served before a client has authenticated */
+};
 
 struct kafka_front;
 
@@ -28,8 +34,10 @@ struct kafka_front *kafka_front_make(const struct kafka_conf *conf, struct broke
                                      unsigned n);
 /* Call when all its connections have been closed. */
 void kafka_front_free(struct kafka_front *front);
-/* A fresh pipe on reactor `reactor`; sets the pipe's user. False: the front is draining. */
-bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe *pipe);
+/* A fresh pipe on reactor `reactor`; sets the pipe's user. The listener is borrowed until the front
+ * is freed; NULL: one that says nothing. False: the front is draining. */
+bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe *pipe,
+                        const struct kafka_listener *listener);
 /* Stops, on the reactor: no more connections and no more requests; fetches that wait are answered
  * with what is there, and each connection is closed once it has its answers, or (force) at once. */
 void kafka_front_drain(struct kafka_front *front, unsigned reactor, bool force);
