@@ -1,7 +1,8 @@
 /* kafka.h: the Kafka front: connections that speak Kafka's protocol and call the broker's verbs.
  *
  * One struct kafka_front for all its listeners; connections are accepted on any reactor and stay
- * there. A connection is a byte machine (base/pipe.h): it can be driven by a socket, a simulation, a fuzzer.
+ * there. A connection is a byte machine (base/pipe.h): it can be driven by a socket, a simulation,
+ * a fuzzer.
  */
 #pragma once
 
