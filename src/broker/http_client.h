@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_CALL_HEADERS_MAX 64
+#define HTTP_CALL_HEADERS_MAX 128
 #define HTTP_CALL_ANSWER_BYTES_MAX ((size_t)1 << 20)
 
 enum http_outcome {

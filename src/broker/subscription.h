@@ -152,6 +152,7 @@ struct subscription_put_op {
     const struct subscription_conf *conf; /* the whole of it: begin with subscription_conf_init */
     bool create_only;                     /* ERR_EXISTS if it is there */
     bool update_only;                     /* ERR_NOT_FOUND if it is not */
+    const struct subscription *expected;  /* not NULL: ERR_BUSY if this is not it (any more) */
     bool validate_only;
     /* out */
     const struct subscription *subscription; /* a reference for the caller; NULL on errors */

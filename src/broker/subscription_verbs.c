@@ -156,6 +156,9 @@ static enum err put_check_name(const struct broker *b, struct subscription_put_o
         return err_say(&op->text, ERR_REQUEST_INVALID,
                        "a subscription's name has 1 to %d characters of a-z A-Z 0-9 . _ -",
                        SUBSCRIPTION_NAME_MAX);
+    if (op->expected != NULL && old != op->expected)
+        return err_say(&op->text, ERR_BUSY, "subscription %.*s has changed meanwhile",
+                       (int)op->name.len, op->name.at);
     if (old != NULL)
         return op->create_only
                    ? err_say(&op->text, ERR_EXISTS, "subscription %s of topic %s exists", old->name,

@@ -1,0 +1,41 @@
+/* breaker_log.h: the topic `weir.breakers`: every change of a circuit breaker as a CloudEvent, and
+ * what is read back of it at a start.
+ *
+ *     type     weir.breaker.changed
+ *     source   /breakers
+ *     subject  the endpoint; it is the record's key, too
+ *     data     {"endpoint", "from", "to", "failureRate", "slowCallRate", "calls", "attempts",
+ *               "since", "retryAt"}      rates in per cent, -1: too few calls; times in Unix ms
+ *
+ * The last event of an endpoint is its state. The topic is made with its first event and keeps them
+ * for BREAKER_LOG_RETENTION: it is an ordinary topic, which operators may subscribe to, and change.
+ *
+ * Events are appended one after the other, so that their order in the log is that of the changes;
+ * what cannot be appended is tried again, and dropped after BREAKER_LOG_TRIES (a breaker works
+ * without its log, it only begins anew after a restart). One reactor; each writes its own
+ * endpoints' events and reads all, keeping its own.
+ */
+#pragma once
+
+#include "broker/broker.h"
+#include "flow/endpoint.h"
+
+#define BREAKER_LOG_TOPIC "weir.breakers"
+#define BREAKER_LOG_RETENTION "30d"
+#define BREAKER_LOG_TRIES 30
+#define BREAKER_LOG_WAITING_MAX 1000 /* events; the oldest is dropped */
+
+struct breaker_log;
+
+struct breaker_log *breaker_log_make(struct broker *b);
+/* Nothing is under way (breaker_log_busy). */
+void breaker_log_free(struct breaker_log *log);
+bool breaker_log_busy(const struct breaker_log *log);
+
+/* Of this reactor's endpoints: calls endpoint_restore for each, then done, possibly from inside.
+ * What cannot be read is left out, with a warning. Once. */
+void breaker_log_load(struct breaker_log *log, struct endpoints *endpoints, void (*done)(void *arg),
+                      void *arg);
+/* Appends the change, later. */
+void breaker_log_write(struct breaker_log *log, const struct endpoint *e, enum breaker_state from,
+                       enum breaker_state to);

@@ -1,0 +1,141 @@
+#include "flow/push.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "flow/push_internal.h"
+
+#include <string.h>
+
+const struct actor push_actor = {.principal = "User:weir"};
+
+const double push_bucket_seconds[PUSH_BUCKETS] = {.005, .01, .025, .05, .1, .25,
+                                                  .5,   1,   2.5,  5,   10, 30};
+
+/* ---- whose work a subscription is ----------------------------------------------------------- */
+
+static bool is_pushed(const struct subscription *s)
+{
+    char key[ENDPOINT_KEY_MAX];
+    if (s->conf.deliver == DELIVER_TOPIC)
+        return true;
+    return s->conf.deliver == DELIVER_URL && endpoint_key(s->conf.target, key);
+}
+
+static bool is_mine(const struct push *p, const struct subscription *s)
+{
+    unsigned n = p->env->reactors;
+    unsigned reactor = s->conf.deliver == DELIVER_TOPIC ? (unsigned)(uuid_hash(s->id) % n)
+                                                        : endpoint_reactor(s->conf.target, n);
+    return is_pushed(s) && reactor == p->env->reactor;
+}
+
+static struct pusher *find(const struct push *p, const struct subscription *s)
+{
+    list_for (it, &p->pushers) {
+        struct pusher *pusher = container_of(it, struct pusher, link);
+        if (!pusher->leaving && uuid_eq(pusher->s->id, s->id))
+            return pusher;
+    }
+    return NULL;
+}
+
+static void begin(struct push *p, const struct subscription *s)
+{
+    if (is_mine(p, s) && !p->stopping)
+        pusher_pump(pusher_make(p, s));
+}
+
+/* A change makes a new pusher: what is under way goes on, or ends, with the old settings. */
+static void changed(struct subscription_watcher *w, struct broker *b,
+                    const struct subscription *old, const struct subscription *now)
+{
+    struct push *p = container_of(w, struct push, watcher);
+    (void)b;
+    if (!p->started)
+        return;
+    struct pusher *pusher = old ? find(p, old) : NULL;
+    if (pusher)
+        pusher_leave(pusher);
+    if (now)
+        begin(p, now);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void breaker_changed(void *arg, struct endpoint *e, enum breaker_state from,
+                            enum breaker_state to)
+{
+    struct push *p = arg;
+    push_mirror_tell(p, endpoint_name(e), to);
+    if (from != to)
+        breaker_log_write(p->log, e, from, to);
+}
+
+struct push *push_make(struct broker *b, struct push *first, const struct push_conf *conf)
+{
+    struct push *p = mem_zalloc(1, sizeof *p);
+    p->b = b;
+    p->env = broker_env(b);
+    p->conf = *conf;
+    p->log = breaker_log_make(b);
+    p->endpoints = endpoints_make(&(struct endpoints_conf){.env = p->env,
+                                                           .http = conf->http,
+                                                           .origin = conf->origin,
+                                                           .changed = breaker_changed,
+                                                           .arg = p});
+    list_init(&p->pushers);
+    weir_assert((first == NULL) == (p->env->reactor == 0));
+    p->first = first ? first : p;
+    p->mirror = first ? NULL : push_mirror_make();
+    p->watcher.changed = changed;
+    broker_subscription_watch(b, &p->watcher);
+    return p;
+}
+
+static void breakers_loaded(void *arg)
+{
+    struct push *p = arg;
+    const struct subscription *s = NULL;
+    p->started = true;
+    while ((s = broker_subscription_next(p->b, NULL, s)))
+        begin(p, s);
+}
+
+void push_start(struct push *p)
+{
+    breaker_log_load(p->log, p->endpoints, breakers_loaded, p);
+}
+
+void push_stop(struct push *p, bool cut)
+{
+    p->stopping = true;
+    endpoints_stop(p->endpoints);
+    list_for_safe (it, &p->pushers)
+        pusher_stop(container_of(it, struct pusher, link), cut);
+}
+
+bool push_busy(const struct push *p)
+{
+    list_for (it, &p->pushers) {
+        if (pusher_busy(container_of(it, struct pusher, link)))
+            return true;
+    }
+    return endpoints_busy(p->endpoints) > 0 || breaker_log_busy(p->log);
+}
+
+void push_free(struct push *p)
+{
+    weir_assert(!push_busy(p));
+    list_for_safe (it, &p->pushers)
+        pusher_free(container_of(it, struct pusher, link));
+    endpoints_free(p->endpoints);
+    breaker_log_free(p->log);
+    if (p->mirror)
+        push_mirror_free(p->mirror);
+    mem_free(p);
+}
+
+const struct push_stats *push_stats(const struct push *p)
+{
+    return &p->stats;
+}

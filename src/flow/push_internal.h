@@ -1,0 +1,125 @@
+/* push_internal.h: what push*.c share. Inside of flow/ only.
+ *
+ *     push       one reactor's subscriptions
+ *     pusher     one subscription: asks its ledger for messages, has lanes deliver them
+ *     fetch      one acquisition, and the messages that came of it, until the last is settled
+ *     lane       one call at a time: build, call, settle; with sessions one call after the other
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "broker/delivery.h"
+#include "broker/subscription.h"
+#include "flow/breaker_log.h"
+#include "flow/endpoint.h"
+#include "flow/push.h"
+#include "flow/push_request.h"
+#include "flow/retry.h"
+
+#define PUSH_LANE_BYTES_MAX ((size_t)16 << 20) /* of what a request is built in */
+
+struct handshake;
+
+struct push {
+    struct broker *b;
+    struct env *env;
+    struct push_conf conf;
+    struct endpoints *endpoints;
+    struct breaker_log *log;
+    struct subscription_watcher watcher;
+    struct list pushers;
+    uint32_t calls;
+    bool started, stopping, cut;
+    struct push_stats stats;
+    struct push *first;         /* reactor 0's */
+    struct push_mirror *mirror; /* likewise */
+};
+
+struct push_fetch {
+    struct acquire_op op;
+    struct pusher *p;
+    unsigned refs; /* the pusher's, and one a lane */
+    uint32_t next; /* messages before it are with lanes */
+    bool done, cancelled;
+};
+
+struct pusher {
+    struct list link;
+    struct push *push;
+    const struct subscription *s;
+    struct endpoint_user user; /* not for topics */
+    uint64_t owner;
+    struct list lanes;
+    uint32_t lanes_n;
+    struct push_fetch *fetch; /* waits for messages, or has some left */
+    struct handshake *handshake;
+    struct env_timer again;
+    uint64_t gap_us, next_us; /* the rate that the endpoint allowed; gap 0: any */
+    bool leaving;             /* the subscription changed or went: nothing begins any more */
+    bool pumping, pump_more;
+};
+
+struct push_lane {
+    struct list link;
+    struct pusher *p;
+    struct push_fetch *fetch;
+    uint32_t from, n, end; /* [from, from + n) is being delivered; [from, end) is the lane's */
+    bool calling, delivered;
+    struct arena arena; /* of one delivery */
+    struct wr body;
+    struct http_call call;
+    struct push_request request;
+    struct settle_op settle;
+    struct settle_item *items;
+    struct publish_op *outputs; /* into a topic */
+    bool one_by_one;            /* likewise: a batch failed */
+    unsigned tries;             /* of the settle */
+    struct env_timer again;
+    struct session_op session;
+};
+
+extern const struct actor push_actor;
+
+/* pusher.c */
+struct pusher *pusher_make(struct push *push, const struct subscription *s);
+/* The subscription changed or went. */
+void pusher_leave(struct pusher *p);
+/* push_stop. */
+void pusher_stop(struct pusher *p, bool cut);
+bool pusher_busy(const struct pusher *p);
+/* Begins what may begin. */
+void pusher_pump(struct pusher *p);
+void pusher_free(struct pusher *p);
+/* Is it a topic or queue of weir's own? */
+static inline bool pusher_to_topic(const struct pusher *p)
+{
+    return p->s->conf.deliver == DELIVER_TOPIC;
+}
+static inline bool pusher_ordered(const struct pusher *p)
+{
+    return p->s->conf.order == ORDER_KEY;
+}
+void push_fetch_unref(struct push_fetch *f);
+
+/* push_lane.c: delivers the messages [from, end) of the fetch, or gives them back. */
+void push_lane_start(struct pusher *p, struct push_fetch *f, uint32_t from, uint32_t end);
+void push_lane_return(struct pusher *p, struct push_fetch *f, uint32_t from, uint32_t end);
+void push_lane_cancel(struct push_lane *lane);
+/* The i-th of those that are being delivered. */
+const struct message *push_lane_message(const struct push_lane *lane, uint32_t i);
+/* Items for the first n messages of the lane's, with their tokens, each to be released uncounted.
+ * The caller changes what it wants otherwise, and sends them off. */
+struct settle_item *push_lane_items(struct push_lane *lane, uint32_t n);
+void push_lane_settle(struct push_lane *lane);
+void push_lane_free(struct push_lane *lane);
+
+/* push_topic.c: into a topic of weir's own, by the settle itself. */
+void push_topic_begin(struct push_lane *lane);
+/* The settle with its outputs failed: what is done instead. */
+void push_topic_failed(struct push_lane *lane, enum err err);
+
+/* push_mirror.c: reactor 0's copy of breakers. */
+struct push_mirror *push_mirror_make(void);
+void push_mirror_free(struct push_mirror *m);
+void push_mirror_tell(struct push *p, const char *endpoint, enum breaker_state state);

@@ -1,0 +1,390 @@
+/* One call at a time: build the request, call, judge the answer, settle. */
+#include "flow/push_internal.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SETTLE_AGAIN_US ((uint64_t)1000000)
+#define SETTLE_TRIES 60
+#define ANSWER_BYTES 4096 /* for descriptions; replies of functions will want more */
+#define DESCRIPTION_BYTES 200
+
+static void begin(struct push_lane *lane);
+static void advance(struct push_lane *lane);
+
+/* ---- items ---------------------------------------------------------------------------------- */
+
+const struct message *push_lane_message(const struct push_lane *lane, uint32_t i)
+{
+    weir_assert(lane->from + i < lane->end);
+    return &lane->fetch->op.messages[lane->from + i];
+}
+
+struct settle_item *push_lane_items(struct push_lane *lane, uint32_t n)
+{
+    mem_free(lane->items);
+    lane->items = mem_zalloc(n, sizeof *lane->items);
+    lane->settle.items_n = n;
+    for (uint32_t i = 0; i < n; i++)
+        lane->items[i] = (struct settle_item){
+            .token = push_lane_message(lane, i)->token, .verb = SETTLE_RELEASE, .uncounted = true};
+    return lane->items;
+}
+
+/* All that is left of the lane becomes available again, as if it had not been acquired. */
+static void release_rest(struct push_lane *lane)
+{
+    lane->n = lane->end - lane->from;
+    lane->delivered = false;
+    push_lane_items(lane, lane->n);
+    push_lane_settle(lane);
+}
+
+/* ---- settling ------------------------------------------------------------------------------- */
+
+/* Those whose lock is lost are somebody else's by now; the others are settled without them. */
+static size_t drop_lost(struct push_lane *lane)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < lane->settle.items_n; i++) {
+        if (lane->items[i].err != ERR_LOCK_LOST)
+            lane->items[kept++] = lane->items[i];
+    }
+    size_t lost = lane->settle.items_n - kept;
+    lane->settle.items_n = kept;
+    return lost;
+}
+
+static void settle_again(struct env_timer *timer)
+{
+    push_lane_settle(container_of(timer, struct push_lane, again));
+}
+
+static void settle_failed(struct push_lane *lane, enum err err)
+{
+    struct pusher *p = lane->p;
+    if (lane->settle.outputs_n > 0) {
+        push_topic_failed(lane, err);
+    } else if (drop_lost(lane) > 0) {
+        push_lane_settle(lane);
+    } else if (err == ERR_NOT_FOUND || ++lane->tries == SETTLE_TRIES) {
+        /* The subscription is gone, or the locks will run out and bring the messages again. */
+        env_log(p->push->env, ENV_WARN, "push.not_settled", "subscription=%s messages=%zu error=%s",
+                p->s->name, lane->settle.items_n, err_name(err));
+        advance(lane);
+    } else {
+        lane->again.fire = settle_again;
+        env_timer_set(p->push->env, &lane->again, SETTLE_AGAIN_US);
+    }
+}
+
+static void settled(struct op *op)
+{
+    struct push_lane *lane = container_of(op, struct push_lane, settle.op);
+    if (op->err != ERR_OK)
+        settle_failed(lane, op->err);
+    else
+        advance(lane);
+}
+
+void push_lane_settle(struct push_lane *lane)
+{
+    if (lane->settle.items_n == 0) {
+        advance(lane);
+        return;
+    }
+    lane->settle.op.done = settled;
+    lane->settle.actor = &push_actor;
+    lane->settle.subscription = lane->p->s->id;
+    lane->settle.items = lane->items;
+    broker_settle(lane->p->push->b, &lane->settle);
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
+
+static struct str header_of(const struct http_call *call, const char *name)
+{
+    for (size_t i = 0; i < call->answer_headers_n; i++) {
+        if (str_is(call->answer_headers[i].name, name))
+            return call->answer_headers[i].value;
+    }
+    return (struct str){NULL, 0};
+}
+
+/* For people: what went wrong, and how the endpoint put it. */
+static struct str describe(struct push_lane *lane)
+{
+    const struct http_call *call = &lane->call;
+    char text[DESCRIPTION_BYTES * 2];
+    int n = call->outcome == HTTP_ANSWERED
+                ? snprintf(text, sizeof text, "HTTP %d: %.*s", call->status,
+                           (int)(call->answer.len < DESCRIPTION_BYTES ? call->answer.len
+                                                                      : DESCRIPTION_BYTES),
+                           call->answer.at ? call->answer.at : "")
+                : snprintf(text, sizeof text, "%s", call->error);
+    n = n < (int)sizeof text ? n : (int)sizeof text - 1;
+    for (int i = 0; i < n; i++) {
+        if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] > 0x7e)
+            text[i] = ' ';
+    }
+    return (struct str){arena_strndup(&lane->arena, text, (size_t)n), (size_t)n};
+}
+
+static struct retry_attempt attempt_of(const struct push_lane *lane)
+{
+    const struct http_call *call = &lane->call;
+    struct env *env = lane->p->push->env;
+    struct retry_attempt a = {.n = 1, .http = call->outcome, .status = call->status};
+    a.retry_after_ms = outcome_retry_after_ms(header_of(call, "retry-after"), env_now_ms(env));
+    env_random(env, &a.random, sizeof a.random);
+    return a;
+}
+
+/* One message's share in a call that ended so: its own number of attempts decides how long it
+ * waits. */
+static void judge_item(struct push_lane *lane, uint32_t i, struct retry_attempt a, struct str why)
+{
+    const struct subscription_conf *conf = &lane->p->s->conf;
+    struct retry_policy policy = {(enum subscription_backoff)conf->backoff, conf->retry_first_ms,
+                                  conf->retry_max_ms};
+    struct settle_item *item = &lane->items[i];
+    uint32_t deliveries = push_lane_message(lane, i)->deliveries;
+    a.n = deliveries > 0 ? deliveries : 1;
+    struct retry_verdict v = retry_judge(&policy, &a);
+    item->outcome = str_of(outcome_text(v.outcome));
+    item->uncounted = false;
+    item->description = why;
+    switch (v.verb) {
+    case RETRY_DELIVERED:
+        item->verb = SETTLE_ACCEPT;
+        break;
+    case RETRY_AGAIN:
+        item->verb = SETTLE_RELEASE;
+        item->delay_ms = v.wait_ms;
+        break;
+    case RETRY_GIVE_UP:
+        item->verb = SETTLE_REJECT;
+        item->reason = STR_LIT(PUSH_REASON_REFUSED);
+        break;
+    }
+}
+
+static void count(struct push *push, const struct http_call *call, enum delivery_outcome outcome,
+                  uint32_t events)
+{
+    struct push_stats *s = &push->stats;
+    double seconds = (double)call->took_us / 1e6;
+    unsigned i = 0;
+    while (i < PUSH_BUCKETS && seconds > push_bucket_seconds[i])
+        i++;
+    atomic_fetch_add_explicit(&s->calls[outcome], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->events[outcome], events, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->took[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->took_us, call->took_us, memory_order_relaxed);
+}
+
+static void judge(struct push_lane *lane)
+{
+    struct pusher *p = lane->p;
+    const struct subscription_conf *conf = &p->s->conf;
+    struct retry_policy policy = {(enum subscription_backoff)conf->backoff, conf->retry_first_ms,
+                                  conf->retry_max_ms};
+    struct retry_attempt a = attempt_of(lane);
+    struct retry_verdict v = retry_judge(&policy, &a);
+    lane->delivered = v.verb == RETRY_DELIVERED;
+    count(p->push, &lane->call, v.outcome, lane->n);
+    /* What follows in a session must wait for what failed: it goes back with it. */
+    uint32_t all = lane->delivered ? lane->n : lane->end - lane->from;
+    struct str why = lane->delivered ? (struct str){NULL, 0} : describe(lane);
+    push_lane_items(lane, all);
+    for (uint32_t i = 0; i < lane->n; i++)
+        judge_item(lane, i, a, why);
+    lane->n = all;
+    endpoint_end(p->user.endpoint, &a, v.outcome, lane->call.took_us);
+    push_lane_settle(lane);
+}
+
+static void call_over(struct push *push)
+{
+    atomic_store_explicit(&push->stats.under_way, push->calls - 1, memory_order_relaxed);
+    if (push->calls-- < PUSH_CALLS_MAX)
+        return;
+    list_for_safe (it, &push->pushers) /* who had no room */
+        pusher_pump(container_of(it, struct pusher, link));
+}
+
+static void called(struct http_call *call)
+{
+    struct push_lane *lane = call->user;
+    lane->calling = false;
+    call_over(lane->p->push);
+    if (call->outcome != HTTP_CANCELLED) {
+        judge(lane);
+        return;
+    }
+    endpoint_abandon(lane->p->user.endpoint);
+    count(lane->p->push, call, OUTCOME_CANCELED, lane->n);
+    release_rest(lane);
+}
+
+/* ---- the call ------------------------------------------------------------------------------- */
+
+static void call(struct push_lane *lane)
+{
+    struct pusher *p = lane->p;
+    lane->call = (struct http_call){.method = "POST",
+                                    .url = lane->request.url,
+                                    .headers = lane->request.headers,
+                                    .headers_n = lane->request.headers_n,
+                                    .body = lane->request.body,
+                                    .timeout_ms = (uint32_t)p->s->conf.timeout_ms,
+                                    .answer_bytes_max = ANSWER_BYTES,
+                                    .done = called,
+                                    .user = lane};
+    if (p->gap_us > 0)
+        p->next_us = env_mono_us(p->push->env) + p->gap_us;
+    lane->calling = true;
+    p->push->calls++;
+    atomic_store_explicit(&p->push->stats.under_way, p->push->calls, memory_order_relaxed);
+    http_call(p->push->conf.http, &lane->call);
+}
+
+/* No request can be made of it: it never will. */
+static void refuse(struct push_lane *lane, enum err err, const struct err_text *text)
+{
+    enum delivery_outcome outcome =
+        err == ERR_MEMORY ? OUTCOME_PAYLOAD_TOO_LARGE : OUTCOME_BAD_REQUEST;
+    endpoint_abandon(lane->p->user.endpoint);
+    push_lane_items(lane, lane->n);
+    arena_reset(&lane->arena);
+    for (uint32_t i = 0; i < lane->n; i++) {
+        struct settle_item *item = &lane->items[i];
+        item->verb = SETTLE_REJECT;
+        item->uncounted = false;
+        item->reason = STR_LIT(PUSH_REASON_REFUSED);
+        item->description =
+            (struct str){arena_strndup(&lane->arena, text->s, strlen(text->s)), strlen(text->s)};
+        item->outcome = str_of(outcome_text(outcome));
+    }
+    lane->delivered = true; /* what follows may go on */
+    push_lane_settle(lane);
+}
+
+/* Who was asked whether weir may post is told who posts. */
+static const char *origin_of(const struct pusher *p)
+{
+    bool asked = p->s->conf.validation.at != NULL && p->s->conf.format != FORMAT_EVENTGRID;
+    return asked ? p->push->conf.origin : NULL;
+}
+
+static void begin_call(struct push_lane *lane)
+{
+    struct pusher *p = lane->p;
+    struct err_text text = {""};
+    const struct message *messages = push_lane_message(lane, 0);
+    lane->n = push_request_take(p->s, messages, lane->end - lane->from);
+    if (p->leaving || p->push->stopping || !endpoint_begin(p->user.endpoint)) {
+        release_rest(lane);
+        return;
+    }
+    enum err err = push_request_build(p->s, messages, lane->n, origin_of(p), &lane->arena,
+                                      &lane->body, &lane->request, &text);
+    if (err == ERR_OK)
+        call(lane);
+    else
+        refuse(lane, err, &text);
+}
+
+static void begin(struct push_lane *lane)
+{
+    lane->tries = 0;
+    lane->settle = (struct settle_op){.items = NULL};
+    arena_reset(&lane->arena);
+    lane->body.len = 0;
+    if (pusher_to_topic(lane->p))
+        push_topic_begin(lane);
+    else
+        begin_call(lane);
+}
+
+void push_lane_cancel(struct push_lane *lane)
+{
+    if (lane->calling)
+        http_cancel(lane->p->push->conf.http, &lane->call);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+void push_lane_free(struct push_lane *lane)
+{
+    struct pusher *p = lane->p;
+    list_remove(&lane->link);
+    p->lanes_n--;
+    push_fetch_unref(lane->fetch);
+    arena_free(&lane->arena);
+    wr_free(&lane->body);
+    mem_free(lane->items);
+    mem_free(lane->outputs);
+    mem_free(lane);
+    pusher_pump(p);
+}
+
+static void session_released(struct op *op)
+{
+    push_lane_free(container_of(op, struct push_lane, session.op));
+}
+
+static void end(struct push_lane *lane)
+{
+    struct pusher *p = lane->p;
+    if (!pusher_ordered(p)) {
+        push_lane_free(lane);
+        return;
+    }
+    lane->session = (struct session_op){.op.done = session_released,
+                                        .actor = &push_actor,
+                                        .subscription = p->s->id,
+                                        .session = lane->fetch->op.session_out,
+                                        .owner = p->owner,
+                                        .verb = SESSION_RELEASE};
+    broker_session(p->push->b, &lane->session);
+}
+
+/* What was being delivered is settled, one way or another. */
+static void advance(struct push_lane *lane)
+{
+    lane->from += lane->n;
+    lane->n = 0;
+    if (lane->from < lane->end)
+        begin(lane);
+    else
+        end(lane);
+}
+
+static struct push_lane *make(struct pusher *p, struct push_fetch *f, uint32_t from, uint32_t end)
+{
+    struct push_lane *lane = mem_zalloc(1, sizeof *lane);
+    weir_assert(from < end && end <= f->op.n);
+    lane->p = p;
+    lane->fetch = f;
+    lane->from = from;
+    lane->end = end;
+    f->refs++;
+    arena_init(&lane->arena, PUSH_LANE_BYTES_MAX);
+    list_push(&p->lanes, &lane->link);
+    p->lanes_n++;
+    return lane;
+}
+
+void push_lane_start(struct pusher *p, struct push_fetch *f, uint32_t from, uint32_t end)
+{
+    begin(make(p, f, from, end));
+}
+
+void push_lane_return(struct pusher *p, struct push_fetch *f, uint32_t from, uint32_t end)
+{
+    release_rest(make(p, f, from, end));
+}

@@ -1,0 +1,293 @@
+#include "flow/push_request.h"
+
+#include "base/assert.h"
+#include "flow/ascii.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RECORD_OVERHEAD_BYTES 256 /* of attributes, in the estimate of a call's size */
+
+bool push_is_eventgrid(const struct subscription *s)
+{
+    return s->conf.format == FORMAT_EVENTGRID || s->conf.backoff == BACKOFF_EVENTGRID ||
+           s->conf.backoff == BACKOFF_EVENTGRID_NAMESPACE;
+}
+
+static bool carries_one(const struct subscription *s)
+{
+    return s->conf.format == FORMAT_CE_BINARY || s->conf.format == FORMAT_CE_STRUCTURED;
+}
+
+static int64_t message_bytes(const struct message *m)
+{
+    return (int64_t)m->record.value.len + RECORD_OVERHEAD_BYTES;
+}
+
+uint32_t push_request_take(const struct subscription *s, const struct message *messages, uint32_t n)
+{
+    weir_assert(n >= 1);
+    uint32_t taken = 1;
+    int64_t bytes = message_bytes(&messages[0]);
+    if (carries_one(s))
+        return 1;
+    while (taken < n && taken < s->conf.batch_events_max &&
+           bytes + message_bytes(&messages[taken]) <= s->conf.batch_bytes)
+        bytes += message_bytes(&messages[taken++]);
+    return taken;
+}
+
+/* ---- headers -------------------------------------------------------------------------------- */
+
+struct build {
+    const struct subscription *s;
+    struct arena *arena;
+    struct push_request *out;
+    bool full, no_memory; /* sticky */
+};
+
+static void add(struct build *b, struct str name, struct str value)
+{
+    struct push_request *r = b->out;
+    if (name.at == NULL || value.at == NULL)
+        b->no_memory = true;
+    else if (r->headers_n == HTTP_CALL_HEADERS_MAX)
+        b->full = true;
+    else
+        r->headers[r->headers_n++] = (struct http_header){name, value};
+}
+
+static struct str number(struct build *b, uint32_t n)
+{
+    char text[16];
+    int len = snprintf(text, sizeof text, "%u", n);
+    return (struct str){arena_strndup(b->arena, text, (size_t)len), (size_t)len};
+}
+
+static bool is_plain(unsigned char ch)
+{
+    return ch > 0x20 && ch < 0x7f && ch != '"' && ch != '%';
+}
+
+/* CloudEvents HTTP 3.1.3.2. */
+static struct str percent_encoded(struct arena *arena, struct str s)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++)
+        n += is_plain((unsigned char)s.at[i]) ? 1 : 3;
+    if (n == s.len)
+        return s;
+    char *p = arena_alloc(arena, n), *at = p;
+    for (size_t i = 0; p && i < s.len; i++) {
+        unsigned char ch = (unsigned char)s.at[i];
+        if (is_plain(ch)) {
+            *at++ = (char)ch;
+        } else {
+            *at++ = '%';
+            *at++ = hex[ch >> 4];
+            *at++ = hex[ch & 15];
+        }
+    }
+    return (struct str){p, n};
+}
+
+static void add_attribute(struct build *b, const char *name, struct str value)
+{
+    if (value.at != NULL)
+        add(b, str_of(name), percent_encoded(b->arena, value));
+}
+
+static struct str prefixed(struct arena *arena, const char *prefix, struct str name)
+{
+    size_t n = strlen(prefix);
+    char *p = arena_alloc(arena, n + name.len);
+    if (p) {
+        memcpy(p, prefix, n);
+        memcpy(p + n, name.at, name.len);
+    }
+    return (struct str){p, n + name.len};
+}
+
+static void add_attributes(struct build *b, const struct event *e)
+{
+    add(b, STR_LIT("ce-specversion"), STR_LIT("1.0"));
+    add_attribute(b, "ce-id", e->id);
+    add_attribute(b, "ce-source", e->source);
+    add_attribute(b, "ce-type", e->type);
+    add_attribute(b, "ce-subject", e->subject);
+    add_attribute(b, "ce-time", e->time);
+    add_attribute(b, "ce-dataschema", e->dataschema);
+    for (size_t i = 0; i < e->extensions_n; i++)
+        add(b, prefixed(b->arena, "ce-", e->extensions[i].name),
+            percent_encoded(b->arena, e->extensions[i].value));
+}
+
+static struct str upper_case(struct arena *arena, const char *name)
+{
+    char *p = arena_strndup(arena, name, strlen(name));
+    for (char *at = p; at && *at; at++)
+        *at = ascii_upper(*at);
+    return (struct str){p, strlen(name)};
+}
+
+static void add_eventgrid(struct build *b, const struct message *first, const struct event *e)
+{
+    struct str version = event_extension(e, STR_LIT("dataversion"));
+    add(b, STR_LIT("aeg-event-type"), STR_LIT("Notification"));
+    add(b, STR_LIT("aeg-subscription-name"), upper_case(b->arena, b->s->name));
+    add(b, STR_LIT("aeg-delivery-count"),
+        number(b, first->deliveries > 0 ? first->deliveries - 1 : 0));
+    add_attribute(b, "aeg-data-version", version);
+    add(b, STR_LIT("aeg-metadata-version"), STR_LIT("1"));
+}
+
+static void add_weir(struct build *b, const struct message *first)
+{
+    add(b, STR_LIT("weir-subscription"), str_of(b->s->name));
+    add(b, STR_LIT("weir-delivery"), number(b, first->deliveries));
+}
+
+static void add_trace(struct build *b, const struct event *e)
+{
+    struct str parent = event_extension(e, STR_LIT("traceparent"));
+    struct str vendor = event_extension(e, STR_LIT("tracestate"));
+    if (parent.at != NULL)
+        add(b, STR_LIT("traceparent"), parent);
+    if (parent.at != NULL && vendor.at != NULL)
+        add(b, STR_LIT("tracestate"), vendor);
+}
+
+/* ---- delivery properties -------------------------------------------------------------------- */
+
+static bool is_reserved(struct str name)
+{
+    static const char *const names[] = {"content-type", "content-length", "transfer-encoding",
+                                        "host",         "connection",     "expect"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (ascii_is(name, names[i]))
+            return true;
+    }
+    return ascii_begins(name, "aeg-") || ascii_begins(name, "ce-");
+}
+
+/* What a header may not hold becomes a blank: the value came with an event, not with a setting. */
+static struct str header_text(struct arena *arena, struct str s)
+{
+    char *p = arena_strndup(arena, s.at, s.len);
+    for (size_t i = 0; p && i < s.len; i++) {
+        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f)
+            p[i] = ' ';
+    }
+    return (struct str){p, p ? s.len : 0};
+}
+
+static void add_property(struct build *b, const struct delivery_property *p, const struct event *e)
+{
+    bool fixed = p->source_field.at == NULL;
+    struct str value = fixed ? p->value : push_field(e, p->source_field, b->arena);
+    if (value.at == NULL || value.len > PUSH_PROPERTY_BYTES_MAX || is_reserved(p->name))
+        return;
+    add(b, p->name, header_text(b->arena, value));
+}
+
+static void add_properties(struct build *b, const struct event *first)
+{
+    const struct spec_list *list = &b->s->conf.properties;
+    const struct delivery_property *properties = list->at;
+    for (size_t i = 0; i < list->n; i++)
+        add_property(b, &properties[i], first);
+}
+
+/* ---- bodies --------------------------------------------------------------------------------- */
+
+static void event_of(struct build *b, const struct message *m, struct event *out)
+{
+    struct event_place place = {.topic_name = b->s->topic_name,
+                                .topic = b->s->topic,
+                                .partition = m->partition,
+                                .offset = m->offset};
+    event_of_record(&m->record, &place, b->arena, out);
+}
+
+static void write_array(struct build *b, const struct message *messages, uint32_t n, struct wr *w)
+{
+    wr_u8(w, '[');
+    for (uint32_t i = 0; i < n; i++) {
+        struct event e;
+        event_of(b, &messages[i], &e);
+        if (i > 0)
+            wr_u8(w, ',');
+        if (b->s->conf.format == FORMAT_EVENTGRID)
+            event_write_eventgrid(&e, (struct str){NULL, 0}, w);
+        else
+            event_write_json(&e, w);
+    }
+    wr_u8(w, ']');
+}
+
+static struct str written(const struct wr *w)
+{
+    return (struct str){(const char *)w->buf->data, w->len};
+}
+
+static void put_binary(struct build *b, const struct event *e)
+{
+    add_attributes(b, e);
+    if (e->datacontenttype.at != NULL)
+        add(b, STR_LIT("Content-Type"), header_text(b->arena, e->datacontenttype));
+    b->out->body = e->data.at != NULL ? e->data : STR_LIT("");
+}
+
+static void put_body(struct build *b, const struct message *messages, uint32_t n,
+                     const struct event *first, struct wr *w)
+{
+    switch ((enum subscription_format)b->s->conf.format) {
+    case FORMAT_CE_BINARY:
+        put_binary(b, first);
+        return;
+    case FORMAT_CE_STRUCTURED:
+        add(b, STR_LIT("Content-Type"), STR_LIT("application/cloudevents+json; charset=utf-8"));
+        event_write_json(first, w);
+        break;
+    case FORMAT_CE_BATCH:
+        add(b, STR_LIT("Content-Type"),
+            STR_LIT("application/cloudevents-batch+json; charset=utf-8"));
+        write_array(b, messages, n, w);
+        break;
+    case FORMAT_EVENTGRID:
+        add(b, STR_LIT("Content-Type"), STR_LIT("application/json; charset=utf-8"));
+        write_array(b, messages, n, w);
+        break;
+    }
+    b->out->body = written(w);
+}
+
+enum err push_request_build(const struct subscription *s, const struct message *messages,
+                            uint32_t n, const char *origin, struct arena *arena, struct wr *body,
+                            struct push_request *out, struct err_text *text)
+{
+    struct build b = {.s = s, .arena = arena, .out = out};
+    struct event first;
+    weir_assert(n >= 1);
+    out->headers_n = 0;
+    out->url = arena_strndup(arena, s->conf.target.at, s->conf.target.len);
+    event_of(&b, &messages[0], &first);
+    put_body(&b, messages, n, &first, body);
+    if (push_is_eventgrid(s))
+        add_eventgrid(&b, &messages[0], &first);
+    else
+        add_weir(&b, &messages[0]);
+    if (n == 1)
+        add_trace(&b, &first);
+    if (origin)
+        add(&b, STR_LIT("Origin"), str_of(origin));
+    add_properties(&b, &first);
+    if (b.no_memory || out->url == NULL)
+        return err_say(text, ERR_MEMORY, "the events' attributes are larger than a call may be");
+    if (b.full)
+        return err_say(text, ERR_RECORD_INVALID,
+                       "the event has more attributes than a call has headers (%d)",
+                       HTTP_CALL_HEADERS_MAX);
+    return ERR_OK;
+}

@@ -1,0 +1,57 @@
+/* push_request.h: what is posted to an endpoint: messages and a subscription's settings -> headers
+ * and a body.
+ *
+ *     format                   body                          Content-Type
+ *     cloudevents              the event's data              the event's own; attributes in ce-*
+ *     cloudevents-structured   the event                     application/cloudevents+json
+ *     cloudevents-batch        an array of events            application/cloudevents-batch+json
+ *     eventgrid                an array of EventGridEvents   application/json
+ *
+ * The first two carry one event a call. Attribute values in ce-* headers are percent-encoded as
+ * CloudEvents' HTTP binding (3.1.3.2) has it.
+ *
+ * Subscriptions that deliver as Event Grid does (its format or one of its schedules) add
+ * aeg-event-type, aeg-subscription-name (in upper case), aeg-delivery-count (from 0),
+ * aeg-data-version and aeg-metadata-version; all others weir-subscription and weir-delivery (the
+ * number of the attempt, from 1). A call with one event has its traceparent and tracestate as
+ * headers. Then come the subscription's delivery properties: fixed values, or fields of the (first)
+ * event: `subject`, an extension, `data.x.y`; what an event does not have, and what is longer than
+ * PUSH_PROPERTY_BYTES_MAX, is left out. Header names that belong to HTTP or to Event Grid are not
+ * for properties.
+ *
+ * Pure. Everything in the request points into the arena, the body, the subscription or the
+ * messages.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "broker/delivery.h"
+#include "broker/event.h"
+#include "broker/http_client.h"
+#include "broker/subscription.h"
+
+#define PUSH_PROPERTY_BYTES_MAX 4096
+
+struct push_request {
+    char *url;
+    struct http_header headers[HTTP_CALL_HEADERS_MAX];
+    size_t headers_n;
+    struct str body;
+};
+
+/* How many of the messages (n >= 1, in their order) one call carries: by the format, by
+ * batch_events_max, and by batch_bytes (the first goes in any case). */
+uint32_t push_request_take(const struct subscription *s, const struct message *messages,
+                           uint32_t n);
+/* ERR_RECORD_INVALID: these messages cannot be posted so; text says why. ERR_MEMORY: the arena is
+ * full. origin: what the Origin header says, NULL: none is sent. body is for what is made. */
+enum err must_use push_request_build(const struct subscription *s, const struct message *messages,
+                                     uint32_t n, const char *origin, struct arena *arena,
+                                     struct wr *body, struct push_request *out,
+                                     struct err_text *text);
+
+/* Does it deliver as Event Grid does? */
+bool push_is_eventgrid(const struct subscription *s);
+/* A field of the event, by its CloudEvents or Event Grid name, or a path into JSON data. at NULL:
+ * the event does not have it, or the arena is full. */
+struct str push_field(const struct event *e, struct str name, struct arena *arena);

@@ -1,0 +1,117 @@
+/* Delivery into a topic or queue of weir's own: the records are outputs of the settle that accepts
+ * them, one atomic group. No call is made, so nothing can be delivered twice. */
+#include "flow/push_internal.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+/* The record as it came; its time is that of the append, by which retention goes. */
+static bool copy_record(struct push_lane *lane, const struct record *from,
+                        struct publish_record *out)
+{
+    struct record r = *from; /* a cursor of our own over its headers */
+    size_t n = (size_t)(r.headers > 0 ? r.headers : 0), i = 0;
+    struct record_header *headers = arena_alloc(&lane->arena, (n > 0 ? n : 1) * sizeof *headers);
+    while (headers && i < n && record_header_next(&r, &headers[i]))
+        i++;
+    *out = (struct publish_record){
+        .key = r.key, .value = r.value, .headers = headers, .headers_n = i, .timestamp = -1};
+    return headers != NULL;
+}
+
+static bool fill_outputs(struct push_lane *lane, const struct topic *topic)
+{
+    mem_free(lane->outputs);
+    lane->outputs = mem_zalloc(lane->n, sizeof *lane->outputs);
+    for (uint32_t i = 0; i < lane->n; i++) {
+        struct publish_op *o = &lane->outputs[i];
+        o->actor = &push_actor;
+        o->topic = topic->id;
+        o->partition = -1;
+        if (!copy_record(lane, &push_lane_message(lane, i)->record, &o->record))
+            return false;
+    }
+    return true;
+}
+
+/* The first n of the lane's messages again later, or never. */
+static void give_back(struct push_lane *lane, enum delivery_outcome outcome, bool for_good,
+                      enum err err)
+{
+    const struct subscription_conf *conf = &lane->p->s->conf;
+    struct retry_policy policy = {(enum subscription_backoff)conf->backoff, conf->retry_first_ms,
+                                  conf->retry_max_ms};
+    /* The schedule's answer to a server that is busy. */
+    struct retry_attempt a = {.http = HTTP_ANSWERED, .status = 500, .retry_after_ms = -1};
+    env_random(lane->p->push->env, &a.random, sizeof a.random);
+    struct settle_item *items = push_lane_items(lane, lane->n);
+    for (uint32_t i = 0; i < lane->n; i++) {
+        uint32_t deliveries = push_lane_message(lane, i)->deliveries;
+        a.n = deliveries > 0 ? deliveries : 1;
+        items[i].verb = for_good ? SETTLE_REJECT : SETTLE_RELEASE;
+        items[i].delay_ms = retry_judge(&policy, &a).wait_ms;
+        items[i].uncounted = false;
+        items[i].reason = STR_LIT(PUSH_REASON_REFUSED);
+        items[i].description = str_of(err_meaning(err));
+        items[i].outcome = str_of(outcome_text(outcome));
+    }
+    lane->settle.outputs = NULL;
+    lane->settle.outputs_n = 0;
+    push_lane_settle(lane);
+}
+
+void push_topic_begin(struct push_lane *lane)
+{
+    struct pusher *p = lane->p;
+    const struct topic *topic = broker_topic(p->push->b, p->s->conf.target);
+    lane->n = lane->one_by_one ? 1 : lane->end - lane->from;
+    if (!topic) {
+        give_back(lane, OUTCOME_NOT_FOUND, false, ERR_TOPIC_UNKNOWN);
+        return;
+    }
+    if (!fill_outputs(lane, topic)) {
+        give_back(lane, OUTCOME_PAYLOAD_TOO_LARGE, true, ERR_MEMORY);
+        return;
+    }
+    struct settle_item *items = push_lane_items(lane, lane->n);
+    for (uint32_t i = 0; i < lane->n; i++)
+        items[i].verb = SETTLE_ACCEPT;
+    lane->delivered = true;
+    lane->settle.outputs = lane->outputs;
+    lane->settle.outputs_n = lane->n;
+    atomic_fetch_add_explicit(&p->push->stats.appended, lane->n, memory_order_relaxed);
+    push_lane_settle(lane);
+}
+
+static bool is_records_fault(enum err err)
+{
+    return err == ERR_MESSAGE_TOO_LARGE || err == ERR_RECORD_INVALID ||
+           err == ERR_TIMESTAMP_INVALID;
+}
+
+/* Nothing of the group exists. One record may be to blame: then one by one shows which. */
+void push_topic_failed(struct push_lane *lane, enum err err)
+{
+    struct push_stats *stats = &lane->p->push->stats;
+    atomic_fetch_sub_explicit(&stats->appended, lane->n, memory_order_relaxed);
+    lane->settle.outputs = NULL;
+    lane->settle.outputs_n = 0;
+    if (lane->n > 1 && (is_records_fault(err) || err == ERR_LOCK_LOST)) {
+        lane->one_by_one = true;
+        lane->n = 0;
+        arena_reset(&lane->arena);
+        push_topic_begin(lane);
+    } else if (err == ERR_LOCK_LOST || err == ERR_NOT_FOUND) {
+        lane->settle.items_n = 0; /* somebody else's by now */
+        push_lane_settle(lane);
+    } else if (is_records_fault(err)) {
+        give_back(lane,
+                  err == ERR_MESSAGE_TOO_LARGE ? OUTCOME_PAYLOAD_TOO_LARGE : OUTCOME_BAD_REQUEST,
+                  true, err);
+    } else {
+        bool gone = err == ERR_TOPIC_UNKNOWN;
+        bool full = err == ERR_DISK_FULL || err == ERR_STORAGE;
+        give_back(lane, gone ? OUTCOME_NOT_FOUND : full ? OUTCOME_FULL : OUTCOME_BUSY, false, err);
+    }
+}
