@@ -55,6 +55,8 @@ static void conn_free(struct http_conn *conn)
     mem_free(conn);
 }
 
+static void watch(struct http_conn *conn);
+
 /* ---- order ---------------------------------------------------------------------------------- */
 
 static struct http_request *first_request(const struct http_conn *conn)
@@ -143,6 +145,8 @@ bool http_conn_stream(struct http_request *rq)
         chunkq_clear(&rq->out);
     if (first_request(conn) == rq)
         conn_send(conn, &rq->out);
+    if (!conn->running)
+        watch(conn);
     return !conn->output_full;
 }
 

@@ -169,6 +169,11 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+const char *http_find(struct str s, const char *what)
+{
+    return s.at ? memmem(s.at, s.len, what, strlen(what)) : NULL;
+}
+
 bool http_same(struct str a, struct str b)
 {
     if (a.len != b.len)
@@ -238,8 +243,7 @@ static bool list_wants(struct str list, const char *coding)
         const char *semi = memchr(item.at, ';', item.len);
         struct str name = trim((struct str){item.at, semi ? (size_t)(semi - item.at) : item.len});
         struct str rest = {item.at + name.len, item.len - name.len};
-        bool none = rest.len && (memmem(rest.at, rest.len, "q=0", 3) != NULL) &&
-                    !memmem(rest.at, rest.len, "q=0.", 4);
+        bool none = http_find(rest, "q=0") && !http_find(rest, "q=0.");
         if (http_same(name, str_of(coding)))
             return !none;
     }
@@ -332,7 +336,7 @@ static int split_target(struct http_head *h, struct err_text *text)
                 HTTP_TARGET_BYTES_MAX);
         return 414;
     }
-    const char *authority = memmem(t.at, t.len, "://", 3);
+    const char *authority = http_find(t, "://");
     if (t.len && t.at[0] != '/' && authority) {
         authority += 3;
         size_t left = t.len - (size_t)(authority - t.at);

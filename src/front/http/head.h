@@ -38,5 +38,7 @@ int must_use http_head_parse(char *p, size_t n, struct arena *arena, struct http
 struct str http_fields_get(const struct http_field *fields, size_t n, struct str name);
 /* Walks a comma-separated list: the next element without blanks around it; false at the end. */
 bool http_list_next(struct str *rest, struct str *out);
+/* Where the text begins in s; NULL: nowhere. */
+const char *http_find(struct str s, const char *what);
 /* ASCII letters in any case. */
 bool http_same(struct str a, struct str b);

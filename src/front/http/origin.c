@@ -49,7 +49,7 @@ static bool is_ours(const struct http_conf *conf, struct str name)
 /* Is "scheme://host:port" of this very server? */
 static bool same_origin(struct str origin, struct str host)
 {
-    const char *colon = memmem(origin.at, origin.len, "://", 3);
+    const char *colon = http_find(origin, "://");
     if (!colon)
         return false;
     size_t skip = (size_t)(colon - origin.at) + 3;
@@ -60,7 +60,7 @@ static bool is_foreign_page(const struct http_request *rq, struct str host)
 {
     struct str origin = http_field(rq, "origin");
     struct str site = http_field(rq, "sec-fetch-site");
-    bool url = origin.len && memmem(origin.at, origin.len, "://", 3);
+    bool url = http_find(origin, "://") != NULL;
     if (url || str_is(origin, "null"))
         return !same_origin(origin, host);
     bool foreign = str_is(site, "cross-site") || str_is(site, "same-site");

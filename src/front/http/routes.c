@@ -10,9 +10,16 @@ static const struct http_route operation[] = {
     {METHOD_GET, EARLY,       "/readyz",  http_readyz,  0, NULL},
     {METHOD_GET, HTTP_PUBLIC, "/metrics", http_metrics, 0, NULL},
 };
+
+static const struct http_route topics[] = {
+    {METHOD_POST, HTTP_BODY | HTTP_BESIDE, "/topics/{}", http_publish, 0, NULL},
+    {METHOD_GET, 0, "/topics/{}", http_read_topic, 0, NULL},
+    {METHOD_GET, 0, "/topics/{}/partitions/{}/offsets/{}", http_read_record, 0, NULL},
+};
 /* clang-format on */
 
 const struct http_routes http_tables[] = {
+    {topics, sizeof topics / sizeof *topics},
     {operation, sizeof operation / sizeof *operation},
 };
 const size_t http_tables_n = sizeof http_tables / sizeof *http_tables;

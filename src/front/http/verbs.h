@@ -7,3 +7,11 @@
 void http_healthz(struct http_request *rq);
 void http_readyz(struct http_request *rq);
 void http_metrics(struct http_request *rq);
+
+/* publish.c */
+void http_publish(struct http_request *rq);
+
+/* read_topic.c, tail.c, read_record.c */
+void http_read_topic(struct http_request *rq);
+void http_tail(struct http_request *rq);
+void http_read_record(struct http_request *rq);
