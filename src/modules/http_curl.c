@@ -29,6 +29,7 @@ struct http_curl {
     /* Shared with the thread. */
     struct mailbox box;
     atomic_bool woken, stop;
+    atomic_bool wakes; /* there is a transfer set that can be woken: set before stop is asked */
     struct env_mail started; /* posted by the thread, once */
     enum err start_err;      /* before it is */
     struct err_text start_text;
@@ -199,6 +200,7 @@ static enum err begin_transfers(struct http_curl *c)
     if (!c->multi)
         return err_say(&c->start_text, ERR_MEMORY, "libcurl has no memory");
     (void)curl->multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS_MAX);
+    atomic_store(&c->wakes, true);
     return ERR_OK;
 }
 
@@ -389,8 +391,9 @@ struct http_client *http_curl_make(const struct http_curl_conf *conf)
 void http_curl_stop(struct http_client *client)
 {
     struct http_curl *c = curl_of(client);
+    /* The thread may be starting: it either sees this or can be woken. */
     atomic_store(&c->stop, true);
-    if (c->state == THREAD_RUNNING)
+    if (atomic_load(&c->wakes))
         c->transfer_conf.curl->multi_wakeup(c->multi);
     if (c->state != THREAD_NONE)
         thread_join(c->thread);
