@@ -24,7 +24,8 @@ struct handshake {
     struct http_header headers[4];
     struct env_timer timer;
     unsigned tries;
-    bool calling, putting, waiting; /* waiting: for the owner's GET */
+    bool calling, judging, putting; /* under way; judging: inside of the answer */
+    bool waiting;                   /* for the owner's GET */
     bool stopped;
     struct subscription_conf conf;
     char validation[VALIDATION_MAX];
@@ -81,7 +82,7 @@ static struct str code_of(const struct subscription *s)
 static void end_if_over(struct handshake *h)
 {
     struct pusher *p = h->p;
-    if (!h->stopped || h->calling || h->putting)
+    if (!h->stopped || h->calling || h->judging || h->putting)
         return;
     env_timer_stop(p->push->env, &h->timer);
     p->handshake = NULL;
@@ -286,10 +287,12 @@ static void called(struct http_call *call)
 {
     struct handshake *h = container_of(call, struct handshake, call);
     h->calling = false;
+    h->judging = true;
     if (!h->stopped && is_eventgrid(h))
         eventgrid_answer(h);
     else if (!h->stopped)
         cloudevents_answer(h);
+    h->judging = false;
     end_if_over(h);
 }
 

@@ -230,6 +230,7 @@ struct pusher *pusher_make(struct push *push, const struct subscription *s)
 
 void pusher_stop(struct pusher *p, bool cut)
 {
+    p->pumping = true; /* it stays, whatever ends in here */
     env_timer_stop(p->push->env, &p->again);
     if (p->handshake)
         handshake_stop(p->handshake);
@@ -238,6 +239,7 @@ void pusher_stop(struct pusher *p, bool cut)
             push_lane_cancel(container_of(it, struct push_lane, link));
     }
     fetch_cancel(p);
+    p->pumping = false;
     pusher_pump(p);
 }
 
