@@ -6,6 +6,7 @@
 #   FOLDER/java/lib, classes     Java's Kafka client and resilience4j, and our programs on them
 #   FOLDER/node/node_modules     JavaScript clients; FOLDER/node/bin/node runs them (Node.js comes
 #                                from PyPI, which has one version for every machine)
+#   FOLDER/ce-client             CloudEvents' Go SDK and net/http behind a few verbs
 #   FOLDER/cesql-tck             CESQL's conformance suite, from the Go module that publishes it
 #
 # Debian packages come from packages.txt (with sudo when not root). A stamp over everything that
@@ -21,7 +22,7 @@ cesql_module=github.com/cloudevents/sdk-go/sql/v2
 cesql_version=v2.16.2
 
 want=$(cat "$here/setup.sh" "$here/packages.txt" "$here"/requirements/*.txt "$here"/java/* \
-    "$here"/node/package*.json |
+    "$here"/node/package*.json "$here"/go/* |
     sha256sum | cut -d' ' -f1)
 if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$want" ]; then
     exit 0
@@ -91,10 +92,17 @@ install_cesql_tck() {
     rm -rf "$folder/go"
 }
 
+install_go() {
+    (cd "$here/go" && GOPATH="$folder/gopath" GOFLAGS=-modcacherw GOTOOLCHAIN=local \
+        go build -o "$folder/ce-client" .)
+    rm -rf "$folder/gopath"
+}
+
 [ "${WIRE_NO_APT:-}" = 1 ] || install_packages
 echo "wire: installing clients into $folder"
 install_python
 install_java
 install_node
 install_cesql_tck
+install_go
 echo "$want" >"$folder/stamp"

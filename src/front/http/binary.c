@@ -1,5 +1,7 @@
 #include "front/http/binary.h"
 
+#include "front/http/head.h"
+
 #include <string.h>
 
 #define PREFIX "ce-"
@@ -29,12 +31,31 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Bytes above ASCII that are no UTF-8 are ISO 8859-1, as fields were once defined to be, and as
+ * Python's and other clients still send what an SDK gives them unencoded. */
+static struct str to_utf8(struct http_request *rq, struct str raw)
+{
+    char *out = http_alloc(rq, 2 * raw.len, 1);
+    size_t n = 0;
+    if (!out)
+        return (struct str){0};
+    for (size_t i = 0; i < raw.len; i++) {
+        unsigned char c = (unsigned char)raw.at[i];
+        if (c >= 0x80)
+            out[n++] = (char)(0xc0 | c >> 6);
+        out[n++] = (char)(c >= 0x80 ? 0x80 | (c & 0x3f) : c);
+    }
+    return (struct str){out, n};
+}
+
 /* Section 3.1.3.2: first a quoted string is unquoted, then % is decoded, once. A % that no two
  * digits follow stands for itself: senders that do not know of the encoding are many. */
 static struct str decode_value(struct http_request *rq, struct str raw)
 {
+    if (!utf8_valid(raw.at, raw.len))
+        raw = to_utf8(rq, raw);
     bool quoted = raw.len >= 2 && raw.at[0] == '"' && raw.at[raw.len - 1] == '"';
-    if (!quoted && !memchr(raw.at, '%', raw.len))
+    if (!quoted && !http_find(raw, "%"))
         return raw;
     char *out = http_alloc(rq, raw.len, 1);
     size_t n = 0, end = quoted ? raw.len - 1 : raw.len;

@@ -97,6 +97,20 @@ static void binary_mode(void **state)
     assert_non_null(web_field(&web, &a, "ce-traceparent"));
 }
 
+/* Bytes of UTF-8, and of ISO 8859-1, which Python's clients send. */
+static void fields_may_be_unencoded(void **state)
+{
+    (void)state;
+    assert_int_equal(post(CE "ce-subject: \xc3\xbc 100%\r\n", "").status, 202);
+    assert_int_equal(post(CE "ce-subject: \xfc 100%\r\n", "").status, 202);
+    for (int i = 0; i < 2; i++) {
+        char target[100];
+        snprintf(target, sizeof target, "/topics/orders/partitions/0/offsets/%d", i);
+        struct web_answer a = get(target, "");
+        assert_string_equal(web_field(&web, &a, "ce-subject"), "%C3%BC%20100%25");
+    }
+}
+
 static void structured_mode(void **state)
 {
     struct web_answer a =
@@ -405,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
         TEST(binary_mode),
+        TEST(fields_may_be_unencoded),
         TEST(structured_mode),
         TEST(batch_mode),
         TEST(plain_bodies),
