@@ -283,7 +283,8 @@ bool ledger_expire(struct ledger *l, int64_t below);
 /* One message with a time to live of its own. ERR_NOT_FOUND: not one that waits. */
 enum err must_use ledger_expire_one(struct ledger *l, int64_t offset);
 /* The log begins at log_start now: what was below is gone, whoever held it. Returns how many
- * unsettled ones that were; *unseen: offsets that were not looked at. Looks at all below. */
+ * unsettled ones that were; *unseen: offsets that were not looked at. Looks at all below. While a
+ * rewind is under way nothing happens before that is done, and 0 is returned. */
 uint64_t ledger_trim(struct ledger *l, int64_t log_start, uint64_t *unseen);
 
 /* The ledger starts again at `to`. With `keep`, what is acquired, deferred or delayed now stays as
