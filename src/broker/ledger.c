@@ -103,6 +103,34 @@ static void changes_orphan(struct ledger *l)
     }
 }
 
+static void pages_forget(struct ledger *l, struct list *pages)
+{
+    list_for (it, pages) {
+        struct ledger_page *p = container_of(it, struct ledger_page, gone_link);
+        l->conf.forget(l->conf.user, &p->entity.log);
+    }
+}
+
+void ledger_forget(struct ledger *l)
+{
+    weir_check(l, LEDGER_MAGIC);
+    if (l->conf.forget == NULL)
+        return;
+    l->conf.forget(l->conf.user, &l->head.log);
+    for (uint32_t i = 0; i < l->dir.n; i++)
+        l->conf.forget(l->conf.user, &page_at(l, i)->entity.log);
+    pages_forget(l, &l->gone);
+    pages_forget(l, &l->told);
+    list_for (it, &l->changes) {
+        struct ledger_change *c = container_of(it, struct ledger_change, link);
+        pages_forget(l, &c->gone);
+        for (uint32_t i = 0; i < c->staged_n; i++)
+            l->conf.forget(l->conf.user, &c->staged[i]->entity.log);
+    }
+    if (l->sessions != NULL)
+        sessions_forget(l);
+}
+
 void ledger_free(struct ledger *l)
 {
     if (l == NULL)

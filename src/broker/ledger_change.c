@@ -251,7 +251,7 @@ bool ledger_take(struct ledger_change *c, bool alone, struct ledger_time now,
     c->taken = true;
     c->alone = alone || c->rewind;
     wr_init(&c->wr, TAKE_BYTES);
-    if (c->rewind && c->keep)
+    if (c->rewind && c->keep != KEEP_NONE)
         rewind_stage(l, c);
     take_items(c);
     if (!c->alone)

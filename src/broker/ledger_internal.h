@@ -169,6 +169,12 @@ struct change_page {
 #define CHANGE_RECORDS_FEW 2
 #define TAKE_BYTES 128 /* that most records together fit in */
 
+enum rewind_keep {
+    KEEP_NONE,
+    KEEP_PENDING, /* what is acquired, deferred, delayed, dead */
+    KEEP_BELOW,   /* all that lies before */
+};
+
 struct ledger_change {
     struct ledger *ledger; /* NULL: freed meanwhile */
     struct list link;
@@ -185,7 +191,8 @@ struct ledger_change {
     struct list gone;      /* pages that its head tells to be gone */
     struct page_runs runs; /* complete pages that its head tells */
     /* A rewind */
-    bool rewind, keep;
+    bool rewind;
+    enum rewind_keep keep;
     int64_t rewind_to;
     struct ledger_page **staged; /* what is kept */
     uint32_t staged_n;
@@ -417,7 +424,10 @@ void session_unlock(struct ledger *l, struct session *s);
 void session_locked(struct ledger *l, struct session *s, int64_t due);
 void session_dirty(struct ledger *l, struct session *s);
 void sessions_folded(struct ledger *l);
-void sessions_rewound(struct ledger *l);
+/* Of all, the messages; then, with those that stay, the rest. */
+void sessions_clear(struct ledger *l);
+void sessions_rewound(struct ledger *l, bool unlock);
+void sessions_forget(struct ledger *l);
 /* The records of those whose lock changed, and of states in c. */
 void sessions_take(struct ledger *l, struct ledger_change *c, struct ledger_time now);
 void sessions_told(struct ledger *l, struct ledger_change *c, bool ok);

@@ -112,6 +112,11 @@ bool ledger_key_read(struct str key, struct ledger_key *out)
            out->partition < LEDGER_PARTITIONS_MAX;
 }
 
+bool ledger_key_is_head(const struct ledger_key *key)
+{
+    return key->kind == KIND_HEAD;
+}
+
 /* ---- head ---- */
 
 void head_write(struct wr *w, uint64_t epoch, int64_t floor, const struct page_runs *runs)

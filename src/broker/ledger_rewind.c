@@ -3,7 +3,9 @@
  * Its head, which tells the new epoch, voids all records of pages of an older one, wherever they
  * land. So nothing of what is under way needs to be waited for, and nothing is undone in memory
  * before the head is durable. What is kept is staged in pages of the new epoch, which are written
- * in one group with the head; they must not change meanwhile, so all verbs wait. */
+ * in one group with the head; they must not change meanwhile, so all verbs wait.
+ *
+ * A clamp is a rewind that keeps all that lies before. */
 #include "broker/ledger_internal.h"
 
 #include "base/mem.h"
@@ -13,17 +15,15 @@ static uint32_t keep_count(const struct ledger *l)
     return l->acquired_n + l->deferred_n + l->delayed_n + l->dead_n;
 }
 
-enum err ledger_rewind(struct ledger_change *c, int64_t to, bool keep)
+static enum err rewind(struct ledger_change *c, int64_t to, enum rewind_keep keep)
 {
     struct ledger *l = c->ledger;
     weir_check(l, LEDGER_MAGIC);
     weir_assert(!c->taken && c->items_n == 0 && !c->rewind);
-    if (l->rewinding != NULL)
+    if (l->rewinding != NULL || (keep != KEEP_NONE && l->in_doubt_n != 0))
         return ERR_BUSY;
     if (to < 0 || to >= LEDGER_OFFSET_MAX)
         return ERR_OFFSET_RANGE;
-    if (keep && (l->sessions != NULL || l->in_doubt_n != 0 || keep_count(l) > LEDGER_KEEP_MAX))
-        return ERR_BUSY;
     c->rewind = true;
     c->keep = keep;
     c->rewind_to = to > l->start ? to : l->start;
@@ -31,7 +31,27 @@ enum err ledger_rewind(struct ledger_change *c, int64_t to, bool keep)
     return ERR_OK;
 }
 
+enum err ledger_rewind(struct ledger_change *c, int64_t to, bool keep)
+{
+    const struct ledger *l = c->ledger;
+    if (keep && (l->sessions != NULL || keep_count(l) > LEDGER_KEEP_MAX))
+        return ERR_BUSY;
+    return rewind(c, to, keep ? KEEP_PENDING : KEEP_NONE);
+}
+
+enum err ledger_clamp(struct ledger_change *c, int64_t end)
+{
+    return rewind(c, end, KEEP_BELOW);
+}
+
 /* ---- what is kept ---- */
+
+static bool stays(const struct ledger_change *c, int64_t offset, const struct ledger_entry *e)
+{
+    if (c->keep == KEEP_BELOW)
+        return offset < c->rewind_to;
+    return c->keep == KEEP_PENDING && (e->state != LEDGER_AVAILABLE || e->due != 0);
+}
 
 static struct ledger_page *staged_page(struct ledger *l, struct ledger_change *c, int64_t no)
 {
@@ -46,7 +66,7 @@ static void stage_page(struct ledger *l, struct ledger_change *c, struct ledger_
 {
     for (unsigned i = page_next_open(l, p, 0); i < LEDGER_PAGE; i = page_next_open(l, p, i + 1)) {
         struct ledger_entry e = *page_entry(l, p, i);
-        if (e.state == LEDGER_AVAILABLE && e.due == 0)
+        if (!stays(c, page_start(p) + i, &e))
             continue; /* comes again by being looked at, or not */
         *page_slot_add(l, staged_page(l, c, p->no), i) = e;
     }
@@ -102,11 +122,12 @@ void rewind_head_write(struct ledger *l, const struct ledger_change *c, struct w
 
 /* ---- done ---- */
 
-static void page_void(struct ledger *l, struct ledger_page *p, bool keep)
+static void page_void(struct ledger *l, const struct ledger_change *c, struct ledger_page *p)
 {
     for (unsigned i = page_next_open(l, p, 0); i < LEDGER_PAGE; i = page_next_open(l, p, i + 1)) {
         const struct ledger_entry *e = page_entry(l, p, i);
-        if (e->state == LEDGER_ACQUIRED && !e->in_doubt && !keep && l->sessions == NULL)
+        if (e->state == LEDGER_ACQUIRED && !e->in_doubt && l->sessions == NULL &&
+            !stays(c, page_start(p) + i, e))
             owner_unref(l, (uint32_t)e->who);
     }
     page_gone(l, p);
@@ -127,8 +148,11 @@ static void stage_install(struct ledger *l, struct ledger_page *p)
 {
     page_insert(l, p);
     for (unsigned i = page_next_open(l, p, 0); i < LEDGER_PAGE; i = page_next_open(l, p, i + 1)) {
+        const struct ledger_entry *e = page_entry(l, p, i);
         p->open++;
-        page_in(l, p, i, page_entry(l, p, i));
+        page_in(l, p, i, e);
+        if (l->sessions != NULL)
+            session_message_add(l, l->sessions->all[e->who], page_start(p) + i);
     }
 }
 
@@ -136,17 +160,19 @@ static void rewind_apply(struct ledger *l, struct ledger_change *c)
 {
     changes_void(l);
     while (l->dir.n != 0)
-        page_void(l, page_at(l, 0), c->keep);
+        page_void(l, c, page_at(l, 0));
     gone_all_told(l);
     l->runs.n = l->beyond.n = 0;
     l->head_dirty = false;
     l->ready_n = l->delayed_n = l->acquired_n = l->deferred_n = l->dead_n = 0;
     l->epoch++;
     l->next = c->rewind_to;
+    if (l->sessions != NULL)
+        sessions_clear(l);
     for (uint32_t i = 0; i < c->staged_n; i++)
         stage_install(l, c->staged[i]);
     if (l->sessions != NULL)
-        sessions_rewound(l);
+        sessions_rewound(l, c->keep == KEEP_NONE);
 }
 
 void rewind_done(struct ledger *l, struct ledger_change *c, bool ok)

@@ -567,18 +567,30 @@ void sessions_folded(struct ledger *l)
     }
 }
 
-void sessions_rewound(struct ledger *l)
+void sessions_clear(struct ledger *l)
 {
-    struct sessions *t = l->sessions;
-    for (uint32_t i = 0; i < t->n; i++) {
-        struct session *s = t->all[i];
-        if (s == NULL)
-            continue;
-        session_messages_clear(l, s);
-        if (s->locked)
+    for (uint32_t i = 0; i < l->sessions->n; i++) {
+        if (l->sessions->all[i] != NULL)
+            session_messages_clear(l, l->sessions->all[i]);
+    }
+}
+
+void sessions_rewound(struct ledger *l, bool unlock)
+{
+    for (uint32_t i = 0; i < l->sessions->n; i++) {
+        struct session *s = l->sessions->all[i];
+        if (s != NULL && s->locked && unlock)
             session_unlock(l, s);
-        else
+        else if (s != NULL)
             session_refresh(l, s);
+    }
+}
+
+void sessions_forget(struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->sessions->n; i++) {
+        if (l->sessions->all[i] != NULL)
+            l->conf.forget(l->conf.user, &l->sessions->all[i]->entity.log);
     }
 }
 

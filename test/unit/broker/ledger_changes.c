@@ -359,6 +359,47 @@ void flights_forget(struct world *w)
     w->trim_later = 0;
 }
 
+static void events_cut(struct world *w, size_t cut)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->events_n; i++) {
+        if (w->events[i]->at >= cut)
+            mem_free(w->events[i]);
+        else
+            w->events[n++] = w->events[i];
+    }
+    w->events_n = n;
+}
+
+/* The log has lost its end. */
+static void clamp(struct world *w, const struct step *s)
+{
+    int64_t end = w->next - s->a % 200;
+    struct ledger_change *c = ledger_change_make(w->l);
+    struct ledger_take take;
+    bool fails = s->b % 4 == 0;
+    if (end < w->log_start)
+        end = w->log_start;
+    CHECK(w, ledger_clamp(c, end) == ERR_OK);
+    CHECK(w, ledger_take(c, false, w->now, &take) && take.settles);
+    ledger_log_begin(&w->log, &take);
+    if (!fails) {
+        struct event e = {.at = w->log.end, .rewind = true, .offset = end};
+        for (int64_t o = 0; o < end; o++)
+            e.keep[o] = unsettled(&w->m[o]);
+        event_add(w, e);
+        ledger_log_land(&w->log, &take);
+    }
+    ledger_log_end(&w->log, &take);
+    ledger_done(c, fails ? ERR_DISK_FULL : ERR_OK, w->now);
+    if (fails)
+        return;
+    w->next = end;
+    w->durable = w->log.end;
+    for (int64_t o = end; o < SPAN; o++)
+        w->m[o] = (struct model_message){.state = LEDGER_UNSEEN};
+}
+
 void do_crash(struct world *w, const struct step *s)
 {
     struct must must;
@@ -386,14 +427,9 @@ void do_crash(struct world *w, const struct step *s)
     model_from_ledger(w);
     model_sessions(w);
     model_tokens(w);
-    for (size_t i = 0; i < w->events_n;) {
-        if (w->events[i]->at >= cut) {
-            mem_free(w->events[i]);
-            w->events[i] = w->events[--w->events_n];
-        } else {
-            i++;
-        }
-    }
+    events_cut(w, cut);
     struct step still = {.b = 0};
     do_time(w, &still);
+    if (s->c % 4 == 0)
+        clamp(w, s);
 }
