@@ -421,6 +421,8 @@ static size_t utf8_bytes(const char *p, size_t n)
 
 void json_write_string(struct wr *w, struct str s)
 {
+    if (s.at == NULL)
+        s = STR_LIT("");
     bool known_utf8 = utf8_valid(s.at, s.len);
     size_t from = 0;
     wr_u8(w, '"');

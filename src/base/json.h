@@ -58,7 +58,7 @@ struct str jr_string(const struct jr_value *v, struct arena *arena);
 /* Is all of it one right JSON value? */
 bool json_valid(struct str text);
 
-/* Appends s as a JSON string, quoted. Bytes that are not UTF-8 become U+FFFD. */
+/* Appends s (at NULL: as "") as a JSON string, quoted. Bytes that are not UTF-8 become U+FFFD. */
 void json_write_string(struct wr *w, struct str s);
 /* Appends text as it is. */
 void json_write_raw(struct wr *w, struct str text);

@@ -95,7 +95,7 @@ enum err access_name_check(enum access_what what, struct str name, struct err_te
             text, ERR_CONFIG_INVALID,
             "a %s's name is 1 to %d bytes of UTF-8 without quotes and control characters",
             what == ACCESS_USER ? "user" : "grant", ACCESS_NAME_MAX);
-    if (what == ACCESS_USER && str_is(name, ACCESS_ANONYMOUS + 5))
+    if (what == ACCESS_USER && str_is(name, &ACCESS_ANONYMOUS[5]))
         return err_say(text, ERR_CONFIG_INVALID,
                        "ANONYMOUS is who comes without a credential: it cannot log in");
     return ERR_OK;

@@ -201,6 +201,9 @@ struct partition_stat {
     uint64_t bytes;
     uint32_t segments, producers, watches;
     uint64_t records_in, bytes_in; /* since the start */
+    /* Message ids remembered now; since the start, records dropped as duplicates, and ids that were
+     * forgotten before their time. */
+    uint64_t ids, duplicates_dropped, ids_forgotten;
 };
 bool broker_partition_stat(struct broker *b, const struct uuid *topic, int32_t partition,
                            struct partition_stat *out);

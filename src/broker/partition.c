@@ -31,6 +31,7 @@ static void partition_free(struct partition *p)
     list_remove(&p->producing);
     records_cache_forget(&p->broker->records, p);
     producers_free(p->producers);
+    duplicates_free(p->duplicates);
     topic_unref(p->topic);
     mem_free(p);
 }
@@ -166,17 +167,12 @@ static void partition_drop(struct partition *p)
     partition_free(p);
 }
 
-static void opening_done(struct store_open *open, enum err err)
+static void opening_end(void *arg, enum err err)
 {
-    struct opening *o = container_of(open, struct opening, open);
+    struct opening *o = arg;
     struct partition *p = o->p;
-    if (err == ERR_OK) {
-        p->log = open->log;
-        p->log_start = open->log_start;
-        p->end = open->end;
+    if (p->log != NULL)
         p->state = PARTITION_OPEN;
-        err = o->err;
-    }
     if (err != ERR_OK) {
         env_log(p->broker->env, ENV_ERROR, "partition.open", "topic=%s partition=%d error=%s",
                 p->topic->name, p->index, err_name(err));
@@ -186,6 +182,24 @@ static void opening_done(struct store_open *open, enum err err)
     struct openings *all = o->all;
     mem_free(o);
     openings_less(all, err);
+}
+
+static void opening_done(struct store_open *open, enum err err)
+{
+    struct opening *o = container_of(open, struct opening, open);
+    struct partition *p = o->p;
+    if (err == ERR_OK) {
+        p->log = open->log;
+        p->log_start = open->log_start;
+        p->end = open->end;
+        err = o->err;
+    }
+    if (err != ERR_OK || p->topic->conf.duplicates_window_ms == 0) {
+        opening_end(o, err);
+        return;
+    }
+    p->duplicates = duplicates_make();
+    duplicates_load(p, opening_end, o);
 }
 
 static struct partition *partition_add(struct broker *b, const struct topic *topic, int32_t index)
@@ -240,6 +254,16 @@ void partitions_open(struct broker *b, const struct topic *topic, int32_t from, 
 
 /* ---- changing and leaving ---- */
 
+/* From now on; what is under way is told to the memory that it was asked of. */
+static void change_window(struct partition *p)
+{
+    bool wanted = p->topic->conf.duplicates_window_ms > 0;
+    if (wanted && p->duplicates == NULL)
+        p->duplicates = duplicates_make();
+    else if (!wanted && p->duplicates != NULL)
+        duplicates_expire(p->duplicates, INT64_MAX);
+}
+
 void partitions_change(struct broker *b, const struct topic *now)
 {
     for (int32_t i = 0; i < now->partitions; i++) {
@@ -252,6 +276,7 @@ void partitions_change(struct broker *b, const struct topic *now)
         topic_unref(p->topic);
         p->topic = topic_ref(now);
         store_configure(b->store, p->log, &conf);
+        change_window(p);
         if (grown)
             partition_fire(p, true);
     }
@@ -395,6 +420,9 @@ bool broker_partition_stat(struct broker *b, const struct uuid *topic, int32_t p
         .producers = (uint32_t)producers_count(p->producers),
         .records_in = p->records_in,
         .bytes_in = p->bytes_in,
+        .ids = duplicates_count(p->duplicates),
+        .duplicates_dropped = p->duplicates_dropped,
+        .ids_forgotten = duplicates_forgotten(p->duplicates),
     };
     list_for (it, &p->watches)
         out->watches++;

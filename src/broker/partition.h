@@ -15,6 +15,7 @@
 #pragma once
 
 #include "broker/broker_internal.h"
+#include "broker/duplicates.h"
 #include "broker/producer.h"
 #include "broker/publish_internal.h"
 #include "broker/records_cache.h"
@@ -36,6 +37,9 @@ struct partition {
     struct producers *producers; /* NULL: has met none */
     struct list producing;       /* in broker->producing while it has producers */
     uint64_t records_in, bytes_in;
+    struct duplicates *duplicates;    /* NULL: its topic does not look for them */
+    uint64_t duplicates_dropped;      /* since the start */
+    uint64_t forgotten_told;          /* of duplicates_forgotten, in the log */
     struct publish_batch *publishing; /* its open batch; NULL: none */
     struct records_index records;     /* its decoded batches in the reactor's cache */
 };

@@ -46,6 +46,8 @@ static void produce_stored(struct store_group *group, enum err err)
     op->log_start = p->log_start;
     if (op->head.producer_id >= 0)
         producers_done(p->producers, &op->head, op, op->base_offset);
+    if (err == ERR_OK && p->topic->conf.duplicates_window_ms > 0)
+        duplicates_note_batch(p->duplicates, op->batch, op->append.store.append_ms);
     append_end(&op->append, err);
     list_init(&waiters);
     list_move(&waiters, &op->waiters);

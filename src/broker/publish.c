@@ -14,7 +14,8 @@ enum err publish_begin(struct broker *b, struct publish_op *op, const struct top
 {
     op->partition_out = -1;
     op->offset = op->append_ms = -1;
-    op->duplicate = op->scheduled = false;
+    op->duplicate = op->scheduled = op->joined = false;
+    op->id = (struct duplicate_id){{0, 0}};
     op->text.s[0] = '\0';
     list_init(&op->link);
     list_init(&op->waiters);
@@ -29,14 +30,9 @@ enum err publish_begin(struct broker *b, struct publish_op *op, const struct top
     return access_check(b, op->actor, ACCESS_TOPIC, str_of(t->name), ACCESS_SENDER);
 }
 
-static void publish_answer(struct broker *b, struct publish_op *op, enum err err)
-{
-    op_finish(b, &op->op, err);
-}
-
 static void batch_stored(struct store_group *group, enum err err)
 {
-    publish_batch_end(container_of(group, struct publish_batch, group), err, publish_answer);
+    publish_batch_end(container_of(group, struct publish_batch, group), err);
 }
 
 /* The topic may have been deleted in this turn: then the log takes nothing more. */
@@ -92,17 +88,37 @@ static void publish_add(struct partition *p, struct publish_op *op)
     partition_leave(p);
 }
 
-static void publish_run(struct broker *b, struct op *base)
+static void publish_start(struct broker *b, struct partition *p, struct publish_op *op)
 {
-    struct publish_op *op = container_of(base, struct publish_op, op);
+    struct publish_op *first;
+    switch (publish_ask(p, op, &first)) {
+    case PUBLISH_NEW:
+        publish_add(p, op);
+        break;
+    case PUBLISH_KNOWN:
+        op_finish(b, &op->op, ERR_OK);
+        break;
+    case PUBLISH_UNDER_WAY:
+        list_push(&first->waiters, &op->link);
+        break;
+    }
+}
+
+void publish_again(struct broker *b, struct publish_op *op)
+{
     struct partition *p;
     enum err err = partition_get(b, &op->topic, op->partition_out, &p);
     if (err == ERR_OK)
         err = publish_check(p, op);
     if (err == ERR_OK)
-        publish_add(p, op);
+        publish_start(b, p, op);
     else
-        op_finish(b, base, err);
+        op_finish(b, &op->op, err);
+}
+
+static void publish_run(struct broker *b, struct op *op)
+{
+    publish_again(b, container_of(op, struct publish_op, op));
 }
 
 static size_t about_bytes(const struct publish_record *r)

@@ -47,8 +47,11 @@ struct publish_op {
     struct uuid topic;
     int32_t partition; /* -1: by key */
     struct publish_record record;
-    struct str message_id; /* for duplicates; at NULL: what the headers ce_source and ce_id say */
-    int64_t due_ms;        /* Unix ms; at or before now, or 0: at once */
+    /* For duplicates; at NULL: what the headers say (message-id, else ce_source and ce_id). Who
+     * gives it writes it as the header message-id too: only what the log holds outlives a restart.
+     */
+    struct str message_id;
+    int64_t due_ms; /* Unix ms; at or before now, or 0: at once */
     /* out */
     int32_t partition_out;
     int64_t offset; /* of a scheduled record: its sequence number, for broker_cancel */
@@ -59,6 +62,7 @@ struct publish_op {
     struct list link;    /* in its batch, or in the waiters of another */
     struct list waiters; /* copies that came while this one was under way */
     int32_t index;       /* in its batch */
+    bool joined;         /* an output of a publish_join */
     struct duplicate_id {
         uint64_t h[2]; /* zeros: none */
     } id;

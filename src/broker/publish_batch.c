@@ -33,12 +33,24 @@ int32_t publish_partition_of(struct str key, int32_t partitions)
     return (int32_t)(hash % (uint32_t)partitions);
 }
 
+static struct message_id message_id_of(const struct publish_op *op)
+{
+    if (op->message_id.at != NULL)
+        return (struct message_id){{NULL, 0}, op->message_id};
+    return message_id_of_headers(op->record.headers, op->record.headers_n);
+}
+
 int32_t publish_choose(const struct topic *topic, const struct publish_op *op)
 {
     if (op->partition >= 0)
         return op->partition;
     if (op->record.key.at != NULL)
         return publish_partition_of(op->record.key, topic->partitions);
+    if (topic->conf.duplicates_window_ms > 0) {
+        struct str id = message_id_of(op).id;
+        if (id.at != NULL)
+            return publish_partition_of(id, topic->partitions);
+    }
     return topic->partitions == 1 ? 0 : -1;
 }
 
@@ -151,6 +163,42 @@ enum err publish_check(struct partition *p, struct publish_op *op)
     return err;
 }
 
+static void warn_forgotten(struct partition *p)
+{
+    uint64_t n = duplicates_forgotten(p->duplicates);
+    if ((n & (n - 1)) == 0 && n != p->forgotten_told) {
+        p->forgotten_told = n;
+        env_log(p->broker->env, ENV_WARN, "duplicates.forgotten",
+                "topic=%s partition=%" PRId32 " ids=%" PRIu64 " limit=%zu", p->topic->name,
+                p->index, n, DUPLICATES_MAX);
+    }
+}
+
+enum publish_known publish_ask(struct partition *p, struct publish_op *op,
+                               struct publish_op **first)
+{
+    struct duplicate_found found;
+    int64_t window = p->topic->conf.duplicates_window_ms;
+    op->id = window > 0 ? duplicate_id_make(message_id_of(op)) : (struct duplicate_id){{0, 0}};
+    if (!duplicate_id_given(&op->id))
+        return PUBLISH_NEW;
+    int64_t since_ms = (int64_t)env_now_ms(p->broker->env) - window;
+    switch (duplicates_check(p->duplicates, op->id, since_ms, op, &found)) {
+    case DUPLICATE_NEW:
+        return PUBLISH_NEW;
+    case DUPLICATE_UNDER_WAY:
+        *first = found.tag;
+        return PUBLISH_UNDER_WAY;
+    case DUPLICATE_STORED:
+        p->duplicates_dropped++;
+        op->duplicate = true;
+        op->offset = found.offset;
+        op->append_ms = found.append_ms;
+        return PUBLISH_KNOWN;
+    }
+    weir_unreachable();
+}
+
 bool publish_batch_add(struct publish_batch *batch, struct publish_op *op)
 {
     const struct publish_record *r = &op->record;
@@ -175,23 +223,66 @@ void publish_batch_close(struct publish_batch *batch)
     batch->append_ms = batch->append.store.append_ms;
 }
 
-void publish_batch_end(struct publish_batch *batch, enum err err,
-                       void (*tell)(struct broker *b, struct publish_op *op, enum err err))
+void publish_answer(struct broker *b, struct publish_op *op, enum err err)
 {
-    struct broker *b = batch->append.at->broker;
-    int64_t base = batch->append.store.base_offset, append_ms = batch->append_ms;
+    if (op->joined)
+        op->op.err = err;
+    else
+        op_finish(b, &op->op, err);
+}
+
+/* Those that waited for the first one: it is stored, or one of them is the first now. */
+static void waiters_end(struct broker *b, struct list *waiters, const struct publish_op *first,
+                        enum err err)
+{
+    struct list *it;
+    int64_t offset = first->offset, append_ms = first->append_ms;
+    while ((it = list_pop(waiters)) != NULL) {
+        struct publish_op *op = container_of(it, struct publish_op, link);
+        op->duplicate = err == ERR_OK;
+        op->offset = offset;
+        op->append_ms = append_ms;
+        if (err == ERR_OK || op->joined)
+            publish_answer(b, op, err);
+        else
+            publish_again(b, op);
+    }
+}
+
+/* What the record's partition learns, before the partition may go. */
+static void record_end(struct partition *p, const struct publish_batch *batch,
+                       struct publish_op *op, enum err err)
+{
+    if (err == ERR_OK) {
+        op->offset = batch->append.store.base_offset + op->index;
+        op->append_ms = batch->append_ms;
+    }
+    if (!duplicate_id_given(&op->id))
+        return;
+    duplicates_done(p->duplicates, op->id, op->offset, op->append_ms);
+    list_for (it, &op->waiters)
+        p->duplicates_dropped += err == ERR_OK;
+    warn_forgotten(p);
+}
+
+void publish_batch_end(struct publish_batch *batch, enum err err)
+{
+    struct partition *p = batch->append.at;
+    struct broker *b = p->broker;
     struct list ops, *it;
-    append_end(&batch->append, err);
     list_init(&ops);
     list_move(&ops, &batch->ops);
+    list_for (at, &ops)
+        record_end(p, batch, container_of(at, struct publish_op, link), err);
+    append_end(&batch->append, err);
     publish_batch_free(batch);
     while ((it = list_pop(&ops)) != NULL) {
         struct publish_op *op = container_of(it, struct publish_op, link);
-        if (err == ERR_OK) {
-            op->offset = base + op->index;
-            op->append_ms = append_ms;
-        }
-        tell(b, op, err);
+        struct list waiters;
+        list_init(&waiters);
+        list_move(&waiters, &op->waiters);
+        waiters_end(b, &waiters, op, err);
+        publish_answer(b, op, err);
     }
 }
 

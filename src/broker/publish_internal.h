@@ -51,14 +51,22 @@ struct publish_batch *publish_batch_make(struct partition *p);
 void publish_batch_free(struct publish_batch *batch);
 /* On the partition's reactor: may this record be appended? */
 enum err must_use publish_check(struct partition *p, struct publish_op *op);
+/* Has it been, or is it being? PUBLISH_KNOWN: the outputs are those of the first one; else, if it
+ * is a record whose id counts, the partition remembers it as under way until its batch ends. */
+enum publish_known { PUBLISH_NEW, PUBLISH_KNOWN, PUBLISH_UNDER_WAY };
+enum publish_known publish_ask(struct partition *p, struct publish_op *op,
+                               struct publish_op **first);
 /* False: it is full; a batch that holds nothing takes every record that publish_check let pass. */
 bool publish_batch_add(struct publish_batch *batch, struct publish_op *op);
 /* No more records: its append is ready for a group. */
 void publish_batch_close(struct publish_batch *batch);
-/* What became of the group, for one record after the other; tell may free the op. The batch is
- * freed. */
-void publish_batch_end(struct publish_batch *batch, enum err err,
-                       void (*tell)(struct broker *b, struct publish_op *op, enum err err));
+/* What became of the group, for one record after the other, and for the copies that waited for it.
+ * The batch is freed. */
+void publish_batch_end(struct publish_batch *batch, enum err err);
+/* The op's end: of an output it is only noted. */
+void publish_answer(struct broker *b, struct publish_op *op, enum err err);
+/* publish.c: from the beginning, on the owner. */
+void publish_again(struct broker *b, struct publish_op *op);
 /* The partition that the record goes to; -1: not chosen by what the op says, but by turns. */
 int32_t publish_choose(const struct topic *topic, const struct publish_op *op);
 /* By turns; bytes: about what the record takes. */

@@ -32,17 +32,10 @@ static struct publish_part *part_of(struct op *op)
 
 /* ---- the end ---- */
 
-static void output_told(struct broker *b, struct publish_op *op, enum err err)
-{
-    (void)b;
-    op->op.err = err;
-}
-
 static void part_batches_end(struct publish_part *part, enum err err)
 {
     while (!list_empty(&part->batches))
-        publish_batch_end(container_of(part->batches.next, struct publish_batch, link), err,
-                          output_told);
+        publish_batch_end(container_of(part->batches.next, struct publish_batch, link), err);
 }
 
 static void end_run(struct broker *b, struct op *op)
@@ -114,17 +107,45 @@ static void part_add(struct publish_part *part, struct partition *p, struct publ
     weir_assert(fits);
 }
 
+static bool is_output(const struct publish_join *join, const struct publish_op *op)
+{
+    return op >= join->outputs && op < join->outputs + join->outputs_n;
+}
+
+/* A copy of another output of the same group is told with that one. */
+static enum err part_take(struct publish_part *part, struct partition *p, struct publish_op *op)
+{
+    struct publish_op *first;
+    enum err err = publish_check(p, op);
+    if (err != ERR_OK)
+        return err;
+    switch (publish_ask(p, op, &first)) {
+    case PUBLISH_NEW:
+        part_add(part, p, op);
+        break;
+    case PUBLISH_KNOWN:
+        op->op.err = ERR_OK;
+        break;
+    case PUBLISH_UNDER_WAY:
+        if (!is_output(part->join, first))
+            return err_say(&op->text, ERR_BUSY,
+                           "a record with the same message id is being stored: try again");
+        list_push(&first->waiters, &op->link);
+        break;
+    }
+    return ERR_OK;
+}
+
 static enum err part_fill(struct publish_part *part, struct partition *p)
 {
     struct list *it;
     while ((it = list_pop(&part->ops)) != NULL) {
         struct publish_op *op = container_of(it, struct publish_op, link);
-        enum err err = publish_check(p, op);
+        enum err err = part_take(part, p, op);
         if (err != ERR_OK) {
             part->text = op->text;
             return err;
         }
-        part_add(part, p, op);
     }
     return ERR_OK;
 }
@@ -192,6 +213,7 @@ static enum err output_place(struct publish_join *join, struct publish_op *op)
         join->text = op->text;
         return err;
     }
+    op->joined = true;
     op->partition_out = publish_choose(topic, op);
     if (op->partition_out < 0) /* all of this group in one batch */
         op->partition_out = publish_by_turns(&b->publish, topic, 0);

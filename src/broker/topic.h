@@ -59,7 +59,8 @@ struct topic_conf {
     int64_t gzip_level, lz4_level,
         zstd_level; /* kept and shown; batches stay as producers sent them */
     bool preallocate, unclean_leader_election, compact;
-    bool queue; /* has a built-in subscription: subscription.h */
+    int64_t duplicates_window_ms; /* 0: duplicates are not looked for */
+    bool queue;                   /* has a built-in subscription: subscription.h */
     enum store_flush flush;
     uint64_t set; /* bit per row of the table: set on the topic, not a default */
 };

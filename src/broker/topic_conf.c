@@ -161,6 +161,12 @@ static const struct row rows[] = {
          unclean_leader_election,
          "Whether a replica that lacks data may become leader. Kept and shown; there is one "
          "replica."),
+    NUMBER(
+        "weir.duplicates.window.ms", CONF_LONG, NULL, duplicates_window_ms, 0, 0,
+        INT64_C(7) * 24 * 3600 * 1000,
+        "For how long a partition remembers message ids (the header message-id, or ce_source and "
+        "ce_id): a single record that is published again within that time is dropped and "
+        "answered with the first one's offset. 0: not at all."),
     {{"weir.flush", CONF_STRING, NULL,
       "When a record counts as stored: each (on disk before it is acknowledged), a duration such "
       "as "

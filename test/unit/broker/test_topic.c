@@ -104,6 +104,7 @@ static const struct {
     {"segment.jitter.ms", CONF_LONG, "0"},
     {"segment.ms", CONF_LONG, "604800000"},
     {"unclean.leader.election.enable", CONF_BOOLEAN, "false"},
+    {"weir.duplicates.window.ms", CONF_LONG, "0"},
     {"weir.flush", CONF_STRING, "each"},
     {"weir.queue", CONF_BOOLEAN, "false"},
 };
