@@ -95,6 +95,16 @@ void batch_set_append_time(void *p, int64_t ms)
     batch_crc_fix(p);
 }
 
+void batch_set_codec(void *p, unsigned codec, size_t bytes)
+{
+    uint8_t *at = p;
+    unsigned rest = be16_get(at + AT_ATTRIBUTES) & ~(unsigned)BATCH_CODEC_MASK;
+    weir_assert(codec <= BATCH_CODEC_MASK && bytes <= INT32_MAX);
+    be16_put(at + AT_ATTRIBUTES, (uint16_t)(rest | codec));
+    be32_put(at + AT_LENGTH, (uint32_t)(bytes - BATCH_PREFIX_BYTES));
+    batch_crc_fix(at);
+}
+
 void record_iter_init(struct record_iter *it, const struct batch_head *head, const void *records,
                       size_t n)
 {

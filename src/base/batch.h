@@ -78,6 +78,10 @@ void batch_set_leader_epoch(void *p, int32_t epoch);
 /* Sets attribute bit 3 and max timestamp and recomputes the CRC: LogAppendTime. */
 void batch_set_append_time(void *p, int64_t ms);
 
+/* The records behind the head were compressed, and the whole has so many bytes now: recomputes the
+ * CRC. */
+void batch_set_codec(void *p, unsigned codec, size_t bytes);
+
 /* One record of a batch; the strings point into the batch's (decompressed) bytes. */
 struct record {
     int64_t offset, timestamp;

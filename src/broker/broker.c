@@ -30,6 +30,7 @@ const struct broker_conf broker_conf_default = {
     .offsets_retention_ms = (int64_t)7 * 24 * 3600 * 1000,
     .producer_expiration_ms = (int64_t)24 * 3600 * 1000,
     .records_cache_bytes = RECORDS_CACHE_BYTES,
+    .hops_percent = 100,
 };
 
 /* ---- making ---- */
@@ -74,6 +75,7 @@ static struct broker *broker_make(struct broker_set *set, struct env *env, struc
     records_cache_init(&b->records, set->conf.records_cache_bytes);
     subscriptions_init(&b->subscriptions, env);
     publish_init(&b->publish, b);
+    hops_init(&b->hops, b);
     partitions_init(b);
     return b;
 }
@@ -99,6 +101,7 @@ static void broker_free(struct broker *b)
     access_log_free(b->access_log);
     catalog_free(b->catalog);
     publish_free(&b->publish);
+    hops_free(&b->hops);
     partitions_free(b);
     subscriptions_free(&b->subscriptions);
     topics_free(&b->topics);

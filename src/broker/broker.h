@@ -39,6 +39,7 @@ struct broker_conf {
     int64_t offsets_retention_ms;            /* offsets.retention.minutes */
     int64_t producer_expiration_ms;          /* producer.id.expiration.ms */
     size_t records_cache_bytes;              /* of each reactor: see records.h */
+    unsigned hops_percent;                   /* of the events whose hops are noted: see hop.h */
 };
 extern const struct broker_conf broker_conf_default;
 
@@ -72,6 +73,7 @@ struct produce_op {
     struct slice batch; /* the caller's reference, kept until done; the bytes are changed in place
                          * (offset, leader epoch, append time): the caller is their only user */
     bool zstd_allowed;  /* Produce v7 and later */
+    bool built_here;    /* by weir itself: right, and not checked once more */
     bool nudge;         /* the topic has grown since the client looked: if this is an idempotent
                          * producer's batch, answer ERR_NOT_LEADER instead of appending (see
                          * partition growth in topic.h) */

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "broker/hop.h"
 #include "broker/publish_internal.h"
 #include "broker/records_cache.h"
 #include "broker/subscription_internal.h"
@@ -47,6 +48,7 @@ struct broker {
     struct groups *groups;                             /* NULL until loading began */
     struct records_cache records;
     struct publish publish;
+    struct hops hops;
     struct access *access;         /* this reactor's copy of users, grants and keys */
     struct access_log *access_log; /* reactor 0: the truth about them */
     bool loaded;

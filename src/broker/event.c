@@ -280,7 +280,7 @@ bool event_data_is_text(const struct event *e)
     bool text = begins_nocase(type, "text/") || ends_nocase(type, "/xml") ||
                 ends_nocase(type, "+xml") || ends_nocase(type, "/x-www-form-urlencoded") ||
                 ends_nocase(type, "/yaml") || ends_nocase(type, "/javascript");
-    return text && utf8_valid(e->data.at, e->data.len);
+    return text && !e->data_is_json && utf8_valid(e->data.at, e->data.len);
 }
 
 /* ---- traces ---- */

@@ -96,6 +96,8 @@ static enum err produce_check(struct partition *p, struct produce_op *op)
     enum err err = append_allowed(p, &op->text);
     if (err != ERR_OK)
         return err;
+    if (op->built_here)
+        return batch_head_read(op->batch.at, op->batch.len, &op->head);
     err = validate_batch(&v, op->batch);
     op->head = v.head;
     op->bad_record = v.bad_record;

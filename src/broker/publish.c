@@ -16,6 +16,7 @@ enum err publish_begin(struct broker *b, struct publish_op *op, const struct top
     op->offset = op->append_ms = -1;
     op->duplicate = op->scheduled = op->joined = false;
     op->id = (struct duplicate_id){{0, 0}};
+    op->begin_us = env_mono_us(b->env);
     op->text.s[0] = '\0';
     list_init(&op->link);
     list_init(&op->waiters);

@@ -41,6 +41,14 @@ struct publish_record {
     int64_t timestamp; /* Unix ms; -1: now */
 };
 
+/* The record in weir that another one comes of: an output of its settle, its dead letter. */
+struct publish_cause {
+    struct uuid topic; /* zero: there is none */
+    int32_t partition;
+    int64_t offset;
+    struct str subscription; /* at NULL: none */
+};
+
 struct publish_op {
     struct op op;
     const struct actor *actor;
@@ -51,7 +59,8 @@ struct publish_op {
      * gives it writes it as the header message-id too: only what the log holds outlives a restart.
      */
     struct str message_id;
-    int64_t due_ms; /* Unix ms; at or before now, or 0: at once */
+    int64_t due_ms;             /* Unix ms; at or before now, or 0: at once */
+    struct publish_cause cause; /* for weir.hops */
     /* out */
     int32_t partition_out;
     int64_t offset; /* of a scheduled record: its sequence number, for broker_cancel */
@@ -63,6 +72,7 @@ struct publish_op {
     struct list waiters; /* copies that came while this one was under way */
     int32_t index;       /* in its batch */
     bool joined;         /* an output of a publish_join */
+    uint64_t begin_us;   /* monotonic */
     struct duplicate_id {
         uint64_t h[2]; /* zeros: none */
     } id;

@@ -265,6 +265,21 @@ static void record_end(struct partition *p, const struct publish_batch *batch,
     warn_forgotten(p);
 }
 
+/* Everything of which weir.hops tells begins here. */
+static void record_hop(struct broker *b, const struct publish_op *op)
+{
+    struct hop_text text;
+    struct hop hop = {.step = HOP_PUBLISH,
+                      .topic = op->topic,
+                      .partition = op->partition_out,
+                      .offset = op->offset,
+                      .cause = uuid_is_zero(op->cause.topic) ? NULL : &op->cause};
+    uint64_t now_us = env_mono_us(b->env);
+    hop.took_us = now_us > op->begin_us ? now_us - op->begin_us : 0;
+    hop_of_headers(&hop, op->record.headers, op->record.headers_n, &text);
+    hop_note(b, &hop);
+}
+
 void publish_batch_end(struct publish_batch *batch, enum err err)
 {
     struct partition *p = batch->append.at;
@@ -282,6 +297,8 @@ void publish_batch_end(struct publish_batch *batch, enum err err)
         list_init(&waiters);
         list_move(&waiters, &op->waiters);
         waiters_end(b, &waiters, op, err);
+        if (err == ERR_OK && b->set->conf.hops_percent > 0)
+            record_hop(b, op);
         publish_answer(b, op, err);
     }
 }

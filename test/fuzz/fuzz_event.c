@@ -110,7 +110,7 @@ static struct str take_str(struct rd *in, bool nullable)
     if (n == 255 && nullable)
         return (struct str){NULL, 0};
     const uint8_t *p = fuzz_bytes(in, &n);
-    return (struct str){(const char *)p, n};
+    return p != NULL ? (struct str){(const char *)p, n} : STR_LIT("");
 }
 
 static void try_record(struct rd *in, struct arena *arena)

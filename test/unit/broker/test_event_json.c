@@ -84,6 +84,8 @@ static void test_data(void **state)
          "[1]", true, ",\"datacontenttype\":\"application/json\",\"data\":[1]"},
         {",\"datacontenttype\":\"application/json\",\"data_base64\":\"WzE=\"", "application/json",
          "[1", true, NULL}, /* not JSON, whatever it says: stays bytes */
+        {",\"datacontenttype\":\"text/x+json\",\"data_base64\":\"WzE=\"", "text/x+json", "[1", true,
+         NULL},
         {",\"datacontenttype\":\"application/octet-stream\",\"data\":\"abc\"",
          "application/octet-stream", "abc", false,
          ",\"datacontenttype\":\"application/octet-stream\",\"data_base64\":\"YWJj\""},

@@ -1,0 +1,341 @@
+/* Hops: from hop_note into a batch, and the batch into weir.hops.
+ *
+ *     hop_note ---> builder ---- full, or the timer ----> flush: to the log as one produce_op
+ *                                                          |  no such topic: it is made first
+ *                                  flight_done  <----------+
+ */
+#include "broker/hop.h"
+
+#include "base/codec.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "broker/broker_internal.h"
+#include "broker/event_internal.h"
+
+#include <string.h>
+
+#define RETRY_US 1000000u
+
+static const char *const step_names[] = {
+#define X(name, text) text,
+    HOP_STEPS(X)
+#undef X
+};
+
+/* What is on its way for a reactor: the topic's creation, or a batch. */
+struct hop_flight {
+    struct hops *hops;
+    struct topic_create_op create;
+    struct topic_setting settings[3];
+    struct produce_op produce;
+};
+
+void hops_init(struct hops *h, struct broker *b)
+{
+    *h = (struct hops){.broker = b};
+    wr_init(&h->line, 512);
+}
+
+void hops_free(struct hops *h)
+{
+    env_timer_stop(h->broker->env, &h->flush);
+    if (h->filling)
+        wr_free(&h->builder.wr);
+    wr_free(&h->line);
+    if (h->flight != NULL)
+        slice_unref(h->flight->produce.batch);
+    mem_free(h->flight);
+}
+
+void broker_hop_stat(const struct broker *b, struct hop_stat *out)
+{
+    *out = b->hops.stat;
+}
+
+/* ---- one hop ---- */
+
+/* The trace id in a traceparent; at NULL: it has none. */
+static struct str trace_id(struct str traceparent)
+{
+    if (traceparent.at == NULL || !event_trace_ok(traceparent))
+        return (struct str){NULL, 0};
+    return (struct str){traceparent.at + 3, 32};
+}
+
+static uint32_t hex_value(char c)
+{
+    return (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* By the trace, so that an event's hops are noted all or none, on every reactor. */
+static bool is_sampled(struct broker *b, const struct hop *hop, struct str trace)
+{
+    unsigned percent = b->set->conf.hops_percent;
+    if (percent == 0)
+        return false;
+    if (trace.at == NULL)
+        return percent >= 100 || hash_bytes(hop->id.at, hop->id.len) % 100 < percent;
+    if ((hex_value(hop->traceparent.at[EVENT_TRACEPARENT_BYTES - 1]) & 1) == 0)
+        return false;
+    if (percent >= 100)
+        return true;
+    uint32_t n = 0;
+    for (size_t i = 24; i < 32; i++)
+        n = n << 4 | hex_value(trace.at[i]);
+    return n % 100 < percent;
+}
+
+static void put_text(struct wr *w, struct str name, struct str value)
+{
+    if (value.at == NULL)
+        return;
+    json_write_raw(w, name);
+    value.len = value.len < HOP_TEXT_MAX ? value.len : HOP_TEXT_MAX;
+    json_write_string(w, value);
+}
+
+static void put_int(struct wr *w, struct str name, int64_t value)
+{
+    json_write_raw(w, name);
+    json_write_int(w, value);
+}
+
+/* A topic by its name, or, when it is gone, by its id. */
+static void put_place(struct broker *b, struct wr *w, const struct uuid *topic, int32_t partition,
+                      int64_t offset)
+{
+    const struct topic *t = topics_find_id(&b->topics, topic);
+    char id[UUID_TEXT_MAX];
+    if (t == NULL)
+        uuid_format(*topic, id);
+    json_write_raw(w, STR_LIT("\"topic\":"));
+    json_write_string(w, str_of(t != NULL ? t->name : id));
+    put_int(w, STR_LIT(",\"partition\":"), partition);
+    put_int(w, STR_LIT(",\"offset\":"), offset);
+}
+
+static void put_hop(struct broker *b, struct wr *w, const struct hop *hop, struct str trace)
+{
+    put_text(w, STR_LIT("{\"step\":"), str_of(step_names[hop->step]));
+    put_int(w, STR_LIT(",\"at\":"), (int64_t)env_now_ms(b->env));
+    if (hop->took_us > 0)
+        put_int(w, STR_LIT(",\"took_us\":"), (int64_t)hop->took_us);
+    wr_u8(w, ',');
+    put_place(b, w, &hop->topic, hop->partition, hop->offset);
+    put_text(w, STR_LIT(",\"subscription\":"), hop->subscription);
+    if (hop->attempt > 0)
+        put_int(w, STR_LIT(",\"attempt\":"), hop->attempt);
+    put_text(w, STR_LIT(",\"outcome\":"), hop->outcome);
+    put_text(w, STR_LIT(",\"trace\":"), trace);
+    put_text(w, STR_LIT(",\"id\":"), hop->id);
+    put_text(w, STR_LIT(",\"correlation\":"), hop->correlation);
+    if (hop->cause != NULL) {
+        json_write_raw(w, STR_LIT(",\"cause\":{"));
+        put_place(b, w, &hop->cause->topic, hop->cause->partition, hop->cause->offset);
+        put_text(w, STR_LIT(",\"subscription\":"), hop->cause->subscription);
+        wr_u8(w, '}');
+    }
+    wr_u8(w, '}');
+}
+
+/* ---- what an event says of itself ---- */
+
+static void take_header(struct hop *hop, const struct record_header *h)
+{
+    if (h->value.at == NULL)
+        return;
+    if (str_is(h->key, "ce_id") || (str_is(h->key, "message-id") && hop->id.at == NULL))
+        hop->id = h->value;
+    else if (str_is(h->key, "ce_traceparent") ||
+             (str_is(h->key, "traceparent") && hop->traceparent.at == NULL))
+        hop->traceparent = h->value;
+    else if (str_is(h->key, "ce_correlationid") ||
+             (str_is(h->key, "correlationid") && hop->correlation.at == NULL))
+        hop->correlation = h->value;
+}
+
+static void derive(struct hop *hop, struct hop_text *text)
+{
+    struct event_place place = {NULL, hop->topic, hop->partition, hop->offset};
+    if (hop->traceparent.at != NULL)
+        return;
+    event_trace_derive(&place, text->traceparent);
+    hop->traceparent = (struct str){text->traceparent, EVENT_TRACEPARENT_BYTES};
+}
+
+void hop_of_record(struct hop *hop, const struct record *record, struct hop_text *text)
+{
+    struct record r = *record;
+    struct record_header h;
+    hop->traceparent = hop->id = hop->correlation = (struct str){NULL, 0};
+    while (record_header_next(&r, &h))
+        take_header(hop, &h);
+    derive(hop, text);
+}
+
+void hop_of_headers(struct hop *hop, const struct record_header *headers, size_t n,
+                    struct hop_text *text)
+{
+    hop->traceparent = hop->id = hop->correlation = (struct str){NULL, 0};
+    for (size_t i = 0; i < n; i++)
+        take_header(hop, &headers[i]);
+    derive(hop, text);
+}
+
+void hop_of_event(struct hop *hop, const struct event *e)
+{
+    hop->id = e->id;
+    hop->traceparent = event_extension(e, STR_LIT("traceparent"));
+    hop->correlation = event_extension(e, STR_LIT("correlationid"));
+}
+
+/* ---- into the topic ---- */
+
+static void hops_flush(struct hops *h);
+
+static void flush_fire(struct env_timer *timer)
+{
+    hops_flush(container_of(timer, struct hops, flush));
+}
+
+static void arm(struct hops *h, uint64_t delay_us)
+{
+    h->flush.fire = flush_fire;
+    if (!env_timer_armed(&h->flush))
+        env_timer_set(h->broker->env, &h->flush, delay_us);
+}
+
+static void flight_end(struct hop_flight *f, enum err err, const char *what)
+{
+    struct hops *h = f->hops;
+    struct env *env = h->broker->env;
+    slice_unref(f->produce.batch);
+    mem_free(f);
+    h->flight = NULL;
+    if (err != ERR_OK) {
+        env_log(env, ENV_WARN, "hops", "%s=%s", what, err_name(err));
+        h->retry_us = env_mono_us(env) + RETRY_US;
+    }
+    if (!h->filling)
+        return;
+    bool full = batch_bytes(&h->builder) >= HOP_BATCH_BYTES;
+    arm(h, err != ERR_OK ? RETRY_US : full ? 0 : HOP_FLUSH_MS * 1000);
+}
+
+static void produced(struct op *op)
+{
+    struct hop_flight *f = container_of(op, struct hop_flight, produce.op);
+    struct hops *h = f->hops;
+    if (op->err == ERR_OK)
+        h->stat.batches++;
+    else
+        h->stat.dropped += (uint64_t)f->produce.head.count;
+    flight_end(f, op->err, "append");
+}
+
+static void created(struct op *op)
+{
+    struct hop_flight *f = container_of(op, struct hop_flight, create.op);
+    topic_unref(f->create.topic);
+    flight_end(f, op->err == ERR_TOPIC_EXISTS ? ERR_OK : op->err, "topic");
+}
+
+static void topic_make_start(struct hop_flight *f)
+{
+    struct hops *h = f->hops;
+    f->settings[0] = (struct topic_setting){STR_LIT("retention.ms"), STR_LIT("86400000")};
+    f->settings[1] = (struct topic_setting){STR_LIT("retention.bytes"), STR_LIT(HOP_TOPIC_BYTES)};
+    f->settings[2] = (struct topic_setting){STR_LIT("weir.flush"), STR_LIT("os")};
+    f->create = (struct topic_create_op){
+        .op.done = created,
+        .name = STR_LIT(HOP_TOPIC),
+        .partitions = (int32_t)h->broker->set->n,
+        .replication = -1,
+        .settings = f->settings,
+        .settings_n = sizeof(f->settings) / sizeof(f->settings[0]),
+    };
+    broker_topic_create(h->broker, &f->create);
+}
+
+/* The batch, its records compressed where that makes it smaller. */
+static struct slice pack(struct batch_builder *b)
+{
+    struct slice plain = batch_end(b), out = plain;
+    struct buf *packed;
+    size_t n, records = plain.len - BATCH_HEAD_BYTES;
+    if (codec_compress(CODEC_LZ4, plain.at + BATCH_HEAD_BYTES, records, records, &packed, &n) !=
+        ERR_OK)
+        return plain;
+    out.buf = buf_make(BATCH_HEAD_BYTES + n);
+    out.at = out.buf->data;
+    out.len = BATCH_HEAD_BYTES + n;
+    memcpy(out.buf->data, plain.at, BATCH_HEAD_BYTES);
+    memcpy(out.buf->data + BATCH_HEAD_BYTES, packed->data, n);
+    buf_unref(packed);
+    slice_unref(plain);
+    batch_set_codec(out.buf->data, CODEC_LZ4, out.len);
+    return out;
+}
+
+static void flight_start(struct hops *h, const struct topic *topic)
+{
+    struct hop_flight *f = h->flight = mem_zalloc(1, sizeof(*f));
+    f->hops = h;
+    if (topic == NULL) {
+        topic_make_start(f);
+        return;
+    }
+    h->filling = false;
+    f->produce.op.done = produced;
+    f->produce.topic = topic->id;
+    f->produce.partition = (int32_t)(h->broker->env->reactor % (unsigned)topic->partitions);
+    f->produce.batch = pack(&h->builder);
+    f->produce.built_here = true;
+    broker_produce(h->broker, &f->produce);
+}
+
+static void hops_flush(struct hops *h)
+{
+    if (!h->filling || h->flight != NULL)
+        return;
+    uint64_t now_us = env_mono_us(h->broker->env);
+    if (now_us < h->retry_us)
+        arm(h, h->retry_us - now_us);
+    else
+        flight_start(h, topics_find(&h->broker->topics, STR_LIT(HOP_TOPIC)));
+}
+
+static bool is_own(struct broker *b, const struct hop *hop)
+{
+    const struct topic *t = topics_find_id(&b->topics, &hop->topic);
+    return t != NULL && strcmp(t->name, HOP_TOPIC) == 0;
+}
+
+static bool has_room(const struct hops *h)
+{
+    return !h->filling || batch_bytes(&h->builder) < HOP_BUFFER_BYTES;
+}
+
+void hop_note(struct broker *b, const struct hop *hop)
+{
+    struct hops *h = &b->hops;
+    struct str trace = trace_id(hop->traceparent);
+    if (!b->loaded || !is_sampled(b, hop, trace) || is_own(b, hop))
+        return;
+    if (!has_room(h)) {
+        h->stat.dropped++;
+        return;
+    }
+    h->stat.noted++;
+    h->line.len = 0;
+    put_hop(b, &h->line, hop, trace);
+    if (!h->filling)
+        batch_begin(&h->builder, 0);
+    h->filling = true;
+    batch_add(&h->builder, (int64_t)env_now_ms(b->env), trace,
+              (struct str){(const char *)h->line.buf->data, h->line.len}, NULL, 0);
+    if (batch_bytes(&h->builder) >= HOP_BATCH_BYTES)
+        hops_flush(h);
+    else
+        arm(h, HOP_FLUSH_MS * 1000);
+}

@@ -1,0 +1,103 @@
+/* hop.h: what happens to events on their way, noted in the topic weir.hops, from which `weir trace`
+ * tells an event's journey.
+ *
+ * A hop is one step of one event: published, handed to a receiver, pushed to an endpoint, settled,
+ * dead-lettered. Who does such a step calls hop_note; it costs a few hundred ns, never waits and
+ * never fails. Hops gather in each reactor and go into weir.hops by the batch, compressed, when
+ * there are HOP_BATCH_BYTES of them or HOP_FLUSH_MS have passed. If they cannot (the disk is full,
+ * it is slow, the topic cannot be made), what is above HOP_BUFFER_BYTES is dropped and counted: an
+ * event is never slower for its hops.
+ *
+ * The topic is made when the first hop is to be stored: retention 1 d, at most HOP_TOPIC_BYTES a
+ * partition, weir.flush os: a power cut may lose the last of them. Its settings may be changed like
+ * any topic's. broker_conf.hops_percent says of how many events, by their trace, all hops are noted
+ * (100 by default, 0: of none); an event whose traceparent says "not sampled" is left out. Steps of
+ * records in weir.hops itself are not noted.
+ *
+ * A hop is a record: its key is the trace id, its value a JSON object, "at" in Unix ms:
+ *
+ *     {"step":"push","at":1767225600000,"took_us":31000,"topic":"orders","partition":0,"offset":12,
+ *      "subscription":"fraud-check","attempt":1,"outcome":"200","trace":"0af7...319c","id":"1234",
+ *      "correlation":"...","cause":{"topic":"raw","partition":1,"offset":7}}
+ */
+#pragma once
+
+#include "base/batch.h"
+#include "base/uuid.h"
+#include "broker/env.h"
+#include "broker/publish.h"
+
+#define HOP_TOPIC "weir.hops"
+#define HOP_TOPIC_BYTES "1073741824"
+#define HOP_BATCH_BYTES ((size_t)64 << 10) /* before compression */
+#define HOP_BUFFER_BYTES ((size_t)256 << 10)
+#define HOP_FLUSH_MS 50
+#define HOP_TEXT_MAX 256 /* of an id, a name or an outcome; more is cut */
+
+struct broker;
+struct event;
+
+/* clang-format off */
+#define HOP_STEPS(X)                                                                               \
+    X(PUBLISH,     "publish")     /* stored as a single record; took_us: from the verb on */       \
+    X(RECEIVE,     "receive")     /* handed to a receiver that pulls */                            \
+    X(PUSH,        "push")        /* one call of an endpoint; outcome: its status or error */      \
+    X(SETTLE,      "settle")      /* outcome: accept, release, reject, defer, lock-lost */         \
+    X(DEAD_LETTER, "dead-letter") /* outcome: the reason */                                        \
+    X(EXPIRE,      "expire")      /* its time to live is over */                                   \
+    X(DROP,        "drop")        /* given up, and there is no dead letter topic */
+/* clang-format on */
+
+enum hop_step {
+#define X(name, text) HOP_##name,
+    HOP_STEPS(X)
+#undef X
+};
+
+struct hop {
+    enum hop_step step;
+    struct uuid topic; /* where the event is */
+    int32_t partition;
+    int64_t offset;
+    struct str subscription;                 /* at NULL: none */
+    uint32_t attempt;                        /* 0: none */
+    uint64_t took_us;                        /* 0: not known, or at once */
+    struct str outcome;                      /* at NULL: none */
+    struct str traceparent, id, correlation; /* of the event; at NULL: none */
+    const struct publish_cause *cause;       /* NULL: nothing in weir */
+};
+
+/* Of the record: traceparent (derived if it has none), id and correlation; topic, partition and
+ * offset must be set. The strings point into the record or text. */
+struct hop_text {
+    char traceparent[64];
+};
+void hop_of_record(struct hop *hop, const struct record *record, struct hop_text *text);
+/* The same of headers that are on their way in. */
+void hop_of_headers(struct hop *hop, const struct record_header *headers, size_t n,
+                    struct hop_text *text);
+void hop_of_event(struct hop *hop, const struct event *e);
+
+/* On the reactor of b. */
+void hop_note(struct broker *b, const struct hop *hop);
+
+/* Of this reactor, since the start. */
+struct hop_stat {
+    uint64_t noted, dropped, batches;
+};
+void broker_hop_stat(const struct broker *b, struct hop_stat *out);
+
+/* ---- inside of broker/ ---- */
+
+struct hops {
+    struct broker *broker;
+    bool filling; /* the builder is begun */
+    struct batch_builder builder;
+    struct env_timer flush;
+    struct hop_flight *flight; /* a batch on its way, or the topic's creation; NULL: neither */
+    uint64_t retry_us;         /* after a failure: not before */
+    struct wr line;            /* scratch for one hop */
+    struct hop_stat stat;
+};
+void hops_init(struct hops *h, struct broker *b);
+void hops_free(struct hops *h);
