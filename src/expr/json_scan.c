@@ -76,7 +76,7 @@ static bool read_string(struct scan *s, struct json_slot *out)
 {
     const char *from = s->at, *p = from;
     bool ascii = true;
-    out->kind = JSON_STRING;
+    out->kind = SLOT_STRING;
     for (;;) {
         while (s->end - p >= 8 && is_plain_word(p))
             p += 8;
@@ -87,7 +87,7 @@ static bool read_string(struct scan *s, struct json_slot *out)
         size_t n = 1;
         if (*p == '\\') {
             n = escape_bytes(p, s->end);
-            out->kind = JSON_ESCAPED;
+            out->kind = SLOT_ESCAPED;
         }
         if (n == 0)
             return false;
@@ -177,7 +177,7 @@ static bool read_number(struct scan *s, struct json_slot *out)
         if (!digits(s))
             return false;
     }
-    *out = (struct json_slot){JSON_NUMBER, {from, (size_t)(s->at - from)}};
+    *out = (struct json_slot){SLOT_NUMBER, {from, (size_t)(s->at - from)}};
     return out->raw.len <= JSON_NUMBER_CHARS_MAX;
 }
 
@@ -198,11 +198,11 @@ static bool read_scalar(struct scan *s, struct json_slot *out)
         s->at++;
         return read_string(s, out);
     case 't':
-        return read_word(s, "true", 4, JSON_TRUE, out);
+        return read_word(s, "true", 4, SLOT_TRUE, out);
     case 'f':
-        return read_word(s, "false", 5, JSON_FALSE, out);
+        return read_word(s, "false", 5, SLOT_FALSE, out);
     case 'n':
-        return read_word(s, "null", 4, JSON_NULL, out);
+        return read_word(s, "null", 4, SLOT_NULL, out);
     default:
         return read_number(s, out);
     }
@@ -219,7 +219,7 @@ static void put(struct scan *s, uint16_t node, const struct json_slot *slot)
 /* A member comes again: what was found below the first one is not there any more. */
 static void forget(struct scan *s, uint16_t top)
 {
-    static const struct json_slot missing = {JSON_MISSING, {NULL, 0}};
+    static const struct json_slot missing = {SLOT_MISSING, {NULL, 0}};
     const struct json_node *nodes = s->paths->nodes;
     uint16_t node = top;
     for (;;) {
@@ -306,7 +306,7 @@ static enum next close_container(struct scan *s)
     if (*s->at != (f->array ? ']' : '}'))
         return NEXT_BAD;
     s->at++;
-    struct json_slot slot = {f->array ? JSON_ARRAY : JSON_OBJECT,
+    struct json_slot slot = {f->array ? SLOT_ARRAY : SLOT_OBJECT,
                              {f->start, (size_t)(s->at - f->start)}};
     put(s, f->node, &slot);
     s->depth--;
@@ -340,7 +340,7 @@ static enum next read_key(struct scan *s)
         return NEXT_BAD;
     s->node = JSON_NONE;
     if (f->node != JSON_NONE && s->paths->nodes[f->node].child != JSON_NONE) {
-        s->node = key.kind == JSON_STRING ? member_node(s, f->node, key.raw)
+        s->node = key.kind == SLOT_STRING ? member_node(s, f->node, key.raw)
                                           : escaped_member_node(s, f->node, key.raw);
         if (s->node != JSON_NONE)
             forget(s, s->node);
@@ -352,7 +352,7 @@ static enum next read_key(struct scan *s)
 static void clear(const struct json_paths *paths, struct json_slot *slots)
 {
     for (size_t i = 0; i < paths->slots; i++)
-        slots[i] = (struct json_slot){JSON_MISSING, {NULL, 0}};
+        slots[i] = (struct json_slot){SLOT_MISSING, {NULL, 0}};
 }
 
 bool json_scan(struct str document, const struct json_paths *paths, struct json_slot *slots)
@@ -397,27 +397,27 @@ enum expr_error json_value(const struct json_slot *slot, struct scratch *scratch
                            struct expr_value *out)
 {
     switch (slot->kind) {
-    case JSON_MISSING:
+    case SLOT_MISSING:
         *out = (struct expr_value){.type = EXPR_MISSING};
         break;
-    case JSON_NULL:
+    case SLOT_NULL:
         *out = (struct expr_value){.type = EXPR_NULL};
         break;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        *out = value_boolean(slot->kind == JSON_TRUE);
+    case SLOT_TRUE:
+    case SLOT_FALSE:
+        *out = value_boolean(slot->kind == SLOT_TRUE);
         break;
-    case JSON_NUMBER:
+    case SLOT_NUMBER:
         if (!value_read_number(slot->raw, out))
             weir_unreachable(); /* the scanner has checked it */
         break;
-    case JSON_STRING:
+    case SLOT_STRING:
         *out = value_string(slot->raw);
         break;
-    case JSON_ESCAPED:
+    case SLOT_ESCAPED:
         return unescaped_value(slot->raw, scratch, out);
-    case JSON_ARRAY:
-    case JSON_OBJECT:
+    case SLOT_ARRAY:
+    case SLOT_OBJECT:
         *out = (struct expr_value){.type = EXPR_OTHER, .text = slot->raw};
         break;
     }
@@ -455,7 +455,7 @@ bool json_next_element(struct str array, size_t *at, struct json_slot *out)
         next = next == NEXT_VALUE ? read_value(&s)
                : next == NEXT_KEY ? read_key(&s)
                                   : read_behind(&s);
-    *out = (struct json_slot){is_array ? JSON_ARRAY : JSON_OBJECT, {from, (size_t)(s.at - from)}};
+    *out = (struct json_slot){is_array ? SLOT_ARRAY : SLOT_OBJECT, {from, (size_t)(s.at - from)}};
     *at = (size_t)(s.at - array.at);
     return next != NEXT_BAD;
 }

@@ -18,15 +18,15 @@
 #define JSON_NUMBER_CHARS_MAX 1024
 
 enum json_kind {
-    JSON_MISSING,
-    JSON_NULL,
-    JSON_TRUE,
-    JSON_FALSE,
-    JSON_NUMBER,
-    JSON_STRING,  /* raw: without the quotes, and without escapes */
-    JSON_ESCAPED, /* raw: without the quotes, with escapes */
-    JSON_ARRAY,
-    JSON_OBJECT,
+    SLOT_MISSING,
+    SLOT_NULL,
+    SLOT_TRUE,
+    SLOT_FALSE,
+    SLOT_NUMBER,
+    SLOT_STRING,  /* raw: without the quotes, and without escapes */
+    SLOT_ESCAPED, /* raw: without the quotes, with escapes */
+    SLOT_ARRAY,
+    SLOT_OBJECT,
 };
 
 struct json_slot {

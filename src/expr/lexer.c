@@ -139,7 +139,10 @@ static struct token take_sign(struct lexer *l)
         if (n <= left && memcmp(l->source.at + l->at, signs[i].text, n) == 0)
             return cut(l, signs[i].kind, n);
     }
-    return cut(l, TOKEN_BAD, 1);
+    size_t n = 1; /* a whole character, for the message */
+    while (n < left && ((uint8_t)l->source.at[l->at + n] & 0xc0) == 0x80)
+        n++;
+    return cut(l, TOKEN_BAD, n);
 }
 
 struct token lexer_next(struct lexer *lexer, bool operand_expected)

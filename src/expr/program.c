@@ -183,7 +183,6 @@ void program_finish(struct expr *e, enum expr_type type)
 {
     int depth = 0;
     e->type = type;
-    thread_jumps(e);
     for (size_t i = 0; i < e->ops_n; i++) {
         const struct op *op = &e->ops[i];
         const struct shape *shape = &shapes[op->code];
@@ -195,6 +194,7 @@ void program_finish(struct expr *e, enum expr_type type)
         weir_assert(!is_jump(op) || (op->a > i && op->a <= e->ops_n));
     }
     weir_assert(depth == 1);
+    thread_jumps(e);
 }
 
 bool expr_looks_at_data(const struct expr *e)

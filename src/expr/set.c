@@ -45,7 +45,9 @@ struct column {
 struct expr_set {
     struct member *members;
     size_t n;
-    uint16_t *maps; /* of all members */
+    uint16_t *maps;   /* of all members */
+    uint32_t *others; /* the members without a guard */
+    size_t others_n;
     struct str names[SET_ATTRIBUTES_MAX];
     size_t names_n;
     struct json_paths paths;
@@ -162,8 +164,10 @@ static void add_guards(struct expr_set *set)
     for (uint32_t i = 0; i < set->n; i++) {
         struct member *m = &set->members[i];
         struct guard g;
-        if (m->e == NULL || m->alone || !guard_find(m->e, &g))
+        if (m->e == NULL || m->alone || !guard_find(m->e, &g)) {
+            set->others[set->others_n++] = i;
             continue;
+        }
         m->guard_column = add_column(set, m->attribute_at[g.attribute], g.nocase);
         for (size_t k = 0; k < g.n; k++)
             add_entry(set, &g, i, g.texts[k].text);
@@ -174,6 +178,7 @@ struct expr_set *expr_set_make(const struct expr *const *exprs, size_t n)
 {
     struct expr_set *set = mem_zalloc(1, sizeof(*set));
     set->members = mem_zalloc(n, sizeof(set->members[0]));
+    set->others = mem_zalloc(n, sizeof(set->others[0]));
     set->n = n;
     json_paths_init(&set->paths, SET_PATHS_MAX);
     add_members(set, exprs, n);
@@ -188,6 +193,7 @@ void expr_set_free(struct expr_set *set)
     json_paths_free(&set->paths);
     mem_free(set->members);
     mem_free(set->maps);
+    mem_free(set->others);
     mem_free(set->entries);
     mem_free(set->buckets);
     mem_free(set);
@@ -283,8 +289,6 @@ void expr_set_match(const struct expr_set *set, const struct expr_source *source
     memset(hits, 0, (set->n + 63) / 64 * sizeof(hits[0]));
     for (uint32_t column = 0; column < set->columns_n; column++)
         match_column(&m, column);
-    for (size_t i = 0; i < set->n; i++) {
-        if (set->members[i].guard_column == NO_ENTRY)
-            run(&m, i);
-    }
+    for (size_t i = 0; i < set->others_n; i++)
+        run(&m, set->others[i]);
 }

@@ -261,7 +261,7 @@ static enum expr_error load(const struct vm *vm, const struct op *op, struct exp
         *out = value_boolean(is_there(attribute(vm, op->a)->type));
         return EXPR_OK;
     case OP_EXISTS_DATA:
-        *out = value_boolean(path(vm, op->a)->kind > JSON_NULL);
+        *out = value_boolean(path(vm, op->a)->kind > SLOT_NULL);
         return EXPR_OK;
     default:
         error = json_value(path(vm, op->a), vm->scratch, out);
