@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "fsck.h"
+#include "schema.h"
 #include "serve.h"
 
 #include <stdio.h>
@@ -30,6 +31,11 @@ static const struct command commands[] = {
     {"produce", cli_produce, "send lines of standard input to a topic"},
     {"consume", cli_consume, "print the records of a topic"},
     {"group", cli_group, "list, describe, reset, delete consumer groups"},
+    {"apply", cli_apply, "make or change what documents declare: topics, subscriptions, users"},
+    {"diff", cli_diff, "say what apply would change"},
+    {"get", cli_get, "print resources"},
+    {"delete", cli_delete, "delete resources"},
+    {"schema", schema, "print the JSON schema of resources, for editors"},
     {"fsck", fsck, "check a data folder that is not being served"},
     {"bench", cli_bench, "measure a broker"},
     {"version", version, "print the version"},

@@ -1,8 +1,9 @@
 /* fields: prints the fields of a kind of resource, or of what a file of options may list, as rows
  * of a Markdown table, for tools/docs.
  *
- *     fields listeners
+ *     fields listeners | KIND
  */
+#include "front/http/api.h"
 #include "serve_options.h"
 
 #include <stdio.h>
@@ -10,7 +11,13 @@
 
 static const struct spec_kind *find(const char *name)
 {
-    return strcmp(name, "listeners") == 0 ? serve_option_set.file_kind : NULL;
+    if (strcmp(name, "listeners") == 0)
+        return serve_option_set.file_kind;
+    for (size_t i = 0; i < api_kinds_n; i++) {
+        if (strcmp(name, api_kinds[i].spec->name) == 0)
+            return api_kinds[i].spec;
+    }
+    return NULL;
 }
 
 int main(int argc, char **argv)

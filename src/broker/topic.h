@@ -161,13 +161,15 @@ struct topic_grow_op { /* CreatePartitions */
 };
 void broker_topic_grow(struct broker *b, struct topic_grow_op *op);
 
-/* Changes settings (used by AlterConfigs and IncrementalAlterConfigs when they come). */
+/* Changes settings, and partitions with them: all of it or nothing. */
 struct topic_configure_op {
     struct op op;
     const struct actor *actor;
     struct str name;
     const struct topic_setting *settings; /* value.at NULL: back to the default */
     size_t settings_n;
+    bool replace;       /* settings that are not given go back to their defaults */
+    int32_t partitions; /* the new total, not less than now; 0: as it is */
     bool validate_only;
     struct err_text text;
 };

@@ -200,17 +200,30 @@ static void simple_finish(struct catalog_change *ch, struct broker *b, enum err 
     op_finish(b, ch->op, err);
 }
 
+static enum err check_growth(struct broker *b, const struct catalog_entry *e, int32_t wanted,
+                             struct err_text *text)
+{
+    int32_t has = e->topic->partitions;
+    if (wanted <= has)
+        return err_say(text, ERR_PARTITIONS_INVALID,
+                       "topic %s has %d partitions: give a larger number than that, not %d",
+                       e->name, has, wanted);
+    return check_room(b->catalog, wanted - has, text);
+}
+
 static enum err grow_check(struct broker *b, struct topic_grow_op *op, struct catalog_entry **e)
 {
     enum err err = find_to_change(b, op->actor, op->name, e, &op->text);
-    if (err != ERR_OK)
-        return err;
-    int32_t has = (*e)->topic->partitions;
-    if (op->partitions <= has)
-        return err_say(&op->text, ERR_PARTITIONS_INVALID,
-                       "topic %s has %d partitions: give a larger number than that, not %d",
-                       (*e)->name, has, op->partitions);
-    return check_room(b->catalog, op->partitions - has, &op->text);
+    return err == ERR_OK ? check_growth(b, *e, op->partitions, &op->text) : err;
+}
+
+/* Of more partitions than it had. */
+static void start_growth(struct broker *b, struct catalog_entry *e, const struct topic *old,
+                         struct topic *now, struct op *base)
+{
+    now->generation++;
+    catalog_change_open(catalog_change_make(b->catalog, e, old, now, base, simple_finish),
+                        old->partitions, now->partitions);
 }
 
 static void grow_run(struct broker *b, struct op *base)
@@ -226,9 +239,7 @@ static void grow_run(struct broker *b, struct op *base)
         const struct topic *old = topic_ref(e->topic);
         struct topic *now = topic_copy(old);
         now->partitions = op->partitions;
-        now->generation++;
-        catalog_change_open(catalog_change_make(b->catalog, e, old, now, base, simple_finish),
-                            old->partitions, now->partitions);
+        start_growth(b, e, old, now, base);
     }
 }
 
@@ -241,16 +252,28 @@ void broker_topic_grow(struct broker *b, struct topic_grow_op *op)
 
 /* configure */
 
+static enum err configure_check(struct broker *b, struct topic_configure_op *op,
+                                struct catalog_entry **e, struct topic_conf *conf)
+{
+    enum err err = find_to_change(b, op->actor, op->name, e, &op->text);
+    if (err != ERR_OK)
+        return err;
+    if (op->replace)
+        topic_conf_default(conf);
+    else
+        *conf = (*e)->topic->conf;
+    err = apply_settings(conf, op->settings, op->settings_n, &op->text);
+    if (err == ERR_OK && op->partitions != 0 && op->partitions != (*e)->topic->partitions)
+        err = check_growth(b, *e, op->partitions, &op->text);
+    return err;
+}
+
 static void configure_run(struct broker *b, struct op *base)
 {
     struct topic_configure_op *op = container_of(base, struct topic_configure_op, op);
     struct catalog_entry *e = NULL;
     struct topic_conf conf;
-    enum err err = find_to_change(b, op->actor, op->name, &e, &op->text);
-    if (err == ERR_OK) {
-        conf = e->topic->conf;
-        err = apply_settings(&conf, op->settings, op->settings_n, &op->text);
-    }
+    enum err err = configure_check(b, op, &e, &conf);
     if (err == ERR_BUSY) {
         catalog_wait(e, base);
     } else if (err != ERR_OK || op->validate_only) {
@@ -259,6 +282,11 @@ static void configure_run(struct broker *b, struct op *base)
         const struct topic *old = topic_ref(e->topic);
         struct topic *now = topic_copy(old);
         now->conf = conf;
+        if (op->partitions > old->partitions) {
+            now->partitions = op->partitions;
+            start_growth(b, e, old, now, base);
+            return;
+        }
         catalog_change_write(catalog_change_make(b->catalog, e, old, now, base, simple_finish));
     }
 }

@@ -139,6 +139,43 @@ static enum err unknown(const struct option_set *set, const char *flag, struct s
     return err_say(text, ERR_REQUEST_INVALID, "%s: there is no such option; see --help", flag);
 }
 
+/* "-f" -> its option; NULL: there is none. */
+static const struct option *find_short(const struct option_set *set, const char *flag)
+{
+    for (size_t i = 0; set->shorts && set->shorts[i]; i++) {
+        if (set->shorts[i][0] == flag[1] && !flag[2])
+            return find(set, str_of(set->shorts[i] + 2));
+    }
+    return NULL;
+}
+
+/* The option with the value that is its own argument, or behind it in argv. */
+static enum err take_value(const struct option *o, const char *flag, const char *value, int argc,
+                           char **argv, int *i, void *out, struct err_text *text)
+{
+    char place[96];
+    if (!value && o->kind == OPTION_SWITCH)
+        value = "on";
+    if (!value && (*i + 1 >= argc || !strncmp(argv[*i + 1], "--", 2)))
+        return err_say(text, ERR_REQUEST_INVALID, "%s: a value is missing: --%s %s", flag, o->name,
+                       o->value);
+    if (!value)
+        value = argv[++*i];
+    snprintf(place, sizeof place, "--%s", o->name);
+    return set_value(o, place, value, out, text);
+}
+
+static enum err take_short(const struct option_set *set, int argc, char **argv, int *i, void *out,
+                           bool *given, struct err_text *text)
+{
+    const struct option *o = find_short(set, argv[*i]);
+    if (!o)
+        return err_say(text, ERR_REQUEST_INVALID, "%s: options have two dashes; see --help",
+                       argv[*i]);
+    given[o - set->options] = true;
+    return take_value(o, argv[*i], NULL, argc, argv, i, out, text);
+}
+
 /* One flag at argv[*i]; moves *i over a value that stands apart. What begins with two dashes is
  * the next flag rather than a value; --name=--value is the way to say otherwise. */
 static enum err take_flag(const struct option_set *set, int argc, char **argv, int *i, void *out,
@@ -150,18 +187,8 @@ static enum err take_flag(const struct option_set *set, int argc, char **argv, i
     const struct option *o = find(set, name);
     if (!o)
         return unknown(set, flag, name, text);
-    const char *value = equals ? equals + 1 : NULL;
-    if (!value && o->kind == OPTION_SWITCH)
-        value = "on";
-    if (!value && (*i + 1 >= argc || !strncmp(argv[*i + 1], "--", 2)))
-        return err_say(text, ERR_REQUEST_INVALID, "%s: a value is missing: --%s %s", flag, o->name,
-                       o->value);
-    if (!value)
-        value = argv[++*i];
-    char place[96];
-    snprintf(place, sizeof place, "--%s", o->name);
     given[o - set->options] = true;
-    return set_value(o, place, value, out, text);
+    return take_value(o, flag, equals ? equals + 1 : NULL, argc, argv, i, out, text);
 }
 
 struct option_state {
@@ -335,8 +362,7 @@ enum err options_parse(const struct option_set *set, int argc, char **argv, void
         else if (flags && !strncmp(argv[i], "--", 2))
             err = take_flag(set, argc, argv, &i, out, given, text);
         else if (flags && argv[i][0] == '-' && argv[i][1])
-            err = err_say(text, ERR_REQUEST_INVALID, "%s: options have two dashes; see --help",
-                          argv[i]);
+            err = take_short(set, argc, argv, &i, out, given, text);
         else if (*args_n >= set->args_max)
             err = err_say(text, ERR_REQUEST_INVALID, "'%s': one argument too many; see --help",
                           argv[i]);

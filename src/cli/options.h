@@ -5,7 +5,8 @@
  * which line), what was given and what would be right, and for an unknown flag or key the nearest
  * known one. The same table prints --help and the documentation.
  *
- * Flags are `--name VALUE` or `--name=VALUE`; a switch is `--name` or `--name=on|off`.
+ * Flags are `--name VALUE` or `--name=VALUE`; a switch is `--name` or `--name=on|off`. A command
+ * may know some by one letter too: `-f VALUE`.
  */
 #pragma once
 
@@ -66,6 +67,7 @@ struct option_set {
     size_t n;
     const char *args; /* what positional arguments mean; NULL: there are none */
     size_t args_min, args_max;
+    const char *const *shorts; /* "f:file": -f is --file; NULL-terminated; NULL: there are none */
     /* A command that takes a file of options: */
     const char *file_option; /* the option that names it; NULL: there is none */
     /* What only the file can say, in the same struct, so that its `bytes` are 0; NULL: nothing. */

@@ -17,6 +17,7 @@
 #define CURL_MODULE_FUNCTIONS(X)                                                                   \
     X(global_init)                                                                                 \
     X(easy_init)                                                                                   \
+    X(easy_perform)                                                                                \
     X(easy_setopt)                                                                                 \
     X(easy_getinfo)                                                                                \
     X(easy_reset)                                                                                  \

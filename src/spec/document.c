@@ -154,6 +154,7 @@ static enum err read_all(struct spec_documents *out, const char *file, struct sp
         struct reading r = {&out->at[i], &trees->memory, where, wrong};
         out->at[i].place = (struct spec_place){.file = file, .line = trees->at[i].line};
         out->at[i].lines = trees->at[i].lines;
+        out->at[i].root = trees->at[i].root;
         err = read_root(&r, trees->at[i].root);
     }
     return err;
@@ -207,6 +208,11 @@ enum err spec_documents_json(struct str text, const char *file, struct spec_docu
     if (!err)
         err = spread_array(out->trees);
     return documents(err, file, line, out, where, wrong);
+}
+
+unsigned spec_document_line(const struct spec_document *doc, const char *path)
+{
+    return spec_lines_find(doc->lines, path);
 }
 
 struct spec_document spec_document_of(const struct spec_kind *kind, struct str name, json_t *spec)

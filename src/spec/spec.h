@@ -117,6 +117,7 @@ struct spec_document {
     struct str kind, name;
     struct spec_map labels;
     json_t *spec; /* an object; NULL: none, which is an empty one */
+    json_t *root; /* the whole of it */
     struct spec_place place;
     const struct spec_lines *lines; /* private: the lines of the fields; NULL for JSON */
 };
@@ -136,6 +137,8 @@ enum err must_use spec_documents_yaml(struct str text, const char *file, struct 
 /* One document, or an array of them. */
 enum err must_use spec_documents_json(struct str text, const char *file, struct spec_documents *out,
                                       struct spec_place *where, struct err_text *wrong);
+/* The line of the field ("spec.retry.attempts"), or of what of its path is there; 0: not known. */
+unsigned spec_document_line(const struct spec_document *doc, const char *path);
 /* `spec` and name from elsewhere, as one document: borrows both. */
 struct spec_document spec_document_of(const struct spec_kind *kind, struct str name, json_t *spec);
 void spec_documents_free(struct spec_documents *d);

@@ -129,9 +129,11 @@ const struct spec_field *spec_fixed_change(const struct spec_kind *kind, const v
 
 static json_t *shown(const struct spec_kind *kind, const struct spec_field *field, const void *base)
 {
-    json_t *value = spec_is_secret(field, kind->fields, kind->n, base)
-                        ? json_string("(secret)")
-                        : write_value(field, base, false);
+    if (!field->dflt && !field->required && spec_value_is_default(field, base))
+        return json_null(); /* not said */
+    if (spec_is_secret(field, kind->fields, kind->n, base))
+        return json_string("(secret)");
+    json_t *value = write_value(field, base, false);
     return value ? value : json_null();
 }
 

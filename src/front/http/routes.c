@@ -1,4 +1,5 @@
 /* The tables of routes: what this server answers to. */
+#include "front/http/api.h"
 #include "front/http/route.h"
 #include "front/http/verbs.h"
 
@@ -19,6 +20,7 @@ static const struct http_route topics[] = {
 /* clang-format on */
 
 const struct http_routes http_tables[] = {
+    {api_routes, API_ROUTES},
     {topics, sizeof topics / sizeof *topics},
     {operation, sizeof operation / sizeof *operation},
 };

@@ -15,3 +15,12 @@ void http_publish(struct http_request *rq);
 void http_read_topic(struct http_request *rq);
 void http_tail(struct http_request *rq);
 void http_read_record(struct http_request *rq);
+
+/* api_apply.c, api_resource.c */
+void http_api_apply(struct http_request *rq);
+void http_api_delete(struct http_request *rq);
+void http_api_schema(struct http_request *rq);
+void http_api_list(struct http_request *rq);
+void http_api_get(struct http_request *rq);
+void http_api_put(struct http_request *rq);
+void http_api_remove(struct http_request *rq);

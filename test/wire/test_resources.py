@@ -1,0 +1,265 @@
+"""Resources: declared by documents, by `weir apply` and its like and by curl over /api/v1."""
+
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+import broker
+from rawkafka import Raw
+
+pytestmark = [pytest.mark.managed, pytest.mark.weir_only]
+CALL_S = 30
+
+TOPIC = """apiVersion: weir/v1alpha1
+kind: Topic
+metadata: {{name: {name}}}
+spec:
+  partitions: {partitions}
+  retention: {{time: {time}, size: 10GiB}}
+  flush: 10ms
+  config:
+    max.message.bytes: 2097152
+"""
+SUBSCRIPTION = """apiVersion: weir/v1alpha1
+kind: Subscription
+metadata: {{name: {name}, labels: {{team: risk}}}}
+spec: {{topic: {topic}, retry: {{attempts: {attempts}, first: PT2S}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def weir(tmp_path_factory):
+    own = broker.Weir(tmp_path_factory.mktemp("resources"), threads=broker.SEVERAL).start()
+    yield own
+    own.end()
+
+
+@pytest.fixture
+def command(weir, tmp_path):
+    """Runs a command of weir's in a folder of the test's own."""
+    def run(*args, stdin="", status=0):
+        done = subprocess.run([str(broker.weir_binary()), *args, "--server", weir.http],
+                              input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=CALL_S, cwd=tmp_path)
+        assert done.returncode == status, f"{args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout if status == 0 else done.stdout + done.stderr
+    return run
+
+
+@pytest.fixture
+def curl(weir):
+    """-> (status, body); JSON bodies as values."""
+    def call(method, path, body=None, kind="application/yaml", accept="application/json"):
+        args = ["curl", "-s", "-X", method, "-w", "\n%{http_code}", "-H", f"Accept: {accept}"]
+        if body is not None:
+            args += ["-H", f"Content-Type: {kind}", "--data-binary", "@-"]
+        done = subprocess.run([*args, weir.http + path], input=body or "", stdout=subprocess.PIPE,
+                              text=True, timeout=CALL_S, check=True)
+        text, status = done.stdout.rsplit("\n", 1)
+        is_json = text.startswith(("{", "["))
+        return int(status), json.loads(text) if is_json else text
+    return call
+
+
+def write(folder, name, text):
+    (folder / name).write_text(text)
+    return name
+
+
+# ---- commands
+
+
+def test_apply_makes_changes_and_leaves_alone(command, tmp_path, unique):
+    name = unique()
+    write(tmp_path, "r.yaml", SUBSCRIPTION.format(name="s", topic=name, attempts=5) + "---\n" +
+          TOPIC.format(name=name, partitions=2, time="3d"))
+    created = f"subscription/{name}/s created\ntopic/{name} created\n"
+    assert command("apply", "-f", "r.yaml", "--dry-run") == \
+        created.replace("created", "created (dry run)")
+    assert name not in command("get", "topics", "-o", "name").split()
+    assert command("apply", "-f", "r.yaml") == created  # the topic first, though it stands behind
+    assert command("apply", "-f", "r.yaml") == created.replace("created", "unchanged")
+    write(tmp_path, "r.yaml", SUBSCRIPTION.format(name="s", topic=name, attempts=5) + "---\n" +
+          TOPIC.format(name=name, partitions=4, time="PT2H"))
+    assert command("diff", "-f", "r.yaml", status=1) == \
+        f"topic/{name} configured\n  partitions: 2 -> 4\n  retention.time: \"3d\" -> \"2h\"\n"
+    assert command("apply", "-f", "r.yaml") == \
+        f"subscription/{name}/s unchanged\ntopic/{name} configured\n"
+    assert command("diff", "-f", "r.yaml") == ""
+
+
+def test_what_was_got_is_applied_unchanged(command, unique):
+    name = unique()
+    command("apply", "-f", "-", stdin=TOPIC.format(name=name, partitions=1, time="3d"))
+    command("apply", "-f", "-", stdin=SUBSCRIPTION.format(name="s", topic=name, attempts=3))
+    for kind, full in (("topic", name), ("subscription", f"{name}/s")):
+        document = command("get", kind, full, "-o", "yaml")
+        assert command("diff", "-f", "-", stdin=document) == ""
+        assert command("apply", "-f", "-", stdin=document) == f"{kind}/{full} unchanged\n"
+
+
+def test_folders_and_several_files(command, tmp_path, unique):
+    one, two, three = unique(), unique(), unique()
+    folder = tmp_path / "all"
+    folder.mkdir()
+    write(folder, "b.yaml", TOPIC.format(name=one, partitions=1, time="1d"))
+    write(folder, "a.json", json.dumps({
+        "apiVersion": "weir/v1alpha1", "kind": "Topic", "metadata": {"name": two}}))
+    write(folder, "notes.txt", "no document")
+    write(tmp_path, "c.yml", TOPIC.format(name=three, partitions=1, time="1d"))
+    assert command("apply", "-f", "all", "-f", "c.yml").splitlines() == [
+        f"topic/{name} created" for name in (two, one, three)]
+    assert command("delete", "-f", "all").splitlines() == [
+        f"topic/{name} deleted" for name in (two, one)]
+    assert three in command("get", "topics", "-o", "name").split()
+
+
+def test_what_is_wrong_is_named_and_nothing_is_done(command, tmp_path, unique):
+    good, bad = unique("good"), unique("bad")
+    write(tmp_path, "good.yaml", TOPIC.format(name=good, partitions=1, time="1d"))
+    write(tmp_path, "bad.yaml", TOPIC.format(name=bad, partitions=1, time="1d")
+          .replace("partitions", "partition") + "---\n" +
+          TOPIC.format(name=bad, partitions=1, time="soon") + "---\n" +
+          SUBSCRIPTION.format(name="s", topic=good, attempts=0))
+    said = command("apply", "-f", "good.yaml", "-f", "bad.yaml", status=1).splitlines()
+    assert said == [
+        "bad.yaml:5: spec.partition: there is no such field; did you mean partitions?",
+        "bad.yaml:16: spec.retention.time: must be a duration such as 30s or PT30S from 0ms to "
+        "36500d, or none; it is \"soon\"",
+        "bad.yaml:24: spec.retry.attempts: must be a whole number from 1 to 1000000; it is \"0\""]
+    assert good not in command("get", "topics", "-o", "name").split()
+    write(tmp_path, "bad.yaml", "kind: Topic\n  x: [\n")
+    assert command("apply", "-f", "bad.yaml", status=1).startswith("bad.yaml:2: is not YAML")
+    assert command("apply", "-f", "nowhere.yaml", status=1) == \
+        "nowhere.yaml: there is no such file\n"
+    write(tmp_path, "bad.yaml", "apiVersion: weir/v1alpha1\nkind: Topci\nmetadata: {name: x}\n")
+    assert command("apply", "-f", "bad.yaml", status=1) == \
+        "bad.yaml:2: kind: there is no kind \"Topci\"; did you mean Topic?\n"
+
+
+def test_a_document_that_fails_does_not_stop_the_others(command, tmp_path, unique):
+    has, other = unique("has"), unique("other")
+    command("apply", "-f", "-", stdin=TOPIC.format(name=has, partitions=3, time="1d"))
+    write(tmp_path, "r.yaml", TOPIC.format(name=has, partitions=2, time="2d") + "---\n" +
+          TOPIC.format(name=other, partitions=2, time="2d"))
+    said = command("apply", "-f", "r.yaml", status=1)
+    assert f"topic/{other} created" in said
+    assert "r.yaml:5: spec.partitions: topic " in said
+    document = command("get", "topic", has, "-o", "yaml")
+    assert "time: 1d" in document and "partitions: 3" in document  # whole or not at all
+
+
+def test_get_prints_tables(command, unique):
+    name = unique()
+    command("apply", "-f", "-", stdin=TOPIC.format(name=name, partitions=2, time="3d"))
+    lines = command("get", "topics").splitlines()
+    assert lines[0].split() == ["NAME", "PARTITIONS", "RETENTION", "SIZE", "FLUSH", "QUEUE",
+                                "CREATED"]
+    row = next(line for line in lines if line.startswith(name + " "))
+    assert row.split()[1:6] == ["2", "3d", "10GiB", "10ms", "no"]
+    assert json.loads(command("get", "topic", name, "-o", "json"))["metadata"]["name"] == name
+    assert "did you mean topics?" in command("get", "topcs", status=2)
+    assert "there is no Topic nowhere" in command("get", "topic", "nowhere", status=1)
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    done = subprocess.run([str(broker.weir_binary()), "get", "topics", "--server",
+                           f"http://127.0.0.1:{broker.free_port()}"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=CALL_S, cwd=tmp_path)
+    assert done.returncode == 1 and "is weir running?" in done.stdout
+
+
+# ---- HTTP
+
+
+def test_put_get_delete(curl, unique):
+    name = unique()
+    document = TOPIC.format(name=name, partitions=1, time="1d")
+    assert curl("PUT", f"/api/v1/topics/{name}", document)[0] == 201
+    status, got = curl("PUT", f"/api/v1/topics/{name}", document.replace("1d", "2d"))
+    assert (status, got["spec"]["retention"]["time"]) == (200, "2d")
+    assert curl("PUT", f"/api/v1/topics/{name}x", document)[0] == 400
+    assert curl("PUT", f"/api/v1/subscriptions/{name}/s", document)[0] == 400
+    status, got = curl("GET", f"/api/v1/topics/{name}")
+    assert status == 200 and got["spec"]["config"] == {"max.message.bytes": "2097152"}
+    assert curl("GET", f"/api/v1/topics/{name}", accept="application/yaml")[1].startswith("---\n")
+    assert curl("DELETE", f"/api/v1/topics/{name}")[0] == 204
+    assert curl("DELETE", f"/api/v1/topics/{name}")[0] == 404
+    assert curl("GET", f"/api/v1/topics/{name}")[0] == 404
+
+
+def test_pages(curl, unique):
+    names = sorted(unique() for _ in range(5))
+    for name in names:
+        assert curl("PUT", f"/api/v1/topics/{name}",
+                    TOPIC.format(name=name, partitions=1, time="1d"))[0] == 201
+    found, after = [], names[0][:-1]
+    while after:
+        status, page = curl("GET", f"/api/v1/topics?limit=2&after={after}")
+        assert status == 200 and len(page["items"]) <= 2
+        found += [one["metadata"]["name"] for one in page["items"]]
+        after = page["next"]
+    assert [name for name in found if name in names] == names
+    assert curl("GET", "/api/v1/topics?limit=0")[0] == 400
+    assert curl("GET", "/api/v1/topics?limt=1")[0] == 400
+    assert curl("GET", "/api/v1/topic")[0] == 404
+
+
+def test_errors_are_told_as_problems(curl, unique):
+    name = unique()
+    status, problem = curl("POST", "/api/v1/apply?file=x.yaml",
+                           TOPIC.format(name=name, partitions=0, time="1d"))
+    assert (status, problem["errors"][0]["file"], problem["errors"][0]["line"],
+            problem["errors"][0]["field"]) == (400, "x.yaml", 5, "spec.partitions")
+    assert problem["detail"].startswith("x.yaml:5: spec.partitions: must be")
+    assert curl("POST", "/api/v1/apply", "{", kind="application/json")[0] == 400
+    assert curl("POST", "/api/v1/apply", "x", kind="image/png")[0] == 415
+    assert curl("POST", "/api/v1/apply?dryRun=maybe", "")[0] == 400
+    status, problem = curl("POST", "/api/v1/apply", "a: &a [x, x]\nb: [*a, *a]\n")
+    assert status == 400 and "anchors and aliases" in problem["detail"]
+    assert curl("POST", "/api/v1/apply", "")[1] == {"dryRun": False, "results": []}
+
+
+def test_settings_are_those_that_kafka_clients_see(weir, curl, unique):
+    name = unique()
+    curl("PUT", f"/api/v1/topics/{name}", TOPIC.format(name=name, partitions=3, time="3d"))
+    raw = Raw(weir.host, weir.port)
+    try:
+        found = raw.call("DescribeConfigs", 4, resources=[{"type": 2, "name": name}])
+        settings = {one["name"]: one["value"] for one in found["results"][0]["configs"]}
+        assert settings["retention.ms"] == str(3 * 86400 * 1000)
+        assert settings["retention.bytes"] == str(10 << 30)
+        assert settings["weir.flush"] == "10ms"
+        assert settings["max.message.bytes"] == "2097152"
+    finally:
+        raw.close()
+
+
+def test_a_queue_and_its_keys(curl, command, unique):
+    name = unique()
+    document = f"""apiVersion: weir/v1alpha1
+kind: Topic
+metadata: {{name: {name}}}
+spec: {{queue: {{}}, keys: {{primary: first-key-123, secondary: second-key-456}}}}
+"""
+    assert curl("PUT", f"/api/v1/topics/{name}", document)[0] == 201
+    got = command("get", "topic", name, "-o", "yaml")
+    assert "queue: {}" in got and "keys:" not in got and "first-key" not in got
+    assert curl("GET", f"/api/v1/subscriptions/{name}/{name}")[1]["status"]["queue"] is True
+
+
+def test_the_schema_is_one(curl):
+    status, schema = curl("GET", "/api/v1/schema")
+    assert status == 200
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert {"Topic", "Subscription"} <= set(schema["$defs"])
+
+
+def test_the_examples(command):
+    folder = pathlib.Path(__file__).resolve().parents[2] / "examples" / "resources"
+    applied = command("apply", "-f", str(folder)).splitlines()
+    assert applied and all(line.endswith(" created") for line in applied)
+    assert command("diff", "-f", str(folder)) == ""
+    command("delete", "-f", str(folder))
