@@ -1,7 +1,7 @@
 /* api.h: the resources under /api/v1: declared by documents (spec/spec.h), kept by the broker.
  *
- *     POST   /api/v1/apply                documents, in YAML or JSON: each is made, changed, or left
- *     POST   /api/v1/delete               alone; or deleted. ?dryRun=true: only said
+ *     POST   /api/v1/apply                documents, in YAML or JSON: each is made, changed, or
+ *     POST   /api/v1/delete               left alone; or deleted. ?dryRun=true: only said
  *     GET    /api/v1/topics               a page of them: ?limit=, ?after=NAME
  *     GET    /api/v1/topics/NAME          a document, with its status; PUT, DELETE
  *     GET    /api/v1/subscriptions/TOPIC/NAME

@@ -99,7 +99,7 @@ static void one_done(struct api_item *item)
     go(a);
 }
 
-/* The rows of the table of kinds in order, for deletions backwards; documents of a kind as given. */
+/* In the order of the table of kinds, for deletions backwards; documents of a kind as given. */
 static int by_kind(const void *x, const void *y)
 {
     const struct api_item *a = *(struct api_item *const *)x, *b = *(struct api_item *const *)y;
