@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #define NONE SIZE_MAX
+#define FIELD_CHARS_SHOWN 40
 
 struct build {
     struct expr *e;
@@ -40,8 +41,9 @@ static enum err wrong(struct build *b, const char *right)
                  b->field[0] != '\0' ? "." : "");
     if (b->element != NONE)
         snprintf(element, sizeof(element), "[%zu]", b->element);
-    return err_say(b->text, ERR_REQUEST_INVALID, "filter.%s%.40s%s: %s", filter, b->field, element,
-                   right);
+    struct str field = str_of(b->field); /* any text, where it is one that should not be there */
+    return err_say(b->text, ERR_REQUEST_INVALID, "filter.%s%.*s%s: %s", filter,
+                   (int)text_bytes(field, FIELD_CHARS_SHOWN), field.at, element, right);
 }
 
 /* ---- conditions ----------------------------------------------------------------------------- */

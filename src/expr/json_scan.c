@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "expr/text.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define KEY_BYTES_MAX 2048 /* a key that is longer with its escapes is that of no path */
@@ -40,15 +41,31 @@ static void skip_blanks(struct scan *s)
 
 #define EVERY(byte) (0x0101010101010101u * (byte))
 
-/* Whether one of eight bytes is a quote, a backslash, a control character or not ASCII. What a
- * borrow between bytes may report too much is looked at again byte by byte. */
-static bool is_plain_word(const char *p)
+/* How many of the eight bytes at p stand before the first quote, backslash, control character or
+ * byte that is not ASCII. A borrow between bytes may mark one too many, but above a right one. */
+static size_t plain_bytes(const char *p)
 {
     uint64_t v;
     memcpy(&v, p, sizeof(v));
+    v = le64toh(v);
     uint64_t quote = v ^ EVERY('"'), slash = v ^ EVERY('\\');
     uint64_t found = (v - EVERY(0x20)) | (quote - EVERY(1)) | (slash - EVERY(1)) | v;
-    return (found & EVERY(0x80)) == 0;
+    found &= EVERY(0x80);
+    return found == 0 ? 8 : (size_t)__builtin_ctzll(found) / 8;
+}
+
+/* The first byte from p on that is not plain; end if there is none. */
+static const char *skip_plain(const char *p, const char *end)
+{
+    while (end - p >= 8) {
+        size_t n = plain_bytes(p);
+        p += n;
+        if (n < 8)
+            return p;
+    }
+    while (p < end && (uint8_t)*p >= 0x20 && (uint8_t)*p < 0x80 && *p != '"' && *p != '\\')
+        p++;
+    return p;
 }
 
 static bool is_hex4(const char *p)
@@ -78,8 +95,7 @@ static bool read_string(struct scan *s, struct json_slot *out)
     bool ascii = true;
     out->kind = SLOT_STRING;
     for (;;) {
-        while (s->end - p >= 8 && is_plain_word(p))
-            p += 8;
+        p = skip_plain(p, s->end);
         if (p == s->end || (uint8_t)*p < 0x20)
             return false;
         if (*p == '"')
@@ -358,14 +374,16 @@ static void clear(const struct json_paths *paths, struct json_slot *slots)
 bool json_scan(struct str document, const struct json_paths *paths, struct json_slot *slots)
 {
     struct scan s; /* the frames are not cleared: each is written before it is read */
+    clear(paths, slots);
+    if (document.at == NULL)
+        return false;
     s.at = document.at;
     s.end = document.at + document.len;
     s.paths = paths;
     s.slots = slots;
     s.node = paths->n > 0 ? 0 : JSON_NONE;
     s.depth = 0;
-    clear(paths, slots);
-    enum next next = document.len > 0 ? NEXT_VALUE : NEXT_BAD;
+    enum next next = NEXT_VALUE;
     while (next != NEXT_BAD && next != NEXT_DONE) {
         if (next == NEXT_VALUE)
             next = read_value(&s);

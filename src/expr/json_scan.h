@@ -34,7 +34,8 @@ struct json_slot {
     struct str raw;
 };
 
-/* Fills slots[0 .. paths->slots - 1]. False: the document is not JSON, all are missing. */
+/* Fills slots[0 .. paths->slots - 1]. False: the document is not JSON, or not there (at == NULL);
+ * all are missing. */
 bool json_scan(struct str document, const struct json_paths *paths, struct json_slot *slots);
 
 /* EXPR_MISSING, EXPR_NULL and arrays and objects (EXPR_OTHER, their text) are values as well.

@@ -64,6 +64,29 @@ static void test_trim(void **state)
     }
 }
 
+/* All of Unicode's White_Space, and nothing else. */
+static void test_white_space(void **state)
+{
+    (void)state;
+    static const uint32_t spaces[] = {
+        0x09,   0x0a,   0x0b,   0x0c,   0x0d,   0x20,   0x85,   0xa0,   0x1680,
+        0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005, 0x2006, 0x2007, 0x2008,
+        0x2009, 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000,
+    };
+    size_t k = 0;
+    for (uint32_t c = 0; c < 0x110000; c++) {
+        char bytes[4];
+        if (c >= 0xd800 && c <= 0xdfff)
+            continue;
+        bool space = k < COUNT_OF(spaces) && spaces[k] == c;
+        k += space;
+        size_t n = text_put(bytes, c);
+        if ((text_trim((struct str){bytes, n}).len == 0) != space)
+            fail_msg("U+%04X", c);
+    }
+    assert_int_equal(k, COUNT_OF(spaces));
+}
+
 static void test_case(void **state)
 {
     (void)state;
@@ -117,11 +140,9 @@ static void test_without_case(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_characters),
-        cmocka_unit_test(test_stray_bytes_stay),
-        cmocka_unit_test(test_length_and_bytes),
-        cmocka_unit_test(test_trim),
-        cmocka_unit_test(test_case),
+        cmocka_unit_test(test_all_characters),   cmocka_unit_test(test_stray_bytes_stay),
+        cmocka_unit_test(test_length_and_bytes), cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_white_space),      cmocka_unit_test(test_case),
         cmocka_unit_test(test_without_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
