@@ -36,6 +36,7 @@
 #define HTTP_LINGER_BYTES_MAX ((size_t)64 << 20)
 #define HTTP_EMPTY_LINES_MAX 8 /* before a head: some old clients send one behind a body */
 #define HTTP_WASTE_BYTES ((size_t)16 << 10)
+#define HTTP_RANDOM_BYTES ((size_t)4096)
 #define HTTP_SPARES_MAX 256 /* requests kept for the next, with their first arena block */
 
 #define HTTP_CONN_STEPS(S)                                                                         \
@@ -111,7 +112,9 @@ struct http_reactor {
     unsigned spares_n;
     bool draining, closed;
     char date[40];
-    uint64_t date_s; /* Unix seconds that date shows */
+    uint64_t date_s;                   /* Unix seconds that date shows */
+    uint8_t random[HTTP_RANDOM_BYTES]; /* for traces, which are no secrets: fetched many at once */
+    size_t random_left;
     uint8_t waste[HTTP_WASTE_BYTES];
 };
 
@@ -123,6 +126,8 @@ struct http_front {
     atomic_bool ready;
 };
 
+/* n <= HTTP_RANDOM_BYTES unpredictable bytes, valid until the next call; not for secrets. */
+const uint8_t *http_random(struct http_reactor *r, struct env *env, size_t n);
 /* By the counter's own reactor. */
 void http_count(_Atomic uint64_t *counter, int64_t change);
 

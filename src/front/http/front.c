@@ -15,6 +15,16 @@ void http_count(_Atomic uint64_t *counter, int64_t change)
     atomic_store_explicit(counter, v + (uint64_t)change, memory_order_relaxed);
 }
 
+const uint8_t *http_random(struct http_reactor *r, struct env *env, size_t n)
+{
+    if (r->random_left < n) {
+        env_random(env, r->random, sizeof r->random);
+        r->random_left = sizeof r->random;
+    }
+    r->random_left -= n;
+    return r->random + r->random_left;
+}
+
 struct http_front *http_front_make(const struct http_conf *conf, struct broker **brokers,
                                    unsigned n)
 {

@@ -254,14 +254,18 @@ struct framing {
     unsigned hosts, lengths, codings;
 };
 
+/* Of every field of every request: no strlen. */
+#define NAMED(f, literal)                                                                          \
+    ((f)->name.len == sizeof(literal) - 1 && !memcmp((f)->name.at, literal, sizeof(literal) - 1))
+
 static int take_field(struct http_head *h, const struct http_field *f, struct framing *seen,
                       struct err_text *text)
 {
     int64_t n;
-    if (str_is(f->name, "host")) {
+    if (NAMED(f, "host")) {
         seen->hosts++;
         h->host = f->value;
-    } else if (str_is(f->name, "content-length")) {
+    } else if (NAMED(f, "content-length")) {
         seen->lengths++;
         if (f->value.len == 0 || f->value.at[0] < '0' || f->value.at[0] > '9' ||
             str_to_i64(f->value, &n)) {
@@ -269,24 +273,24 @@ static int take_field(struct http_head *h, const struct http_field *f, struct fr
             return 400;
         }
         h->length = (uint64_t)n;
-    } else if (str_is(f->name, "transfer-encoding")) {
+    } else if (NAMED(f, "transfer-encoding")) {
         seen->codings++;
         h->chunked = http_same(f->value, STR_LIT("chunked"));
         if (!h->chunked) {
             err_say(text, ERR_FRAME, "the only Transfer-Encoding taken is chunked");
             return 501;
         }
-    } else if (str_is(f->name, "expect")) {
+    } else if (NAMED(f, "expect")) {
         h->expects_continue = http_same(f->value, STR_LIT("100-continue"));
         if (!h->expects_continue) {
             err_say(text, ERR_FRAME, "the only expectation met is 100-continue");
             return 417;
         }
-    } else if (str_is(f->name, "content-encoding")) {
+    } else if (NAMED(f, "content-encoding")) {
         bool gzip = http_same(f->value, STR_LIT("gzip")) || http_same(f->value, STR_LIT("x-gzip"));
         bool none = f->value.len == 0 || http_same(f->value, STR_LIT("identity"));
         h->coding = gzip ? CODING_GZIP : none ? h->coding : CODING_UNKNOWN;
-    } else if (str_is(f->name, "accept-encoding")) {
+    } else if (NAMED(f, "accept-encoding")) {
         h->wants_gzip |= list_wants(f->value, "gzip");
     }
     return 0;

@@ -1,5 +1,6 @@
 #include "front/http/publishing.h"
 
+#include "front/http/conn.h"
 #include "front/http/topic_for.h"
 
 enum err publishing_make(struct http_request *rq, struct str topic, publishing_fn *done,
@@ -40,7 +41,6 @@ enum err publishing_trace(struct http_request *rq, struct event *e)
 
 enum err publishing_add(struct publishing *p, const struct event *e, struct err_text *text)
 {
-    uint8_t random[24];
     if (p->n == PUBLISHING_EVENTS_MAX)
         return err_say(text, ERR_REQUEST_INVALID, "there are more than %d events in one request",
                        PUBLISHING_EVENTS_MAX);
@@ -49,7 +49,7 @@ enum err publishing_add(struct publishing *p, const struct event *e, struct err_
         return ERR_MEMORY;
     item->all = p;
     item->op.record.key = p->key;
-    env_random(broker_env(p->rq->broker), random, sizeof random);
+    const uint8_t *random = http_random(p->rq->conn->reactor, broker_env(p->rq->broker), 24);
     enum err err = event_to_record(e, random, &p->rq->arena, &item->op.record, text);
     if (err)
         return err;
