@@ -183,5 +183,5 @@ void http_stream_end(struct http_request *rq, bool whole);
 /* ---- text into a writer; JSON: base/json.h --------------------------------------------------- */
 
 void wr_text(struct wr *w, const char *s);
-void wr_vprintf(struct wr *w, const char *fmt, va_list args);
+__attribute__((format(printf, 2, 0))) void wr_vprintf(struct wr *w, const char *fmt, va_list args);
 __attribute__((format(printf, 2, 3))) void wr_printf(struct wr *w, const char *fmt, ...);
