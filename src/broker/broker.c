@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "broker/access_internal.h"
 #include "broker/catalog.h"
+#include "broker/delivery_internal.h"
 #include "broker/group.h"
 #include "broker/partition.h"
 #include "broker/spread.h"
@@ -91,6 +92,7 @@ void broker_set_make(const struct broker_conf *conf, unsigned n, struct env **en
         set->brokers[i] = out[i] = broker_make(set, envs[i], stores[i]);
     add_state_topic(set, TOPIC_STATE_CATALOG, TOPIC_CATALOG_NAME, 1);
     add_state_topic(set, TOPIC_STATE_OFFSETS, TOPIC_OFFSETS_NAME, BROKER_SHARDS);
+    add_state_topic(set, TOPIC_STATE_LEDGER, TOPIC_LEDGER_NAME, BROKER_SHARDS);
 }
 
 static void broker_free(struct broker *b)
@@ -98,6 +100,7 @@ static void broker_free(struct broker *b)
     weir_check(b, BROKER_MAGIC);
     env_timer_stop(b->env, &b->sweep);
     groups_free(b->groups);
+    deliveries_free(b->deliveries);
     access_log_free(b->access_log);
     catalog_free(b->catalog);
     publish_free(&b->publish);
@@ -162,7 +165,7 @@ static void load_opened(void *arg, struct broker *b, enum err err)
     load_less(arg, err);
 }
 
-static void load_groups(void *arg, enum err err)
+static void load_state(void *arg, enum err err)
 {
     load_less(arg, err);
 }
@@ -220,8 +223,9 @@ static void step_load(struct broker *b, struct spread_part *part)
     for (size_t i = 0; i < l->items_n; i++)
         access_copy_change(b->access, NULL, l->items[i]);
     remove_orphans(b);
-    lp->left += 1 + (unsigned)l->n;
-    b->groups = groups_make(b, b->env, b->store, load_groups, lp);
+    lp->left += 2 + (unsigned)l->n;
+    b->groups = groups_make(b, b->env, b->store, load_state, lp);
+    deliveries_make(b, load_state, lp);
     for (size_t i = 0; i < l->n; i++)
         partitions_open(b, l->topics[i], 0, l->topics[i]->partitions, load_opened, lp);
     load_less(lp, ERR_OK);
@@ -255,16 +259,22 @@ static void clamp_spread(struct spread *s, struct broker *b, enum err err)
 static void clamp_done(void *arg, enum err err)
 {
     struct load_part *lp = arg;
-    spread_answer(lp->broker, lp->part, err);
+    if (lp->err == ERR_OK)
+        lp->err = err;
+    if (--lp->left != 0)
+        return;
+    spread_answer(lp->broker, lp->part, lp->err);
     mem_free(lp);
 }
 
-/* Offsets of groups against the ends of partitions, which are open on every reactor now. */
+/* Offsets of groups, and ledgers, against the ends of partitions, which are open on every reactor
+ * now. */
 static void step_clamp(struct broker *b, struct spread_part *part)
 {
     struct load_part *lp = mem_zalloc(1, sizeof(*lp));
-    *lp = (struct load_part){.broker = b, .part = part};
+    *lp = (struct load_part){.broker = b, .part = part, .left = 2};
     groups_clamp(b->groups, clamp_done, lp);
+    deliveries_clamp(b->deliveries, clamp_done, lp);
 }
 
 static void load_spread(struct spread *s, struct broker *b, enum err err)

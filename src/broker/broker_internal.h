@@ -23,6 +23,7 @@
 struct access;
 struct access_log;
 struct catalog;
+struct deliveries;
 struct groups;
 struct subscription_catalog;
 
@@ -51,6 +52,7 @@ struct broker {
     struct hops hops;
     struct access *access;         /* this reactor's copy of users, grants and keys */
     struct access_log *access_log; /* reactor 0: the truth about them */
+    struct deliveries *deliveries; /* NULL until loading began */
     bool loaded;
 };
 

@@ -84,7 +84,8 @@ struct settle_item {
     bool uncounted;                 /* RELEASE: this delivery does not count as an attempt */
     struct str reason, description; /* REJECT: into the dead letter */
     struct str outcome;             /* RELEASE, REJECT: the last delivery's, for dead letters */
-    const struct record_header *properties; /* REJECT, RELEASE, DEFER: changed in the message */
+    const struct record_header *properties; /* REJECT: changed in the dead letter. Not with others:
+                                             * ERR_REQUEST_INVALID, the log's message stays */
     size_t properties_n;
     /* out */
     enum err err;            /* ERR_LOCK_LOST: not, or not any more, this acquisition's */
@@ -92,6 +93,10 @@ struct settle_item {
     bool dead_lettered;      /* RELEASE: it was the last attempt */
 };
 
+#define SETTLE_ITEMS_MAX 5000
+
+/* op.err: ERR_OK unless no item could be settled (then the first item's); ERR_NOT_FOUND: no such
+ * subscription. With outputs: of the whole. */
 struct settle_op {
     struct op op;
     const struct actor *actor;
@@ -122,6 +127,7 @@ uint64_t broker_owner(struct broker *b);
 
 /* Looks without acquiring: messages from `from` on that are not settled, scheduled ones included,
  * in offset order. */
+#define PEEK_BYTES_MAX ((size_t)8 << 20) /* of records, of a partition */
 struct peek_op {
     struct op op;
     const struct actor *actor;
@@ -133,13 +139,13 @@ struct peek_op {
     /* out */
     struct message *messages;
     uint32_t n;
-    struct arena memory;
     void *at; /* private */
 };
 void broker_peek(struct broker *b, struct peek_op *op);
 void peek_free(struct peek_op *op);
 
-/* Acquires deferred messages by their place. ERR_NOT_FOUND: one of them is not deferred. */
+/* Acquires deferred messages by their place. ERR_NOT_FOUND: one of them is not deferred; of other
+ * partitions some may be acquired then, and are there in `messages`. */
 struct deferred_op {
     struct op op;
     const struct actor *actor;
@@ -152,7 +158,6 @@ struct deferred_op {
     /* out */
     struct message *messages;
     uint32_t n;
-    struct arena memory;
     void *at; /* private */
 };
 void broker_receive_deferred(struct broker *b, struct deferred_op *op);

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "broker/delivery_internal.h"
 
 struct partition_key {
     struct uuid topic;
@@ -86,6 +87,7 @@ static void log_end_moved(void *user, int64_t end)
 #ifndef FAULT_no_wake
     partition_fire(p, false);
 #endif
+    deliveries_end_moved(p);
 }
 
 static void log_start_moved(void *user, int64_t log_start)
@@ -94,6 +96,7 @@ static void log_start_moved(void *user, int64_t log_start)
     p->log_start = log_start;
     records_cache_trim(&p->broker->records, p, log_start);
     partition_fire(p, true);
+    deliveries_start_moved(p);
 }
 
 static struct slice log_snapshot(void *user)
@@ -211,6 +214,7 @@ static struct partition *partition_add(struct broker *b, const struct topic *top
     p->topic_id = topic->id;
     p->index = index;
     list_init(&p->watches);
+    list_init(&p->deliveries);
     list_init(&p->producing);
     map_insert(&b->partitions, &p->node, key_hash(&key));
     return p;

@@ -34,6 +34,7 @@ struct partition {
     uint32_t pending; /* store calls under way */
     int64_t log_start, end;
     struct list watches;         /* watch_op */
+    struct list deliveries;      /* struct delivery: ledgers of its messages */
     struct producers *producers; /* NULL: has met none */
     struct list producing;       /* in broker->producing while it has producers */
     uint64_t records_in, bytes_in;

@@ -1,5 +1,6 @@
 /* Reading verbs of a partition: fetch, list offsets, end of an epoch; and trimming it. */
 #include "broker/access.h"
+#include "broker/delivery_internal.h"
 #include "broker/partition.h"
 
 #include <inttypes.h>
@@ -315,8 +316,10 @@ static void trim_done(struct store_trim *trim, enum err err)
         records_cache_trim(&b->records, p, p->log_start);
     }
     op->log_start = p->log_start;
-    if (moved)
+    if (moved) {
         partition_fire(p, true);
+        deliveries_start_moved(p);
+    }
     partition_leave(p);
     op_finish(b, &op->op, err);
 }

@@ -20,6 +20,8 @@ const struct subscription *subscription_ref(const struct subscription *s)
 
 static void subscription_free(struct subscription *s)
 {
+    expr_free((struct expr *)s->filter);
+    expr_free((struct expr *)s->filter_too);
     arena_free(&s->texts);
     s->magic = 0;
     mem_free(s);
@@ -51,6 +53,22 @@ static int64_t ttl_of(const struct subscription *s)
     return s->conf.deliver == DELIVER_PULL ? SUBSCRIPTION_TTL_PULL_MS : SUBSCRIPTION_TTL_PUSH_MS;
 }
 
+static enum err compile(struct subscription *s, struct err_text *text)
+{
+    struct expr *e;
+    enum err err = ERR_OK;
+    if (s->conf.filter.at != NULL && (err = expr_compile_cesql(s->conf.filter, &e, text)) == ERR_OK)
+        s->filter = e;
+    if (err != ERR_OK || s->conf.eventgrid.at == NULL)
+        return err;
+    err = expr_compile_eventgrid(s->conf.eventgrid, &e, text);
+    if (err == ERR_OK && s->filter == NULL)
+        s->filter = e;
+    else if (err == ERR_OK)
+        s->filter_too = e;
+    return err;
+}
+
 static enum err read_spec(struct subscription *s, json_t *spec, struct err_text *text)
 {
     struct spec_document doc = spec_document_of(&subscription_kind, str_of(s->name), spec);
@@ -58,6 +76,8 @@ static enum err read_spec(struct subscription *s, json_t *spec, struct err_text 
     struct err_text wrong = {""};
     spec_init(&subscription_kind, &s->conf);
     enum err err = spec_read(&subscription_kind, &doc, &s->texts, &s->conf, &where, &wrong);
+    if (err == ERR_OK)
+        err = compile(s, &wrong);
     if (err != ERR_OK)
         return err_say(text, err, "%s %s", where.path, wrong.s);
     return ERR_OK;

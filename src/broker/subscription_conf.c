@@ -45,13 +45,31 @@ static enum err check_url(const struct spec_field *field, const void *value, str
     return err_say(text, ERR_CONFIG_INVALID, "must begin with https:// or http://");
 }
 
+static enum err check_compiles(enum err (*compile)(struct str, struct expr **, struct err_text *),
+                               struct str source, struct err_text *text)
+{
+    struct expr *e;
+    struct err_text wrong = {""};
+    if (source.at == NULL)
+        return ERR_OK;
+    if (compile(source, &e, &wrong) != ERR_OK)
+        return err_say(text, ERR_CONFIG_INVALID, "cannot be understood: %s", wrong.s);
+    expr_free(e);
+    return ERR_OK;
+}
+
 static enum err check_filter(const struct spec_field *field, const void *value,
                              struct err_text *text)
 {
     (void)field;
-    if (((const struct str *)value)->at == NULL)
-        return ERR_OK;
-    return err_say(text, ERR_CONFIG_INVALID, "must not be set: there are no filters yet");
+    return check_compiles(expr_compile_cesql, *(const struct str *)value, text);
+}
+
+static enum err check_eventgrid(const struct spec_field *field, const void *value,
+                                struct err_text *text)
+{
+    (void)field;
+    return check_compiles(expr_compile_eventgrid, *(const struct str *)value, text);
 }
 
 /* ---- and of what they say together ---- */
@@ -159,7 +177,7 @@ static const struct spec_field fields[] = {
      .type = SPEC_JSON,
      .offset = AT(eventgrid),
      .max = EXPR_TEXT_MAX,
-     .check = check_filter,
+     .check = check_eventgrid,
      .doc = "A filter as Event Grid writes it. With a filter beside it, both must match."},
     {.path = "deliver.url",
      .type = SPEC_TEXT,

@@ -79,8 +79,14 @@ struct topic {
 
 /* State topics have ids fixed in code, which no random id can equal (they are no UUIDs of version
  * 4): the store's logs of these need no catalog. */
-enum topic_state { TOPIC_STATE_CATALOG = 1, TOPIC_STATE_OFFSETS = 2, TOPIC_STATE_ACCESS = 3 };
+enum topic_state {
+    TOPIC_STATE_CATALOG = 1,
+    TOPIC_STATE_OFFSETS = 2,
+    TOPIC_STATE_ACCESS = 3,
+    TOPIC_STATE_LEDGER = 4,
+};
 #define TOPIC_CATALOG_NAME "__weir_catalog"
+#define TOPIC_LEDGER_NAME "__weir_ledger"
 #define TOPIC_OFFSETS_NAME "__consumer_offsets"
 struct uuid topic_state_id(enum topic_state state);
 bool topic_id_is_state(const struct uuid *id);

@@ -219,6 +219,14 @@ void fake_disk_damage(struct fake_disk *d, const struct store_log_id *id, size_t
     ((uint8_t *)s.at)[at] ^= 1;
 }
 
+void fake_disk_cut(struct fake_disk *d, const struct store_log_id *id, int64_t end)
+{
+    struct store_log *log = log_get(d, id);
+    while (log->n > 0 && log->batches[log->n - 1].head.base_offset >= end)
+        slice_unref(log->batches[--log->n].bytes);
+    log->end = end;
+}
+
 void fake_disk_add_log(struct fake_disk *d, const struct store_log_id *id)
 {
     log_add(d, id);

@@ -40,6 +40,8 @@ const struct store_log_conf *fake_disk_conf(const struct fake_disk *d,
 struct slice fake_disk_batch(const struct fake_disk *d, const struct store_log_id *id, size_t n);
 /* Flips a bit in the n-th batch. */
 void fake_disk_damage(struct fake_disk *d, const struct store_log_id *id, size_t n, size_t at);
+/* The log loses what lies from `end` on, a batch's beginning: a power cut while nothing runs. */
+void fake_disk_cut(struct fake_disk *d, const struct store_log_id *id, int64_t end);
 /* Makes a log by hand, as if it had been left there. */
 void fake_disk_add_log(struct fake_disk *d, const struct store_log_id *id);
 

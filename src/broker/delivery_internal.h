@@ -1,0 +1,339 @@
+/* delivery_internal.h: the broker's side of ledgers. Inside of broker/ only.
+ *
+ *     struct deliveries                 one a reactor
+ *       shards: statelog                __weir_ledger, a partition a shard
+ *       delivery                        one a subscription and partition, on the reactor of the
+ *                                       partition: its ledger, and who waits for what of it
+ *       receivers                       one a subscription, on the reactor of the topic's partition
+ *                                       0: who waits for messages of any partition
+ *
+ * A message on its way to a receiver:
+ *
+ *     broker_acquire    at home -> receivers: which partition has something? (delivery_acquire.c)
+ *     take              -> the partition's delivery: reads the log as far as it needs, tells the
+ *                       ledger what is there, acquires, looks the payloads up (delivery_take.c)
+ *     end of the turn   what all ledgers have to tell is written, a batch each (delivery.c)
+ *     written           -> receivers -> home: done
+ *
+ * and back:
+ *
+ *     broker_settle     at home: items by partition (delivery_settle.c)
+ *     settle_part       -> the partition's delivery: into the turn's change; durable -> home
+ *
+ * What must be there together with records of other topics (outputs, dead letters) goes another
+ * way: delivery_group.c gathers changes of ledgers and outputs into one group of the store.
+ *
+ * A delivery leaves when its subscription does: what waits in it is answered with ERR_NOT_FOUND,
+ * and once nothing is under way its ledger's end is written and it is freed.
+ */
+#pragma once
+
+#include "base/heap.h"
+#include "broker/delivery.h"
+#include "broker/ledger.h"
+#include "broker/partition.h"
+#include "broker/statelog.h"
+#include "broker/subscription_internal.h"
+
+struct deliveries_shard {
+    struct deliveries *all;
+    struct statelog *log;
+};
+
+struct deliveries {
+    struct broker *broker;
+    struct map ledgers;   /* struct delivery by subscription and partition */
+    struct map receivers; /* struct receivers by subscription */
+    struct deliveries_shard shards[BROKER_SHARDS];
+    struct list dirty;      /* struct delivery: to be looked after at the end of the turn */
+    struct env_timer turn;  /* fires then */
+    struct heap due;        /* struct delivery by when its ledger, or its ttl, wants to be called */
+    struct env_timer clock; /* for the first of them */
+    struct subscription_watcher subscriptions;
+    struct topic_watcher topics;
+    uint32_t owners; /* given out by broker_owner */
+    bool open;       /* loaded, and set to the ends of the partitions */
+    unsigned loading;
+    enum err load_err;
+    void (*loaded)(void *arg, enum err err);
+    void *loaded_arg;
+};
+
+/* Something that reads the log for a delivery; one at a time. */
+struct delivery_job {
+    struct list link;
+    void (*run)(struct delivery_job *job);
+};
+
+/* Something that waits until this turn's change is written. */
+struct delivery_call {
+    struct list link;
+    void (*written)(struct delivery_call *call, enum err err);
+};
+
+struct delivery {
+    struct map_node node;
+    struct deliveries *all;
+    struct deliveries_shard *shard; /* whose log is the ledger's */
+    const struct subscription *s;   /* own reference; NULL: of one that is not there any more */
+    struct uuid subscription, topic;
+    int32_t index;        /* of the partition */
+    struct partition *at; /* NULL: not open yet, or gone */
+    struct list link;     /* in at->deliveries */
+    struct ledger *ledger;
+    bool folded; /* from records, at load */
+    bool leaving;
+    bool again;                   /* there is one like it, by now: made when this one has left */
+    uint32_t pending;             /* writes, jobs and groups under way: it stays */
+    struct ledger_change *change; /* settles of this turn; NULL: none yet */
+    struct list told;             /* delivery_call: of this turn */
+    struct list dirty;            /* in all->dirty */
+    struct list jobs;             /* delivery_job that wait */
+    struct delivery_job *job;     /* the one that runs */
+    struct heap_node due;         /* in all->due */
+    bool armed;                   /* its receivers want to know when there is more than armed_at */
+    bool news;                    /* of what is in the log */
+    uint32_t armed_at;            /* messages available */
+    uint32_t acquired;            /* as its receivers were told */
+    bool burying;                 /* delivery_dead.c */
+    int64_t ttl_check_ms;         /* monotonic: when to look at the oldest message again */
+    uint64_t dead_lettered, expired, dropped; /* since the start */
+    uint64_t accepted, delivered, released;
+};
+
+/* ---- delivery.c: life, and the end of the turn ---- */
+
+struct deliveries *deliveries_make(struct broker *b, void (*loaded)(void *arg, enum err err),
+                                   void *arg);
+void deliveries_free(struct deliveries *all);
+/* All partitions are open: a ledger that is ahead of its log goes back to its end, and that is
+ * written before anything is served. */
+void deliveries_clamp(struct deliveries *all, void (*done)(void *arg, enum err err), void *arg);
+/* The partition's end or start moved. */
+void deliveries_end_moved(struct partition *p);
+void deliveries_start_moved(struct partition *p);
+
+/* ERR_NOT_FOUND; ERR_COORDINATOR_LOADING. */
+enum err must_use delivery_get(struct broker *b, const struct uuid *subscription, int32_t partition,
+                               struct delivery **out);
+struct ledger_time delivery_now(const struct deliveries *all);
+/* The ledger has changed, or may have: to be looked after at the end of the turn. */
+void delivery_touch(struct delivery *d);
+/* The change of this turn, for settles. */
+struct ledger_change *delivery_change(struct delivery *d);
+/* Told when all that the ledger has to tell by now is written: durable, if there are settles. */
+void delivery_tell(struct delivery *d, struct delivery_call *call);
+/* Writes now what would be written at the end of the turn. */
+void delivery_flush(struct delivery *d);
+void delivery_enter(struct delivery *d);
+void delivery_leave(struct delivery *d);
+void delivery_job_start(struct delivery *d, struct delivery_job *job,
+                        void (*run)(struct delivery_job *job));
+void delivery_job_end(struct delivery *d, struct delivery_job *job);
+/* About how many messages could be acquired now: those that wait, and what has not been looked at.
+ */
+uint32_t delivery_available(const struct delivery *d);
+uint32_t delivery_acquired(const struct delivery *d);
+/* Receivers wait: tell them when there is more. */
+void delivery_arm(struct delivery *d);
+
+/* ---- delivery_read.c: the batches that a job has read ---- */
+
+struct delivery_read {
+    struct records_op op;
+    struct delivery *d;
+    void (*done)(struct delivery_read *r, enum err err);
+    struct records **at; /* in order of their offsets; references */
+    size_t n, cap;
+};
+
+/* Reads at `offset`: what it finds joins the batches. */
+void delivery_read_start(struct delivery_read *r, int64_t offset, size_t bytes_max);
+/* The record at the offset, in the batches read so far. NULL: not among them. */
+struct records *delivery_read_find(const struct delivery_read *r, int64_t offset,
+                                   struct record *out);
+void delivery_read_clear(struct delivery_read *r);
+
+/* ---- delivery_look.c: telling the ledger what is in the log ---- */
+
+/* Tells it about the batch's records from ledger_next on, until `want` wait to be acquired. */
+enum err must_use delivery_look(struct delivery *d, struct records *batch, uint32_t want);
+
+/* ---- delivery_take.c ---- */
+
+enum take_what {
+    TAKE_NEXT,     /* the next messages */
+    TAKE_DEFERRED, /* those at `offsets`, all or none: ERR_NOT_FOUND */
+    TAKE_PEEK,     /* those from `from` on, which stay as they are */
+};
+
+/* What receivers ask of one partition. */
+struct take {
+    struct op op;
+    struct uuid subscription;
+    int32_t partition;
+    uint64_t owner;
+    uint32_t max;
+    size_t bytes_max;
+    uint32_t lock_ms;
+    bool settled;
+    struct str session; /* sessions: at NULL: the next free one; to peek: any */
+    enum take_what what;
+    const int64_t *offsets; /* TAKE_DEFERRED: max of them */
+    int64_t from;           /* TAKE_PEEK */
+    /* out */
+    struct message *messages; /* mem_alloc; the caller's */
+    uint32_t n;
+    size_t bytes;
+    uint32_t left;     /* delivery_available, behind this */
+    uint32_t acquired; /* of the ledger */
+    char session_out[LEDGER_SESSION_ID_MAX + 1];
+    size_t session_len;
+    int64_t session_locked_until_ms;
+    /* private */
+    struct delivery *d;
+    struct delivery_job job;
+    struct delivery_call call;
+    struct delivery_read read;
+    struct ledger_taken *taken;
+    uint32_t taken_n, looked_up;
+    bool going, again;
+    bool looked; /* at the log */
+    bool locked; /* a session */
+    enum err err;
+};
+void take_start(struct broker *b, struct take *take);
+
+/* ---- delivery_acquire.c: receivers ---- */
+
+struct receivers;
+void receivers_free(struct deliveries *all);
+/* A partition of the subscription has something by now, or less is acquired. */
+void receivers_tell(struct delivery *d, uint32_t available);
+void receivers_subscription_changed(struct broker *b, const struct subscription *old,
+                                    const struct subscription *now);
+
+/* ---- delivery_dead.c ---- */
+
+/* A message that becomes a dead letter. */
+struct dead_message {
+    int64_t offset;
+    uint32_t deliveries;
+    int64_t first_ms, last_ms;               /* deliveries; Unix ms, 0: none */
+    struct str reason, description, outcome; /* at NULL: none */
+    const struct record_header *properties;  /* changed in the letter */
+    size_t properties_n;
+};
+
+/* Dead letters of one ledger: their records, for a group. */
+struct dead_letters {
+    struct delivery *d;
+    struct dead_message *messages; /* freed with this */
+    size_t n;
+    void (*made)(struct dead_letters *l, enum err err);
+    /* out */
+    struct publish_op *ops; /* one a message that could be read */
+    size_t ops_n;
+    /* private */
+    struct topic_create_op create;
+    const struct topic *topic; /* own reference */
+    struct delivery_job job;
+    struct delivery_read read;
+    struct arena memory;
+    size_t at;
+    bool going, again;
+    enum err err;
+};
+
+/* Makes the topic if it is missing, reads the messages, writes their records. On the delivery's
+ * reactor, where made is called, too. */
+void dead_letters_make(struct dead_letters *l);
+void dead_letters_free(struct dead_letters *l);
+/* Starts to bury what is dead, if anything is. */
+void delivery_bury(struct delivery *d);
+
+/* ---- delivery_group.c ---- */
+
+/* Settles of one ledger in a group. */
+struct group_part {
+    struct uuid subscription;
+    int32_t partition;
+    struct settle_item **items;
+    size_t n;
+    /* private, of the ledger's reactor */
+    struct op op; /* in one step after the other */
+    struct delivery_group *group;
+    struct delivery *d; /* NULL: not prepared */
+    struct ledger_change *change;
+    struct ledger_take take;
+    struct dead_letters letters;
+    struct statelog_append append;
+    struct statelog_entity **entities;
+    uint64_t dropped; /* rejected without a dead letter */
+    bool taken;       /* the ledger's records */
+    bool joined;      /* its append belongs to the group */
+};
+
+/* Changes of ledgers and outputs, all or nothing. Made by its caller, on the reactor of `broker`.
+ * Rejects become dead letters where the subscription wants them. */
+struct delivery_group {
+    struct broker *broker;
+    struct group_part *parts;
+    size_t parts_n;
+    struct publish_op *outputs;
+    size_t outputs_n;
+    bool lenient; /* items that cannot be settled are left out; else nothing is done at all */
+    void (*done)(struct delivery_group *group, enum err err);
+    struct err_text text;
+    /* private */
+    struct uuid topic;         /* of the subscription */
+    struct group_part **order; /* parts by shard */
+    size_t at;                 /* the one that is being prepared, or joined */
+    struct publish_op *all;    /* outputs and dead letters */
+    size_t all_n;
+    struct publish_join join;
+    struct store_group store;
+    size_t left;
+    enum err err;
+};
+/* Settles the parts' items, and writes all. */
+void delivery_group_start(struct delivery_group *group);
+
+/* ---- delivery_settle.c ---- */
+
+/* What a settle does with one item: into the change. */
+enum err must_use delivery_settle_item(struct delivery *d, struct ledger_change *c,
+                                       struct settle_item *item);
+
+/* ---- delivery_each.c ---- */
+
+/* Something done with the ledgers of a subscription: of one partition, or of all at once. */
+struct each_part {
+    struct op op;
+    struct delivery_each *all;
+    int32_t partition;
+    struct delivery *d;
+    struct delivery_call call;
+    struct list_op list;
+    struct ledger_stat stat;
+    struct delivery_totals {
+        uint64_t delivered, accepted, released, dead_lettered, expired, dropped, unseen;
+    } totals;
+};
+
+struct delivery_each {
+    struct broker *broker;
+    struct uuid subscription;
+    int32_t partition; /* -1: all */
+    /* On the partition's reactor, with part->d, which stays until each_answer. */
+    void (*run)(struct each_part *part);
+    /* At home, with the first error. ERR_NOT_FOUND: no such subscription. */
+    void (*done)(struct delivery_each *each, enum err err);
+    /* private */
+    struct uuid topic;
+    struct each_part *parts;
+    size_t n, left;
+    enum err err;
+};
+void delivery_each_start(struct delivery_each *each);
+void each_answer(struct each_part *part, enum err err);

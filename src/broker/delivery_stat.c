@@ -1,0 +1,74 @@
+#include "broker/delivery_internal.h"
+
+#include "base/mem.h"
+
+#include "broker/access.h"
+
+/* ---- what metrics show ---- */
+
+struct stat_call {
+    struct delivery_each each;
+    struct ledger_stat_op *op;
+};
+
+static void stat_run(struct each_part *part)
+{
+    const struct delivery *d = part->d;
+    int64_t next = ledger_next(d->ledger);
+    ledger_stat(d->ledger, &part->stat);
+    part->totals = (struct delivery_totals){
+        .delivered = part->stat.delivered,
+        .accepted = part->stat.accepted,
+        .released = part->stat.released,
+        .dead_lettered = d->dead_lettered,
+        .expired = d->expired,
+        .dropped = d->dropped,
+        .unseen = d->at != NULL && d->at->end > next ? (uint64_t)(d->at->end - next) : 0,
+    };
+    each_answer(part, ERR_OK);
+}
+
+static void stat_add(struct ledger_stat_op *op, const struct each_part *part)
+{
+    const struct ledger_stat *s = &part->stat;
+    const struct delivery_totals *t = &part->totals;
+    op->ready += s->ready + t->unseen;
+    op->acquired += s->acquired;
+    op->deferred += s->deferred;
+    op->delayed += s->delayed;
+    op->sessions += s->sessions;
+    op->delivered_total += t->delivered;
+    op->accepted_total += t->accepted;
+    op->released_total += t->released;
+    op->dead_lettered_total += t->dead_lettered;
+    op->expired_total += t->expired;
+    op->dropped_total += t->dropped;
+    op->bytes += s->bytes;
+}
+
+static void stat_done(struct delivery_each *each, enum err err)
+{
+    struct stat_call *c = container_of(each, struct stat_call, each);
+    struct ledger_stat_op *op = c->op;
+    struct broker *b = each->broker;
+    for (size_t i = 0; i < each->n; i++)
+        stat_add(op, &each->parts[i]);
+    mem_free(c);
+    op_finish(b, &op->op, err);
+}
+
+void broker_ledger_stat(struct broker *b, struct ledger_stat_op *op)
+{
+    struct stat_call *c = mem_zalloc(1, sizeof(*c));
+    struct op kept = op->op;
+    struct uuid subscription = op->subscription;
+    *op = (struct ledger_stat_op){.op = kept, .subscription = subscription, .oldest_ms = -1};
+    op->op.home = b;
+    c->op = op;
+    c->each = (struct delivery_each){.broker = b,
+                                     .subscription = subscription,
+                                     .partition = -1,
+                                     .run = stat_run,
+                                     .done = stat_done};
+    delivery_each_start(&c->each);
+}
