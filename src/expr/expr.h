@@ -80,8 +80,8 @@ void expr_free(struct expr *e);
 /* Does it name `data` anywhere? */
 bool expr_looks_at_data(const struct expr *e);
 
-/* Texts that the value points to live in scratch (EXPR_SCRATCH_BYTES, may be NULL if the caller
- * wants a boolean only) and the source. */
+/* Texts that the value points to live in scratch (EXPR_SCRATCH_BYTES; may be NULL for a caller who
+ * does not look at texts), the source and the expression. */
 enum expr_error expr_eval(const struct expr *e, const struct expr_source *source, char *scratch,
                           struct expr_value *out);
 /* As a filter: true if it evaluates without an error to TRUE. */

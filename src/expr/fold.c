@@ -24,7 +24,7 @@ void fold(struct expr *e, uint32_t start)
     struct expr_value args[EXPR_STACK_MAX];
     char texts[EXPR_SCRATCH_BYTES];
     struct scratch scratch = {texts, 0, sizeof(texts)};
-    size_t n = vm_takes(&op);
+    size_t n = program_takes(&op);
     if (!operands_are_constant(e, start, n))
         return;
     for (size_t i = 0; i < n; i++)

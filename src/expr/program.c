@@ -9,13 +9,17 @@
 #define TEXTS_BYTES_MAX ((size_t)4 << 20)
 
 static const struct shape {
-    const char *name;
-    int takes, leaves;
+    int8_t takes, leaves;
 } shapes[OP_COUNT] = {
-#define X(name, takes, leaves, doc) [OP_##name] = {#name, takes, leaves},
+#define X(name, takes, leaves, doc) [OP_##name] = {takes, leaves},
     PROGRAM_OPS(X)
 #undef X
 };
+
+size_t program_takes(const struct op *op)
+{
+    return shapes[op->code].takes < 0 ? op->b : (size_t)shapes[op->code].takes;
+}
 
 struct expr *program_make(void)
 {
@@ -185,11 +189,10 @@ void program_finish(struct expr *e, enum expr_type type)
     e->type = type;
     for (size_t i = 0; i < e->ops_n; i++) {
         const struct op *op = &e->ops[i];
-        const struct shape *shape = &shapes[op->code];
-        int takes = shape->takes < 0 ? op->b : shape->takes;
+        int takes = (int)program_takes(op);
         check_operands(e, op);
         weir_assert(depth >= takes);
-        depth += shape->leaves - takes;
+        depth += shapes[op->code].leaves - takes;
         weir_assert(depth <= EXPR_STACK_MAX);
         weir_assert(!is_jump(op) || (op->a > i && op->a <= e->ops_n));
     }

@@ -73,6 +73,9 @@ struct op {
     uint32_t a;
 };
 
+/* How many values the op takes from the stack. */
+size_t program_takes(const struct op *op);
+
 struct eventgrid_test;
 
 struct expr {

@@ -6,17 +6,6 @@
 
 #include <math.h>
 
-static const int8_t takes[OP_COUNT] = {
-#define X(name, takes, leaves, doc) [OP_##name] = takes,
-    PROGRAM_OPS(X)
-#undef X
-};
-
-size_t vm_takes(const struct op *op)
-{
-    return takes[op->code] < 0 ? op->b : (size_t)takes[op->code];
-}
-
 /* ---- arithmetic ----------------------------------------------------------------------------- */
 
 /* False: it does not fit 64 bits. */
@@ -317,7 +306,7 @@ enum expr_error vm_run(const struct expr *e, struct lookup *lookup, const uint16
             top[-1] = value_boolean(false);
             break;
         default:
-            top -= vm_takes(op);
+            top -= program_takes(op);
             error = vm_operator(e, op, top++, scratch);
             break;
         }

@@ -5,8 +5,6 @@
 
 #include "expr/lookup.h"
 
-/* How many values the op takes from the stack. */
-size_t vm_takes(const struct op *op);
 /* One operator, for whom nothing but its operands counts (no lookup, no jump): args[0] becomes the
  * result, also where it is an error. */
 enum expr_error vm_operator(const struct expr *e, const struct op *op, struct expr_value *args,
