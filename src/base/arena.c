@@ -1,6 +1,7 @@
-/* Blocks double in size from 8 KiB to 256 KiB; an allocation that is larger gets a block of its own
- * size. Reset keeps the first block only if it has the ordinary size, so that an idle owner holds
- * one small block, whatever its largest request was.
+/* Blocks double in size from the first one, which has 8 KiB unless its owner says otherwise, to
+ * 256 KiB; an allocation that is larger gets a block of its own size. Reset keeps the first block
+ * only if it has the ordinary size, so that an idle owner holds one small block, whatever its
+ * largest request was.
  */
 #include "base/arena.h"
 
@@ -21,13 +22,18 @@ struct arena_block {
 
 void arena_init(struct arena *a, size_t limit)
 {
-    *a = (struct arena){.limit = limit};
+    arena_init_small(a, limit, ARENA_BLOCK_FIRST);
+}
+
+void arena_init_small(struct arena *a, size_t limit, size_t block)
+{
+    *a = (struct arena){.limit = limit, .block = block};
 }
 
 static size_t next_block_cap(const struct arena *a, size_t need)
 {
     if (a->last == NULL)
-        return need <= ARENA_BLOCK_FIRST ? ARENA_BLOCK_FIRST : need;
+        return need <= a->block ? a->block : need;
     size_t cap = a->last->cap < ARENA_BLOCK_MAX / 2 ? a->last->cap * 2 : ARENA_BLOCK_MAX;
     return need <= cap ? cap : need;
 }
@@ -115,7 +121,7 @@ static void free_blocks(struct arena_block *b)
 void arena_free(struct arena *a)
 {
     free_blocks(a->first);
-    arena_init(a, a->limit);
+    arena_init_small(a, a->limit, a->block);
 }
 
 void arena_reset(struct arena *a)
@@ -123,7 +129,7 @@ void arena_reset(struct arena *a)
     a->used = 0;
     if (a->first == NULL)
         return;
-    if (a->first->cap > ARENA_BLOCK_FIRST) {
+    if (a->first->cap > a->block) {
         arena_free(a);
         return;
     }

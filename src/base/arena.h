@@ -14,9 +14,12 @@ struct arena {
     struct arena_block *first, *last;
     size_t used;  /* bytes handed out since the last reset */
     size_t limit; /* bytes */
+    size_t block; /* bytes of the first block, if that is enough for what it is taken for */
 };
 
 void arena_init(struct arena *a, size_t limit);
+/* For one that lives long and holds little: its first block has so few bytes. */
+void arena_init_small(struct arena *a, size_t limit, size_t block);
 /* Aligned to 16. NULL: the limit is reached. */
 void *arena_alloc(struct arena *a, size_t size);
 /* count * size zeroed bytes. */

@@ -7,6 +7,7 @@
 
 /* Texts, patterns and conditions of a program, each with its rounding up to 16 bytes. */
 #define TEXTS_BYTES_MAX ((size_t)4 << 20)
+#define TEXTS_BYTES_FIRST 512 /* there may be thousands of filters, most of them short */
 
 static const struct shape {
     int8_t takes, leaves;
@@ -24,7 +25,7 @@ size_t program_takes(const struct op *op)
 struct expr *program_make(void)
 {
     struct expr *e = mem_zalloc(1, sizeof(*e));
-    arena_init(&e->texts, TEXTS_BYTES_MAX);
+    arena_init_small(&e->texts, TEXTS_BYTES_MAX, TEXTS_BYTES_FIRST);
     json_paths_init(&e->paths, EXPR_PATHS_MAX);
     return e;
 }

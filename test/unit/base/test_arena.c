@@ -86,6 +86,26 @@ static void test_reset_keeps_only_a_small_block(void **state)
     arena_free(&a);
 }
 
+static void test_small(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init_small(&a, 4096, 512);
+    assert_non_null(arena_alloc(&a, 500));
+    struct arena_block *first = a.first;
+    assert_non_null(arena_alloc(&a, 500)); /* a second block */
+    assert_ptr_not_equal(a.last, first);
+    arena_reset(&a);
+    assert_ptr_equal(a.first, first);
+    arena_free(&a);
+    assert_non_null(arena_alloc(&a, 600)); /* of its own size, and not kept */
+    arena_reset(&a);
+    assert_null(a.first);
+    assert_non_null(arena_alloc(&a, 4096));
+    assert_null(arena_alloc(&a, 1));
+    arena_free(&a);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -108,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_copies),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_reset_keeps_only_a_small_block),
+        cmocka_unit_test(test_small),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
