@@ -115,6 +115,19 @@ void serve_broker_conf(const struct serve_options *o, struct broker_conf *conf)
     conf->group_initial_delay_ms = (uint32_t)o->group_delay_ms;
 }
 
+static void take_list(const struct option_list *list, const char *out[HTTP_HOSTS_MAX], unsigned *n)
+{
+    for (size_t i = 0; i < list->n && *n < HTTP_HOSTS_MAX; i++)
+        out[(*n)++] = list->at[i];
+}
+
+static void http_conf_of(const struct serve_options *o, struct http_conf *conf)
+{
+    conf->body_max = (size_t)o->http_body_max;
+    take_list(&o->http_hosts, conf->hosts, &conf->hosts_n);
+    take_list(&o->http_origins, conf->origins, &conf->origins_n);
+}
+
 static enum err make_parts(struct serve *s, const struct embedded_report *report,
                            struct err_text *text)
 {
@@ -126,6 +139,7 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
     serve_broker_conf(&s->options, &bc);
     broker_set_make(&bc, s->n, s->envs, s->stores, s->brokers);
     s->kafka = kafka_front_make(&kc, s->brokers, s->n);
+    http_conf_of(&s->options, &hc);
     hc.metrics = serve_metrics_page;
     hc.arg = &s->metrics;
     s->http = http_front_make(&hc, s->brokers, s->n);

@@ -35,7 +35,8 @@ struct serve_options {
     struct option_state *state;
     const char *config, *data, *kafka, *kafka_advertise, *kafka_advertised_listeners, *http;
     const char *tls_certificate, *tls_key, *tls_client_ca;
-    int64_t threads, partitions, group_delay_ms, log_level;
+    struct option_list http_hosts, http_origins;
+    int64_t threads, partitions, group_delay_ms, log_level, http_body_max;
     bool auto_create, allow_anonymous;
     struct spec_list listeners; /* struct serve_listener_conf, as the file has them */
 };

@@ -36,7 +36,8 @@ static bool take(struct jr *j, char c)
 
 void jr_init(struct jr *j, struct str text)
 {
-    *j = (struct jr){.at = text.at, .end = text.at + text.len, .from = text.at};
+    const char *from = text.at != NULL ? text.at : "";
+    *j = (struct jr){.at = from, .end = from + text.len, .from = from};
 }
 
 size_t jr_place(const struct jr *j)

@@ -164,6 +164,7 @@ void http_request_free(struct http_request *rq);
 
 /* Finds out who calls and fills rq->actor. */
 enum err must_use http_identify(struct http_request *rq, struct err_text *text);
-/* ERR_POLICY: a browser's page of another origin, or of a name that is not ours. */
-enum err must_use http_origin_check(const struct http_request *rq, struct str host,
+/* ERR_POLICY: a browser's page of another origin, or of a name that is not ours. Adds what a page
+ * that may call is to be told. */
+enum err must_use http_origin_check(struct http_request *rq, struct str host,
                                     struct err_text *text);

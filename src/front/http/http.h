@@ -30,7 +30,7 @@
 #define HTTP_BODY_MAX_DEFAULT ((size_t)1 << 20)
 #define HTTP_BODIES_MAX_DEFAULT ((size_t)256 << 20)
 #define HTTP_CONNECTIONS_MAX_DEFAULT 10000
-#define HTTP_HOSTS_MAX 16
+#define HTTP_HOSTS_MAX 64
 
 typedef void http_page_fn(void *arg, struct slice page);
 
@@ -42,6 +42,9 @@ struct http_conf {
      * anything else in Host is how a page of another origin gets here (DNS rebinding). */
     const char *hosts[HTTP_HOSTS_MAX];
     unsigned hosts_n;
+    /* Origins ("https://app.example") whose pages may use this server from a browser (CORS). */
+    const char *origins[HTTP_HOSTS_MAX];
+    unsigned origins_n;
     /* The page of /metrics: calls done with it (whose reference is done's) on the broker's
      * reactor, perhaps from inside. NULL: 404. */
     void (*metrics)(void *arg, struct broker *b, http_page_fn *done, void *done_arg);

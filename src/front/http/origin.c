@@ -6,6 +6,9 @@
  * - Cross-site requests: a page of another origin can send simple requests without asking first,
  *   which say Origin, or Sec-Fetch-Site where they have no Origin. The CloudEvents webhook protocol
  *   uses Origin too, but with a DNS name where browsers have a URL.
+ *
+ * Pages of origins that are named (http_conf.origins) may; they are told so in the fields of CORS
+ * (WHATWG Fetch, 3.2), before a request that is not simple in the answer to OPTIONS.
  */
 #include "front/http/conn.h"
 
@@ -56,6 +59,15 @@ static bool same_origin(struct str origin, struct str host)
     return http_same((struct str){origin.at + skip, origin.len - skip}, host);
 }
 
+static bool is_invited(const struct http_conf *conf, struct str origin)
+{
+    for (unsigned i = 0; i < conf->origins_n; i++) {
+        if (http_same(origin, str_of(conf->origins[i])))
+            return true;
+    }
+    return false;
+}
+
 static bool is_foreign_page(const struct http_request *rq, struct str host)
 {
     struct str origin = http_field(rq, "origin");
@@ -69,17 +81,39 @@ static bool is_foreign_page(const struct http_request *rq, struct str host)
     return foreign && !looks_only;
 }
 
-enum err http_origin_check(const struct http_request *rq, struct str host, struct err_text *text)
+#define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE"
+
+/* Lets the browser show the answer to the page that asked. */
+static void welcome(struct http_request *rq, struct str origin)
+{
+    struct str wanted = http_field(rq, "access-control-request-headers");
+    http_header(rq, "Access-Control-Allow-Origin", "%.*s", (int)origin.len, origin.at);
+    http_header(rq, "Vary", "Origin");
+    if (rq->method != METHOD_OPTIONS) {
+        http_header(rq, "Access-Control-Expose-Headers", "*");
+        return;
+    }
+    http_header(rq, "Access-Control-Allow-Methods", METHODS);
+    http_header(rq, "Access-Control-Max-Age", "600");
+    if (wanted.len)
+        http_header(rq, "Access-Control-Allow-Headers", "%.*s", (int)wanted.len, wanted.at);
+}
+
+enum err http_origin_check(struct http_request *rq, struct str host, struct err_text *text)
 {
     const struct http_conn *conn = rq->conn;
+    struct str origin = http_field(rq, "origin");
     if (host.len && conn->loopback && !is_ours(&conn->front->conf, host_name(host)))
         return err_say(text, ERR_POLICY,
                        "Host is %.*s, but a listener on loopback is reached by an address, as "
                        "localhost or by a name of --http-host: this keeps web pages out (DNS "
                        "rebinding)",
                        (int)(host.len < 100 ? host.len : 100), host.at);
-    if (is_foreign_page(rq, host))
+    if (origin.len && is_invited(&conn->front->conf, origin))
+        welcome(rq, origin);
+    else if (is_foreign_page(rq, host))
         return err_say(text, ERR_POLICY,
-                       "the request is of a web page of another origin, which may not use weir");
+                       "the request is of a web page of another origin, which may not use weir "
+                       "unless --http-origin names it");
     return ERR_OK;
 }

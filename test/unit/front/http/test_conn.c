@@ -46,6 +46,7 @@ static int setup(void **state)
     conf.metrics = gather;
     conf.connections_max = 8;
     conf.hosts[conf.hosts_n++] = "weir.example";
+    conf.origins[conf.origins_n++] = "https://app.example";
     pages_late = false;
     pages_n = 0;
     web_make(&web, 2, &conf);
@@ -329,6 +330,37 @@ static void pages_of_others_are_refused(void **state)
     assert_int_equal(ask("GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n", "ok"), 200);
 }
 
+/* But for origins that are named. */
+static void invited_pages_are_told(void **state)
+{
+    struct web_answer a = web_ask(&web, FROM("Origin: https://app.example"));
+    (void)state;
+    assert_int_equal(a.status, 404);
+    assert_string_equal(web_field(&web, &a, "Access-Control-Allow-Origin"), "https://app.example");
+    assert_string_equal(web_field(&web, &a, "Access-Control-Expose-Headers"), "*");
+    a = web_ask(&web, "OPTIONS /metrics HTTP/1.1\r\nHost: localhost\r\n"
+                      "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n"
+                      "Access-Control-Request-Headers: ce-id\r\n\r\n");
+    assert_int_equal(a.status, 204);
+    a = web_ask(&web, "OPTIONS /x HTTP/1.1\r\nHost: localhost\r\n"
+                      "Origin: https://app.example.evil\r\n\r\n");
+    assert_int_equal(a.status, 403);
+    assert_null(web_field(&web, &a, "Access-Control-Allow-Origin"));
+}
+
+static void preflight_is_answered(void **state)
+{
+    struct web_answer a =
+        web_ask(&web, "OPTIONS /topics/x HTTP/1.1\r\nHost: localhost\r\n"
+                      "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n"
+                      "Access-Control-Request-Headers: ce-id, ce-type\r\n\r\n");
+    (void)state;
+    assert_int_equal(a.status, 204);
+    assert_string_equal(web_field(&web, &a, "Access-Control-Allow-Origin"), "https://app.example");
+    assert_string_equal(web_field(&web, &a, "Access-Control-Allow-Headers"), "ce-id, ce-type");
+    assert_non_null(strstr(web_field(&web, &a, "Access-Control-Allow-Methods"), "POST"));
+}
+
 /* ---- time ----------------------------------------------------------------------------------- */
 
 static void pass(uint64_t ms)
@@ -543,6 +575,8 @@ int main(void)
         TEST(what_is_no_request_is_refused),
         TEST(large_heads_are_refused),
         TEST(pages_of_others_are_refused),
+        TEST(invited_pages_are_told),
+        TEST(preflight_is_answered),
         TEST(a_slow_head_is_refused),
         TEST(heads_have_their_own_time),
         TEST(an_idle_connection_is_closed),
