@@ -64,7 +64,7 @@
 #include <stdint.h>
 
 #define LEDGER_PAGE 1024       /* offsets */
-#define LEDGER_EMPTY_BYTES 512 /* of a ledger without messages in its window */
+#define LEDGER_EMPTY_BYTES 640 /* of a ledger without messages in its window */
 #define LEDGER_STEP_PAGES 8    /* that one call of ledger_step and the like looks at */
 #define LEDGER_OFFSET_MAX ((int64_t)1 << 48)
 #define LEDGER_PARTITIONS_MAX 65536
@@ -245,6 +245,9 @@ bool ledger_take(struct ledger_change *c, bool alone, struct ledger_time now,
  * once more by the next change. Frees c. */
 void ledger_done(struct ledger_change *c, enum err err, struct ledger_time now);
 
+/* All that have something to tell, in no particular order: at NULL first; NULL: no more. For tools
+ * and tests: a state log knows its entities. */
+struct ledger_entity *ledger_entity_next(struct ledger *l, struct ledger_entity *after);
 /* For statelog: the whole entity, as records with key and value. What is in doubt is as before. */
 void ledger_snapshot(struct ledger_entity *e, struct ledger_time now, struct batch_builder *out);
 

@@ -321,6 +321,8 @@ void page_settle(struct ledger *l, struct ledger_page *p, unsigned index);
 void page_due(struct ledger *l, struct ledger_page *p, int64_t mono_ms);
 /* First index >= from that is unsettled; LEDGER_PAGE: none. */
 unsigned page_next_open(struct ledger *l, struct ledger_page *p, unsigned from);
+/* No slots but for what is unsettled. */
+void page_fit(struct ledger *l, struct ledger_page *p);
 /* Gives memory back where pages have much settled in them. */
 void page_squeeze(struct ledger *l, struct ledger_page *p);
 

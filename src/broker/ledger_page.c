@@ -489,11 +489,9 @@ unsigned page_next_open(struct ledger *l, struct ledger_page *p, unsigned from)
 
 /* ---- memory ---- */
 
-static void slots_squeeze(struct ledger *l, struct ledger_page *p)
+void page_fit(struct ledger *l, struct ledger_page *p)
 {
     struct page_slots *s = p->slots;
-    if (s == NULL || s->cap <= SLOTS_FIRST || p->open + p->open / 8u >= s->cap)
-        return;
     unsigned n = 0;
     for (unsigned i = page_next_open(l, p, 0); i < LEDGER_PAGE; i = page_next_open(l, p, i + 1))
         s->e[n++] = s->e[slot_of(s, i)];
@@ -502,6 +500,13 @@ static void slots_squeeze(struct ledger *l, struct ledger_page *p)
     s->n = (uint16_t)n;
     ranks_make(s);
     slots_resize(l, p, n < SLOTS_FIRST ? SLOTS_FIRST : n);
+}
+
+static void slots_squeeze(struct ledger *l, struct ledger_page *p)
+{
+    const struct page_slots *s = p->slots;
+    if (s != NULL && s->cap > SLOTS_FIRST && p->open + p->open / 8u < s->cap)
+        page_fit(l, p);
 }
 
 void page_squeeze(struct ledger *l, struct ledger_page *p)

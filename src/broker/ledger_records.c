@@ -641,6 +641,7 @@ static void page_folded(struct ledger *l, struct ledger_page *p)
             owner_unref(l, (uint32_t)e->who);
         bit_set(&p->slots->settled, i); /* below the floor */
     }
+    page_fit(l, p);
 }
 
 /* The first offset from floor on that nothing is known of. */
@@ -764,6 +765,25 @@ void ledger_snapshot(struct ledger_entity *e, struct ledger_time now, struct bat
     }
     wr_free(&key);
     wr_free(&value);
+}
+
+struct ledger_entity *ledger_entity_next(struct ledger *l, struct ledger_entity *after)
+{
+    uint32_t place = 0, session = 0;
+    if (after == NULL)
+        return &l->head;
+    if (after->kind == ENTITY_PAGE)
+        place = page_place(l, container_of(after, struct ledger_page, entity)->no + 1);
+    if (after->kind != ENTITY_SESSION && place < l->dir.n)
+        return &page_at(l, place)->entity;
+    if (after->kind == ENTITY_SESSION)
+        session = container_of(after, struct session, entity)->index + 1;
+    for (; l->sessions != NULL && session < l->sessions->n; session++) {
+        struct session *s = l->sessions->all[session];
+        if (s != NULL && (s->locked || s->state.at != NULL))
+            return &s->entity;
+    }
+    return NULL;
 }
 
 /* ---- pack ---- */
