@@ -513,15 +513,9 @@ static enum err session_fold(struct ledger *l, const struct ledger_key *key, str
 
 /* ---- fold ---- */
 
-/* As if nothing had been folded. */
+/* What is known from older epochs is void; their pages are dropped at the end. */
 static void fold_reset(struct ledger *l, uint64_t epoch)
 {
-    for (uint32_t i = 0; i < l->dir.n;) {
-        if (page_at(l, i)->epoch < epoch)
-            page_gone_known(l, page_at(l, i));
-        else
-            i++;
-    }
     l->beyond.n = 0;
     l->epoch = epoch;
     l->next = 0;
@@ -810,6 +804,19 @@ static bool nothing_from(const struct page_slots *s, unsigned index)
     return index == LEDGER_PAGE;
 }
 
+/* Arrays that have grown, and hold nothing. */
+static void spare_free(struct ledger *l)
+{
+    if (l->ready.count == 0)
+        heap_free(&l->ready);
+    if (l->due.count == 0)
+        heap_free(&l->due);
+    if (l->runs.n == 0)
+        runs_free(&l->runs);
+    if (l->beyond.n == 0)
+        runs_free(&l->beyond);
+}
+
 void ledger_pack(struct ledger *l, struct ledger_time now)
 {
     weir_check(l, LEDGER_MAGIC);
@@ -827,4 +834,5 @@ void ledger_pack(struct ledger *l, struct ledger_time now)
         i += !empty;
     }
     owners_idle(l);
+    spare_free(l);
 }

@@ -430,7 +430,7 @@ enum err ledger_session_set_state(struct ledger_change *c, uint64_t owner, struc
                                   struct slice state)
 {
     struct session *s = session_held(c->ledger, owner, id);
-    weir_assert(!c->taken && !c->rewind);
+    weir_assert(!c->taken);
     if (s == NULL)
         return ERR_LOCK_LOST;
     if (s->state_doubt || c->ledger->rewinding != NULL)

@@ -64,7 +64,7 @@ static struct ledger_entry *settle_find(struct ledger_change *c, struct ledger_r
 static enum err settle(struct ledger_change *c, struct ledger_ref ref, bool any,
                        struct ledger_page **page, struct ledger_entry **entry)
 {
-    weir_assert(c->ledger != NULL && !c->taken && !c->rewind);
+    weir_assert(c->ledger != NULL && !c->taken);
     if (c->ledger->rewinding != NULL)
         return ERR_BUSY;
     struct ledger_entry *e = *entry = settle_find(c, ref, any, page);

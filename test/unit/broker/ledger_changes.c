@@ -14,10 +14,11 @@ static void event_add(struct world *w, struct event e)
     w->events[w->events_n++] = copy;
 }
 
-static void land(struct world *w, struct flight *f)
+static void land_one(struct world *w, struct flight *f)
 {
     f->landed = true;
     f->at = w->log.end;
+    ledger_log_begin(&w->log, &f->take);
     ledger_log_land(&w->log, &f->take);
     w->rewinds += f->rewind;
     if (f->rewind) {
@@ -31,6 +32,19 @@ static void land(struct world *w, struct flight *f)
         if (f->doubts[i].becomes.state == LEDGER_SETTLED)
             event_add(w, (struct event){.at = f->at, .offset = f->doubts[i].offset});
     }
+}
+
+/* Those that are not alone keep their order. */
+static void land(struct world *w, struct flight *f)
+{
+    for (size_t i = 0; i < w->flights_n && !f->alone; i++) {
+        struct flight *before = &w->flights[i];
+        if (before == f)
+            break;
+        if (!before->alone && !before->landed && !before->fails)
+            land_one(w, before);
+    }
+    land_one(w, f);
 }
 
 static void flight_done(struct world *w, size_t i, bool ok);
@@ -47,18 +61,18 @@ void do_take(struct world *w, const struct step *s)
     CHECK(w, f->take.settles || f->doubts_n == 0);
     for (size_t i = 0; i < f->take.n && s->b / 5 % 3 == 0; i++) /* a snapshot that held it */
         ledger_log_snapshot_of(&w->log, f->take.records[i].entity, w->now);
-    ledger_log_begin(&w->log, &f->take);
     w->flights[w->flights_n++] = *f;
     w->open = (struct flight){.change = NULL};
     f = &w->flights[w->flights_n - 1];
-    bool told = !f->alone; /* all of it, in what lands */
+    bool late = s->b / 32 % 3 == 0 && !f->rewind; /* its entities wait for their snapshots */
+    bool told = !f->alone && !late;               /* all of it, in what lands */
     for (size_t i = 0; i < w->flights_n; i++)
         told = told && !w->flights[i].fails;
     for (int64_t o = 0; o < SPAN && told; o++) {
         if (!w->m[o].doubt)
             w->m[o].written = w->m[o].deliveries;
     }
-    if (!f->fails && !(f->alone && !f->rewind))
+    if (!f->fails && !late && !(f->alone && !f->rewind))
         land(w, f);
 }
 
@@ -70,7 +84,8 @@ static void rewound(struct world *w, const struct flight *f)
             continue;
         if (is_acquired(m))
             token_old(w, m->token);
-        *m = (struct model_message){.state = o < f->to ? LEDGER_SETTLED : LEDGER_UNSEEN};
+        *m = (struct model_message){.state = o < f->to ? LEDGER_SETTLED : LEDGER_UNSEEN,
+                                    .token = m->token};
     }
     /* What was in doubt is void. */
     for (size_t i = 0; i < w->flights_n; i++)
@@ -114,14 +129,15 @@ static void doubt_done(struct world *w, const struct doubt *d, bool ok)
 
 static void flight_done(struct world *w, size_t i, bool ok)
 {
+    if (!w->flights[i].landed && ok)
+        land(w, &w->flights[i]);
     struct flight f = w->flights[i];
-    if (!f.landed && ok)
-        land(w, &f);
     w->flights_n--;
     memmove(&w->flights[i], &w->flights[i + 1], (w->flights_n - i) * sizeof(f));
     if (ok && f.take.settles && f.at + 1 > w->durable)
         w->durable = f.at + 1;
-    ledger_log_end(&w->log, &f.take);
+    if (f.landed)
+        ledger_log_end(&w->log, &f.take);
     ledger_done(f.change, ok ? ERR_OK : ERR_DISK_FULL, w->now);
     for (size_t k = 0; k < f.doubts_n; k++)
         doubt_done(w, &f.doubts[k], ok);
@@ -176,7 +192,8 @@ void do_rewind(struct world *w, const struct step *s)
 
 void do_snapshot(struct world *w, const struct step *s)
 {
-    for (unsigned i = 0; i <= s->a % 4; i++)
+    size_t n = s->b % 2 ? w->log.entities_n : 1 + s->a % 4;
+    for (size_t i = 0; i < n; i++)
         ledger_log_snapshot(&w->log, w->now);
 }
 
@@ -397,7 +414,7 @@ static void clamp(struct world *w, const struct step *s)
     w->next = end;
     w->durable = w->log.end;
     for (int64_t o = end; o < SPAN; o++)
-        w->m[o] = (struct model_message){.state = LEDGER_UNSEEN};
+        w->m[o] = (struct model_message){.state = LEDGER_UNSEEN, .token = w->m[o].token};
 }
 
 void do_crash(struct world *w, const struct step *s)

@@ -75,6 +75,7 @@ void acquired(struct world *w, const struct ledger_taken *t, uint64_t owner, uin
     m->due = w->now.mono_ms + lock;
     if (m->first == 0)
         m->first = w->now.wall_ms;
+    CHECK_AT(w, t->offset, !token_eq(&m->token, &t->token)); /* each acquisition has its own */
     m->token = t->token;
     w->gone[owner] = false;
     CHECK_AT(w, t->offset, t->deliveries == m->deliveries && t->first_ms == m->first);

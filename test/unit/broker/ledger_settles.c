@@ -106,6 +106,24 @@ void do_accept_any(struct world *w, const struct step *s)
     doubt_add(w, o, becomes);
 }
 
+/* All of a page or more. */
+void do_finish(struct world *w, const struct step *s)
+{
+    int64_t from = s->a % SPAN / 1024 * 1024, to = from + (s->b % 2 ? 1024 : 2048);
+    struct flight *f = open_change(w);
+    if (f->rewind || w->rewinding)
+        return;
+    for (int64_t o = from; o < to && o < SPAN; o++) {
+        if (!is_touchable(&w->m[o]))
+            continue;
+        enum err err = ledger_accept(f->change, (struct ledger_ref){o, LEDGER_BY_OFFSET, 0});
+        CHECK_AT(w, o, err == ERR_OK);
+        struct model_message becomes = w->m[o];
+        becomes.state = LEDGER_SETTLED;
+        doubt_add(w, o, becomes);
+    }
+}
+
 /* Spent tokens, and what nobody holds. */
 void do_settle_badly(struct world *w, const struct step *s)
 {

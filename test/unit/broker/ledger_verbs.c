@@ -14,9 +14,8 @@ void do_look(struct world *w, const struct step *s)
             continue;
         CHECK_AT(w, o, ledger_add(w->l, o, session_id(session_no(o))) == ERR_OK);
         if (m->state == LEDGER_UNSEEN) {
-            *m = (struct model_message){.state = LEDGER_AVAILABLE};
-            if (o < w->expired_below)
-                *m = (struct model_message){.state = LEDGER_DEAD, .expired = true};
+            m->expired = o < w->expired_below;
+            m->state = m->expired ? LEDGER_DEAD : LEDGER_AVAILABLE;
         }
     }
     CHECK(w, ledger_skip(w->l, to) == (w->rewinding ? ERR_BUSY : ERR_OK));

@@ -151,6 +151,7 @@ void do_bury(struct world *w, const struct step *s);
 void do_settle(struct world *w, const struct step *s);
 void do_settle_many(struct world *w, const struct step *s);
 void do_accept_any(struct world *w, const struct step *s);
+void do_finish(struct world *w, const struct step *s);
 void do_settle_badly(struct world *w, const struct step *s);
 void do_renew(struct world *w, const struct step *s);
 void do_unacquire(struct world *w, const struct step *s);

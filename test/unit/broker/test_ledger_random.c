@@ -29,11 +29,12 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"look", 14, do_look},
+    {"look", 16, do_look},
     {"acquire", 18, do_acquire},
     {"settle", 16, do_settle},
     {"settle_many", 4, do_settle_many},
     {"accept_any", 2, do_accept_any},
+    {"finish", 3, do_finish},
     {"settle_badly", 3, do_settle_badly},
     {"renew", 3, do_renew},
     {"unacquire", 2, do_unacquire},
