@@ -27,7 +27,7 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", serve, "run the broker"},
-    {"topic", cli_topic, "list, describe, create, delete topics; add partitions"},
+    {"topic", cli_topic, "list, describe, create, alter, delete topics; add partitions"},
     {"produce", cli_produce, "send lines of standard input to a topic"},
     {"consume", cli_consume, "print the records of a topic"},
     {"group", cli_group, "list, describe, reset, delete consumer groups"},

@@ -24,6 +24,7 @@ CALL(create_topics, 19, 5, true);
 CALL(delete_topics, 20, 4, true);
 CALL(create_partitions, 37, 2, true);
 CALL(describe_configs, 32, 1, false);
+CALL(incremental_alter_configs, 44, 0, false);
 CALL(list_offsets, 2, 4, false);
 CALL(list_groups, 16, 3, true);
 CALL(describe_groups, 15, 5, true);

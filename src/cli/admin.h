@@ -34,9 +34,9 @@ enum err must_use admin_call(struct admin *a, const struct admin_call *call, con
 
 /* Calls of the commands, one row each. */
 extern const struct admin_call admin_metadata, admin_create_topics, admin_delete_topics,
-    admin_create_partitions, admin_describe_configs, admin_list_offsets, admin_list_groups,
-    admin_describe_groups, admin_offset_fetch, admin_offset_commit, admin_delete_groups,
-    admin_delete_records, admin_describe_cluster;
+    admin_create_partitions, admin_describe_configs, admin_incremental_alter_configs,
+    admin_list_offsets, admin_list_groups, admin_describe_groups, admin_offset_fetch,
+    admin_offset_commit, admin_delete_groups, admin_delete_records, admin_describe_cluster;
 
 /* Kafka's error code as a sentence: from err.h's table, or "an error that this program does not
  * know". */

@@ -8,7 +8,7 @@
 struct topic_options {
     const char *broker;
     int64_t partitions;
-    struct option_list configs;
+    struct option_list configs, unset;
     bool internal;
 };
 
@@ -22,15 +22,18 @@ static const struct option table[] = {
      "create: how many (-1: the broker's default); grow: the new total", -1, CLI_PARTITIONS_MAX,
      NULL, false},
     {"config", NULL, OPTION_LIST, AT(configs), NULL, "KEY=VALUE",
-     "create: a setting, such as retention.ms=86400000; may be repeated", 0, 0, NULL, false},
+     "create, alter: a setting, such as retention.ms=86400000; may be repeated", 0, 0, NULL, false},
+    {"delete-config", NULL, OPTION_LIST, AT(unset), NULL, "KEY",
+     "alter: a setting that goes back to its default; may be repeated", 0, 0, NULL, false},
     {"internal", NULL, OPTION_SWITCH, AT(internal), "off", NULL,
      "list, describe: internal topics too", 0, 0, NULL, false},
 };
 /* clang-format on */
 
 static const struct option_set set = {
-    .usage = "weir topic list|describe|create|delete|grow [TOPIC] [options]",
-    .about = "Lists, describes, creates, deletes topics, or gives one more partitions.",
+    .usage = "weir topic list|describe|create|alter|grow|delete [TOPIC] [options]",
+    .about = "Lists, describes, creates, deletes topics, changes the settings of one, or gives it\n"
+             "more partitions.",
     .example = "weir topic create payments --partitions 6 --config retention.ms=604800000",
     .options = table,
     .n = sizeof table / sizeof table[0],
@@ -49,6 +52,8 @@ static int run(struct admin *a, const struct topic_options *o, const char *verb,
         return topic_admin_describe(a, &f);
     if (!strcmp(verb, "create"))
         return topic_admin_create(a, name, o->partitions, -1, &o->configs, false);
+    if (!strcmp(verb, "alter"))
+        return topic_admin_alter(a, name, &o->configs, &o->unset);
     if (!strcmp(verb, "delete"))
         return topic_admin_delete(a, &f);
     return topic_admin_grow(a, &f, o->partitions);
@@ -57,11 +62,15 @@ static int run(struct admin *a, const struct topic_options *o, const char *verb,
 static const char *check(const char *verb, const char *name, const struct topic_options *o)
 {
     bool reads = !strcmp(verb, "list") || !strcmp(verb, "describe");
-    bool writes = !strcmp(verb, "create") || !strcmp(verb, "delete") || !strcmp(verb, "grow");
+    bool alters = !strcmp(verb, "alter");
+    bool writes =
+        alters || !strcmp(verb, "create") || !strcmp(verb, "delete") || !strcmp(verb, "grow");
     if (!reads && !writes)
-        return "the verb must be one of list, describe, create, delete, grow";
+        return "the verb must be one of list, describe, create, alter, grow, delete";
     if (writes && !name)
         return "a topic's name is missing";
+    if (alters && o->configs.n + o->unset.n == 0)
+        return "--config KEY=VALUE or --delete-config KEY is missing: what to change";
     if (!strcmp(verb, "grow") && o->partitions < 1)
         return "--partitions N is missing: the new total";
     return NULL;

@@ -263,6 +263,42 @@ int topic_admin_create(struct admin *a, const char *name, int64_t partitions, in
     return 0;
 }
 
+#define OPERATION_SET 0
+#define OPERATION_DELETE 1
+
+int topic_admin_alter(struct admin *a, const char *name, const struct option_list *set,
+                      const struct option_list *unset)
+{
+    struct kafka_create_topics_request_topic_config given[OPTION_LIST_MAX];
+    struct kafka_incremental_alter_configs_request_resource_config rows[2 * OPTION_LIST_MAX];
+    struct kafka_incremental_alter_configs_request_resource r = {
+        .resource_type = RESOURCE_TOPIC, .resource_name = str_of(name), .configs = rows};
+    struct kafka_incremental_alter_configs_request in = {.resources = &r, .resources_n = 1};
+    struct kafka_incremental_alter_configs_response out;
+    struct err_text text = {""};
+    int status = split_configs(set, given);
+    if (status)
+        return status;
+    memset(rows, 0, sizeof rows);
+    for (size_t i = 0; i < set->n; i++) {
+        rows[r.configs_n].name = given[i].name;
+        rows[r.configs_n].config_operation = OPERATION_SET;
+        rows[r.configs_n++].value = given[i].value;
+    }
+    for (size_t i = 0; i < unset->n; i++) {
+        rows[r.configs_n].name = str_of(unset->at[i]);
+        rows[r.configs_n++].config_operation = OPERATION_DELETE;
+    }
+    if (admin_call(a, &admin_incremental_alter_configs, &in, &out, &text))
+        return failed_call(&text);
+    if (out.responses_n != 1)
+        return failed(r.resource_name, -1, (struct str){0});
+    if (out.responses[0].error_code)
+        return failed(r.resource_name, out.responses[0].error_code, out.responses[0].error_message);
+    printf("Altered topic %s.\n", name);
+    return 0;
+}
+
 /* One request for all of them: none is deleted before all are known to be there. */
 int topic_admin_delete(struct admin *a, const struct topic_filter *f)
 {

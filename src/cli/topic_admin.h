@@ -24,6 +24,9 @@ int topic_admin_describe(struct admin *a, const struct topic_filter *f);
 /* partitions, replication: -1 the broker's default. configs: "key=value" each. */
 int topic_admin_create(struct admin *a, const char *name, int64_t partitions, int64_t replication,
                        const struct option_list *configs, bool if_not_exists);
+/* set: "key=value" each; unset: keys that go back to their defaults. */
+int topic_admin_alter(struct admin *a, const char *name, const struct option_list *set,
+                      const struct option_list *unset);
 int topic_admin_delete(struct admin *a, const struct topic_filter *f);
 /* partitions: the new total. */
 int topic_admin_grow(struct admin *a, const struct topic_filter *f, int64_t partitions);

@@ -9,6 +9,8 @@ that hangs is ended by a deadline. Verbs:
     list-topics -> {"topics"}               describe-topic topic= -> {"partitions"}
     list-groups -> {"groups"}               describe-group group= -> {"state", "members"}
     delete-group group=                     group-offsets group= -> {"offsets": {"0": 7}}
+    alter-config topic= setting= value=     (one setting, others stay; not in kafka-python, whose
+                                             AlterConfigs makes it the only one)
     describe-config topic= setting= -> {"value"}        describe-cluster -> {"brokers"}
     delete-records topic= partition= offset=            (not in kafka-python 2.0.2)
     produce topic= name= start= count= codec= [partition=] [idempotent=true]

@@ -154,6 +154,10 @@ MESSAGES = """
     configs:[name:str value:str read_only:bool is_default:bool/0 source:i8/1+ sensitive:bool
       synonyms:[name:str value:str source:i8]/1+ type:i8/3+ documentation:str/3+]]
 
+33 AlterConfigs 0-2 flexible 2
+> resources:[type:i8 name:str configs:[name:str value:str]] validate_only:bool
+< throttle_ms:i32 results:[error:i16 error_message:str type:i8 name:str]
+
 37 CreatePartitions 0-3 flexible 2
 > topics:[name:str count:i32 assignments:[brokers:[i32]]=null] timeout_ms:i32=30000
   validate_only:bool
@@ -162,6 +166,10 @@ MESSAGES = """
 42 DeleteGroups 0-2 flexible 2
 > groups:[str]
 < throttle_ms:i32 results:[group:str error:i16]
+
+44 IncrementalAlterConfigs 0-1 flexible 1
+> resources:[type:i8 name:str configs:[name:str operation:i8=0 value:str=null]] validate_only:bool
+< throttle_ms:i32 results:[error:i16 error_message:str type:i8 name:str]
 
 60 DescribeCluster 0-2 flexible 0
 > operations:bool endpoint_type:i8=1/1+ fenced:bool/2+

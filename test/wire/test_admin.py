@@ -9,7 +9,7 @@ from rawbatch import batch
 
 OUT_OF_RANGE, UNKNOWN_TOPIC, INVALID_NAME = 1, 3, 17
 EXISTS, BAD_PARTITIONS, BAD_REPLICATION, BAD_ASSIGNMENT, BAD_CONFIG = 36, 37, 38, 39, 40
-INVALID_REQUEST, UNKNOWN_ID = 42, 100
+INVALID_REQUEST, UNKNOWN_ID, UNKNOWN_TOPIC = 42, 100, 3
 TOPIC, BROKER = 2, 4
 NOT_ASKED = -(2**31)
 ZERO = uuid.UUID(int=0)
@@ -287,3 +287,100 @@ def test_describe_broker_settings(raw):
     found = describe(raw, BROKER, str(node))
     assert found["error"] == 0 and found["configs"]
     assert describe(raw, BROKER, "98765")["error"] == INVALID_REQUEST
+
+
+# ---- AlterConfigs, IncrementalAlterConfigs
+
+SET, DELETE, APPEND, SUBTRACT = range(4)
+
+
+def own_settings(raw, name):
+    """What is set on the topic itself."""
+    return {one["name"]: one["value"] for one in describe(raw, TOPIC, name)["configs"]
+            if one["source"] == 1}
+
+
+def alter(raw, name, settings, version=2, kind=TOPIC, **more):
+    """All settings at once."""
+    configs = [{"name": key, "value": value} for key, value in settings.items()]
+    return raw.call("AlterConfigs", version, resources=[
+        {"type": kind, "name": name, "configs": configs}], **more)["results"][0]
+
+
+def increment(raw, name, *changes, version=1, kind=TOPIC, **more):
+    """changes: (operation, key, value) each."""
+    configs = [{"operation": what, "name": key, "value": value} for what, key, value in changes]
+    return raw.call("IncrementalAlterConfigs", version, resources=[
+        {"type": kind, "name": name, "configs": configs}], **more)["results"][0]
+
+
+@pytest.mark.parametrize("version", range(0, 3))
+def test_alter_replaces_all_settings(raw, unique, version):
+    name = unique()
+    raw.create_topic(name, 1, {"retention.ms": "777", "segment.ms": "5000"})
+    done = alter(raw, name, {"segment.ms": "6000", "retention.bytes": "9"}, version)
+    assert (done["error"], done["type"], done["name"]) == (0, TOPIC, name)
+    assert own_settings(raw, name) == {"segment.ms": "6000", "retention.bytes": "9"}
+    alter(raw, name, {}, version)
+    assert own_settings(raw, name) == {}
+
+
+@pytest.mark.parametrize("version", range(0, 2))
+def test_increment_changes_what_it_names(raw, unique, version):
+    name = unique()
+    raw.create_topic(name, 1, {"retention.ms": "777", "segment.ms": "5000"})
+    assert increment(raw, name, (SET, "retention.bytes", "9"), (SET, "retention.ms", "778"),
+                     version=version)["error"] == 0
+    assert own_settings(raw, name) == {
+        "retention.ms": "778", "segment.ms": "5000", "retention.bytes": "9"}
+    assert increment(raw, name, (DELETE, "retention.ms", None), (DELETE, "max.message.bytes", None),
+                     version=version)["error"] == 0
+    assert own_settings(raw, name) == {"segment.ms": "5000", "retention.bytes": "9"}
+
+
+def test_increment_of_lists(raw, unique):
+    name = unique()
+    raw.create_topic(name)
+    assert increment(raw, name, (APPEND, "cleanup.policy", "delete"))["error"] == 0
+    assert describe(raw, TOPIC, name, keys=["cleanup.policy"])["configs"][0]["value"] == "delete"
+    assert increment(raw, name, (APPEND, "retention.ms", "5"))["error"] == BAD_CONFIG
+    assert increment(raw, name, (SUBTRACT, "retention.ms", "5"))["error"] == BAD_CONFIG
+
+
+@pytest.mark.weir_only
+def test_increment_towards_what_is_not_built(raw, unique):
+    name = unique()
+    raw.create_topic(name)
+    refused = increment(raw, name, (APPEND, "cleanup.policy", "compact"))
+    assert refused["error"] == BAD_CONFIG and "delete,compact" in refused["error_message"]
+    assert increment(raw, name, (SUBTRACT, "cleanup.policy", "delete"))["error"] == BAD_CONFIG
+
+
+def test_altering_is_whole_or_not_at_all(raw, unique):
+    name = unique()
+    raw.create_topic(name, 1, {"segment.ms": "5000"})
+    for refused in (increment(raw, name, (SET, "retention.ms", "5"), (SET, "retention.bytes", "x")),
+                    increment(raw, name, (SET, "retention.ms", "5"), (SET, "no.such.key", "1")),
+                    alter(raw, name, {"retention.ms": "5", "no.such.key": "1"})):
+        assert refused["error"] == BAD_CONFIG and refused["error_message"]
+    for refused in (increment(raw, name, (SET, "retention.ms", None)),
+                    increment(raw, name, (SET, "retention.ms", "5"), (SET, "retention.ms", "6")),
+                    increment(raw, name, (9, "retention.ms", "6"))):
+        assert refused["error"] == INVALID_REQUEST
+    assert increment(raw, name, (SET, "retention.ms", "5"), validate_only=True)["error"] == 0
+    assert alter(raw, name, {"retention.ms": "5"}, validate_only=True)["error"] == 0
+    assert own_settings(raw, name) == {"segment.ms": "5000"}
+    stranger = unique()
+    assert increment(raw, stranger, (SET, "retention.ms", "5"))["error"] == UNKNOWN_TOPIC
+    assert alter(raw, stranger, {"retention.ms": "5"})["error"] == UNKNOWN_TOPIC
+
+
+def test_altered_settings_act(raw, unique):
+    """A smaller limit refuses the next batch that is larger."""
+    name = unique()
+    raw.create_topic(name)
+    assert raw.produce(name, batch([b"x" * 500]))["error"] == 0
+    assert increment(raw, name, (SET, "max.message.bytes", "300"))["error"] == 0
+    assert raw.produce(name, batch([b"x" * 500]))["error"] == 10
+    assert increment(raw, name, (DELETE, "max.message.bytes", None))["error"] == 0
+    assert raw.produce(name, batch([b"x" * 500]))["error"] == 0

@@ -142,7 +142,7 @@ def test_kafkas_names_have_help(named, name):
     (["serve", "--log-level", "loud"], ["--log-level", "one of debug info warn error"]),
     (["serve", "data"], ["'data'", "too many"]),
     (["topic"], ["an argument is missing"]),
-    (["topic", "invent"], ["one of list, describe, create, delete, grow"]),
+    (["topic", "invent"], ["one of list, describe, create, alter, grow, delete"]),
     (["topic", "create"], ["topic's name is missing"]),
     (["topic", "grow", "t"], ["--partitions", "the new total"]),
     (["topic", "create", "t", "--partitions", "x"], ["--partitions", "'x'", "whole number"]),
@@ -194,6 +194,16 @@ def test_topics(cli, unique):
     refused(cli("topic", "delete", name), FAILED, "does not exist")
     refused(cli("topic", "grow", name, "--partitions", "3"), FAILED, "does not exist")
     assert name not in good(cli("topic", "list")).splitlines()
+
+
+def test_topic_alter(cli, unique):
+    name = unique()
+    good(cli("topic", "create", name, "--config", "segment.ms=5000"))
+    assert good(cli("topic", "alter", name, "--config", "retention.ms=777", "--delete-config",
+                    "segment.ms")) == f"Altered topic {name}.\n"
+    assert "Configs: retention.ms=777\n" in good(cli("topic", "describe", name))
+    refused(cli("topic", "alter", name, "--config", "retention.ms=x"), FAILED, "retention.ms")
+    refused(cli("topic", "alter", name), USAGE, "--config KEY=VALUE")
 
 
 def test_a_deletion_takes_names_as_they_are(cli, unique):

@@ -197,6 +197,9 @@ def test_administration(client, raw, unique):
 
     found = client.run("describe-config", topic=topic, setting="cleanup.policy")
     assert found[-1]["value"] == "delete"
+    client.run("alter-config", topic=topic, setting="retention.ms", value=123456)
+    found = client.run("describe-config", topic=topic, setting="retention.ms")
+    assert found[-1]["value"] == "123456"
     assert client.run("describe-cluster")[-1]["brokers"] == 1
     if client.name != "kafka-python-2.0.2":
         client.run("delete-records", topic=topic, partition=4, offset=2)

@@ -17,6 +17,7 @@ SERVED = {
     "DescribeGroups": (0, 6), "ListGroups": (0, 5), "ApiVersions": (0, 4),
     "CreateTopics": (0, 7), "DeleteTopics": (0, 6), "DeleteRecords": (0, 2),
     "InitProducerId": (0, 5), "OffsetForLeaderEpoch": (0, 4), "DescribeConfigs": (0, 4),
+    "AlterConfigs": (0, 2), "IncrementalAlterConfigs": (0, 1),
     "CreatePartitions": (0, 3), "DeleteGroups": (0, 2), "DescribeCluster": (0, 2),
 }
 
@@ -139,6 +140,10 @@ def small_requests(topic, topic_id):
         "OffsetForLeaderEpoch": {
             "topics": [{"name": topic, "partitions": [{"index": 0, "leader_epoch": 0}]}]},
         "DescribeConfigs": {"resources": [{"type": 2, "name": topic}]},
+        "AlterConfigs": {"resources": [{"type": 2, "name": topic, "configs": [
+            {"name": "retention.ms", "value": "1000"}]}], "validate_only": True},
+        "IncrementalAlterConfigs": {"resources": [{"type": 2, "name": topic, "configs": [
+            {"name": "retention.ms", "value": "1000"}]}], "validate_only": True},
         "CreatePartitions": {"topics": [{"name": topic, "count": 2}], "validate_only": True},
         "DeleteGroups": {"groups": ["nobody"]},
     }

@@ -43,8 +43,10 @@ const struct kafka_api kafka_apis[] = {
     ROW(       22,  0,  5,  2,  "InitProducerId",         init_producer_id),
     ROW(       23,  0,  4,  4,  "OffsetForLeaderEpoch",   offset_for_leader_epoch),
     ROW(       32,  0,  4,  4,  "DescribeConfigs",        describe_configs),
+    ROW(       33,  0,  2,  2,  "AlterConfigs",           alter_configs),
     ROW(       37,  0,  3,  2,  "CreatePartitions",       create_partitions),
     ROW(       42,  0,  2,  2,  "DeleteGroups",           delete_groups),
+    ROW(       44,  0,  1,  1,  "IncrementalAlterConfigs", incremental_alter_configs),
     ROW(       60,  0,  2,  0,  "DescribeCluster",        describe_cluster),
 };
 /* clang-format on */

@@ -710,6 +710,59 @@
     F(T, ARRAY,     results,                                                                       \
       describe_configs_response_result, 0, 99, -1, -1, 0)
 
+#define KAFKA_ALTER_CONFIGS_REQUEST_RESOURCE_CONFIG(F, T)                                          \
+    F(T, STR,       name,                      none,  0, 99, -1, -1, 0)                            \
+    F(T, STR,       value,                     none,  0, 99, 0, -1, 0)
+
+#define KAFKA_ALTER_CONFIGS_REQUEST_RESOURCE(F, T)                                                 \
+    F(T, I8,        resource_type,             none,  0, 99, -1, -1, 0)                            \
+    F(T, STR,       resource_name,             none,  0, 99, -1, -1, 0)                            \
+    F(T, ARRAY,     configs,                                                                       \
+      alter_configs_request_resource_config, 0, 99, -1, -1, 0)
+
+#define KAFKA_ALTER_CONFIGS_REQUEST(F, T)                                                          \
+    F(T, ARRAY,     resources,                                                                     \
+      alter_configs_request_resource, 0, 99, -1, -1, 0)                                            \
+    F(T, BOOL,      validate_only,             none,  0, 99, -1, -1, 0)
+
+#define KAFKA_ALTER_CONFIGS_RESPONSE_RESPONSE(F, T)                                                \
+    F(T, I16,       error_code,                none,  0, 99, -1, -1, 0)                            \
+    F(T, STR,       error_message,             none,  0, 99, 0, -1, 0)                             \
+    F(T, I8,        resource_type,             none,  0, 99, -1, -1, 0)                            \
+    F(T, STR,       resource_name,             none,  0, 99, -1, -1, 0)
+
+#define KAFKA_ALTER_CONFIGS_RESPONSE(F, T)                                                         \
+    F(T, I32,       throttle_time_ms,          none,  0, 99, -1, -1, 0)                            \
+    F(T, ARRAY,     responses,                                                                     \
+      alter_configs_response_response, 0, 99, -1, -1, 0)
+
+#define KAFKA_INCREMENTAL_ALTER_CONFIGS_REQUEST_RESOURCE_CONFIG(F, T)                              \
+    F(T, STR,       name,                      none,  0, 99, -1, -1, 0)                            \
+    F(T, I8,        config_operation,          none,  0, 99, -1, -1, 0)                            \
+    F(T, STR,       value,                     none,  0, 99, 0, -1, 0)
+
+#define KAFKA_INCREMENTAL_ALTER_CONFIGS_REQUEST_RESOURCE(F, T)                                     \
+    F(T, I8,        resource_type,             none,  0, 99, -1, -1, 0)                            \
+    F(T, STR,       resource_name,             none,  0, 99, -1, -1, 0)                            \
+    F(T, ARRAY,     configs,                                                                       \
+      incremental_alter_configs_request_resource_config, 0, 99, -1, -1, 0)
+
+#define KAFKA_INCREMENTAL_ALTER_CONFIGS_REQUEST(F, T)                                              \
+    F(T, ARRAY,     resources,                                                                     \
+      incremental_alter_configs_request_resource, 0, 99, -1, -1, 0)                                \
+    F(T, BOOL,      validate_only,             none,  0, 99, -1, -1, 0)
+
+#define KAFKA_INCREMENTAL_ALTER_CONFIGS_RESPONSE_RESPONSE(F, T)                                    \
+    F(T, I16,       error_code,                none,  0, 99, -1, -1, 0)                            \
+    F(T, STR,       error_message,             none,  0, 99, 0, -1, 0)                             \
+    F(T, I8,        resource_type,             none,  0, 99, -1, -1, 0)                            \
+    F(T, STR,       resource_name,             none,  0, 99, -1, -1, 0)
+
+#define KAFKA_INCREMENTAL_ALTER_CONFIGS_RESPONSE(F, T)                                             \
+    F(T, I32,       throttle_time_ms,          none,  0, 99, -1, -1, 0)                            \
+    F(T, ARRAY,     responses,                                                                     \
+      incremental_alter_configs_response_response, 0, 99, -1, -1, 0)
+
 #define KAFKA_DESCRIBE_CLUSTER_REQUEST(F, T)                                                       \
     F(T, BOOL,      include_cluster_authorized_operations, none,  0, 99, -1, -1, 0)                \
     F(T, I8,        endpoint_type,             none,  1, 99, -1, -1, 1)                            \
@@ -863,6 +916,19 @@
     M(describe_configs_response_result_config, KAFKA_DESCRIBE_CONFIGS_RESPONSE_RESULT_CONFIG)      \
     M(describe_configs_response_result, KAFKA_DESCRIBE_CONFIGS_RESPONSE_RESULT)                    \
     M(describe_configs_response, KAFKA_DESCRIBE_CONFIGS_RESPONSE)                                  \
+    M(alter_configs_request_resource_config, KAFKA_ALTER_CONFIGS_REQUEST_RESOURCE_CONFIG)          \
+    M(alter_configs_request_resource, KAFKA_ALTER_CONFIGS_REQUEST_RESOURCE)                        \
+    M(alter_configs_request, KAFKA_ALTER_CONFIGS_REQUEST)                                          \
+    M(alter_configs_response_response, KAFKA_ALTER_CONFIGS_RESPONSE_RESPONSE)                      \
+    M(alter_configs_response, KAFKA_ALTER_CONFIGS_RESPONSE)                                        \
+    M(incremental_alter_configs_request_resource_config,                                           \
+      KAFKA_INCREMENTAL_ALTER_CONFIGS_REQUEST_RESOURCE_CONFIG)                                     \
+    M(incremental_alter_configs_request_resource,                                                  \
+      KAFKA_INCREMENTAL_ALTER_CONFIGS_REQUEST_RESOURCE)                                            \
+    M(incremental_alter_configs_request, KAFKA_INCREMENTAL_ALTER_CONFIGS_REQUEST)                  \
+    M(incremental_alter_configs_response_response,                                                 \
+      KAFKA_INCREMENTAL_ALTER_CONFIGS_RESPONSE_RESPONSE)                                           \
+    M(incremental_alter_configs_response, KAFKA_INCREMENTAL_ALTER_CONFIGS_RESPONSE)                \
     M(describe_cluster_request, KAFKA_DESCRIBE_CLUSTER_REQUEST)                                    \
     M(describe_cluster_response_broker, KAFKA_DESCRIBE_CLUSTER_RESPONSE_BROKER)                    \
     M(describe_cluster_response, KAFKA_DESCRIBE_CLUSTER_RESPONSE)

@@ -23,6 +23,8 @@ void kafka_delete_records_run(struct kafka_request *rq);
 void kafka_init_producer_id_run(struct kafka_request *rq);
 void kafka_offset_for_leader_epoch_run(struct kafka_request *rq);
 void kafka_describe_configs_run(struct kafka_request *rq);
+void kafka_alter_configs_run(struct kafka_request *rq);
+void kafka_incremental_alter_configs_run(struct kafka_request *rq);
 void kafka_create_partitions_run(struct kafka_request *rq);
 void kafka_delete_groups_run(struct kafka_request *rq);
 void kafka_describe_cluster_run(struct kafka_request *rq);

@@ -2,6 +2,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -11,6 +12,8 @@ import java.util.TreeSet;
 import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -54,6 +57,7 @@ public final class WireClient {
         case "delete-group" -> client.deleteGroup();
         case "group-offsets" -> client.groupOffsets();
         case "describe-config" -> client.describeConfig();
+        case "alter-config" -> client.alterConfig();
         case "describe-cluster" -> client.describeCluster();
         case "delete-records" -> client.deleteRecords();
         case "produce" -> client.produce();
@@ -176,6 +180,15 @@ public final class WireClient {
         try (Admin admin = admin()) {
             var found = admin.describeConfigs(List.of(asked)).all().get().get(asked);
             say("{\"value\":%s}", quote(found.get(args.get("setting")).value()));
+        }
+    }
+
+    private void alterConfig() throws Exception {
+        ConfigResource asked = new ConfigResource(ConfigResource.Type.TOPIC, args.get("topic"));
+        ConfigEntry entry = new ConfigEntry(args.get("setting"), args.get("value"));
+        Collection<AlterConfigOp> ops = List.of(new AlterConfigOp(entry, AlterConfigOp.OpType.SET));
+        try (Admin admin = admin()) {
+            admin.incrementalAlterConfigs(Map.of(asked, ops)).all().get();
         }
     }
 

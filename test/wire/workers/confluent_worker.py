@@ -5,7 +5,7 @@ import sys
 from common import input_end, main, records_of, say, text
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import (AdminClient, ConfigResource, NewPartitions, NewTopic,
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
                                    ResourceType)
 
 
@@ -73,6 +73,13 @@ def describe_config(bootstrap, args):
     asked = ConfigResource(ResourceType.TOPIC, args["topic"])
     found = admin(bootstrap).describe_configs([asked])[asked].result(30)
     say(value=found[args["setting"]].value)
+
+
+def alter_config(bootstrap, args):
+    entry = ConfigEntry(args["setting"], args["value"],
+                        incremental_operation=AlterConfigOpType.SET)
+    asked = ConfigResource(ResourceType.TOPIC, args["topic"], incremental_configs=[entry])
+    all_done(admin(bootstrap).incremental_alter_configs([asked]))
 
 
 def describe_cluster(bootstrap, _):
@@ -187,6 +194,7 @@ main({
     "delete-group": delete_group,
     "group-offsets": group_offsets,
     "describe-config": describe_config,
+    "alter-config": alter_config,
     "describe-cluster": describe_cluster,
     "delete-records": delete_records,
     "produce": produce,

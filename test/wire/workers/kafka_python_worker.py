@@ -64,6 +64,13 @@ def describe_config(bootstrap, args):
     say(value=next(one[1] for one in answer[4] if one[0] == args["setting"]))
 
 
+def alter_config(bootstrap, args):
+    asked = ConfigResource(ConfigResourceType.TOPIC, args["topic"],
+                           configs={args["setting"]: args["value"]})
+    answer = admin(bootstrap).alter_configs([asked])
+    assert answer.resources[0][0] == 0, answer
+
+
 def describe_cluster(bootstrap, _):
     say(brokers=len(admin(bootstrap).describe_cluster()["brokers"]))
 
@@ -166,6 +173,7 @@ main({
     "delete-group": delete_group,
     "group-offsets": group_offsets,
     "describe-config": describe_config,
+    "alter-config": alter_config,
     "describe-cluster": describe_cluster,
     "delete-records": delete_records,
     "produce": produce,
