@@ -138,6 +138,8 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
     bc.incarnation = report->meta.incarnation;
     serve_broker_conf(&s->options, &bc);
     broker_set_make(&bc, s->n, s->envs, s->stores, s->brokers);
+    kc.password_threads = true;
+    kc.sasl_session_ms = s->options.sasl_session_ms;
     s->kafka = kafka_front_make(&kc, s->brokers, s->n);
     http_conf_of(&s->options, &hc);
     hc.metrics = serve_metrics_page;
@@ -202,20 +204,6 @@ static unsigned default_threads(void)
     return n < SERVE_THREADS_MAX ? n : SERVE_THREADS_MAX;
 }
 
-/* There are no credentials yet that a listener could ask for. */
-static enum err check_credentials(const struct serve_listeners *l, struct err_text *text)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        if (l->at[i].authenticate)
-            return err_say(text, ERR_POLICY,
-                           "%s is not a loopback address, and there are no credentials yet: anyone "
-                           "who reaches it could read and delete everything. Add --allow-anonymous "
-                           "if the network around it is trusted",
-                           l->at[i].bind);
-    }
-    return ERR_OK;
-}
-
 int serve(int argc, char **argv)
 {
     static struct serve s;
@@ -231,8 +219,6 @@ int serve(int argc, char **argv)
     limits_keep_heap(HEAP_KEEP_BYTES);
     s.n = s.options.threads ? (unsigned)s.options.threads : default_threads();
     enum err err = serve_listeners_make(&s.options, &s.listeners, &text);
-    if (!err)
-        err = check_credentials(&s.listeners, &text);
     if (!err)
         err = start(&s, &text);
     if (err)

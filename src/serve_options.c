@@ -54,8 +54,11 @@ static const struct option table[] = {
      "how long a new group waits for more members before its first assignment", 0, 300000, NULL,
      OPTION_LIVE},
     {"allow-anonymous", "WEIR_ALLOW_ANONYMOUS", OPTION_SWITCH, AT(allow_anonymous), "off", NULL,
-     "listen beyond this machine although anyone who reaches the port may do anything", 0, 0, NULL,
+     "let calls without a credential in beyond this machine, too: see docs/security.md", 0, 0, NULL,
      0},
+    {"sasl-session", "WEIR_SASL_SESSION", OPTION_DURATION, AT(sasl_session_ms), "0", "TIME",
+     "how long a Kafka client's login lasts; it logs in again before that. 0: for ever", 0,
+     INT64_C(365) * 24 * 3600 * 1000, NULL, 0},
     {"log-level", "WEIR_LOG_LEVEL", OPTION_CHOICE, AT(log_level), "info", "LEVEL",
      "least level of log lines on stderr", 0, 0, log_levels, OPTION_LIVE},
 };

@@ -77,6 +77,7 @@
     X(SASL_STATE,            34, 400, "the request does not fit the state of authentication")      \
     X(AUTH_FAILED,           58, 401, "the credentials are not valid")                             \
     X(SCRAM_UNKNOWN,         91, 404, "the user has no such SCRAM credential")                     \
+    X(SCRAM_DUPLICATE,       92, 400, "a SCRAM credential is named twice")                         \
     X(SCRAM_INVALID,         93, 400, "the SCRAM credential is not acceptable")                    \
     X(LOCK_LOST,             -1, 410, "the lock is not held any more: it ran out, or the message was settled") \
     X(SESSION_LOCKED,        -1, 409, "another receiver holds the session")                        \

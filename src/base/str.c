@@ -30,6 +30,14 @@ bool str_copy(char *dst, size_t cap, struct str s)
     return n == s.len;
 }
 
+void str_put_plain(char *dst, size_t cap, struct str s)
+{
+    size_t n = s.len < cap - 1 ? s.len : cap - 1;
+    for (size_t i = 0; i < n; i++)
+        dst[i] = s.at[i] > ' ' && s.at[i] < 0x7f && s.at[i] != '"' ? s.at[i] : '?';
+    dst[n] = '\0';
+}
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

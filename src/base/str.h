@@ -19,6 +19,9 @@ bool str_eq(struct str a, struct str b);
 bool str_is(struct str a, const char *s);
 /* Copies at most cap - 1 bytes and a NUL; returns false when it was cut. */
 bool str_copy(char *dst, size_t cap, struct str s);
+/* Text from outside as one word of a log line: what is not printable ASCII, and quotes, become '?'.
+ * Cut at cap - 1. */
+void str_put_plain(char *dst, size_t cap, struct str s);
 
 /* The parsers below say ERR_CONFIG_INVALID to anything else than what they describe, and leave the
  * output alone then. */

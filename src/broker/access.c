@@ -12,9 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LEAVE_AFTER_US 1 /* a timer set in this turn fires in a later one */
-#define DENIALS_LOGGED_MAX 10
-#define SECOND_US 1000000u
+#define LEAVE_AFTER_US 1      /* a timer set in this turn fires in a later one */
+#define DENIALS_LOGGED_MAX 10 /* a second */
 
 /* ---- places ---- */
 
@@ -336,37 +335,19 @@ unsigned access_roles(struct broker *b, const struct actor *actor, enum access_k
     return roles_of(a, actor->principal, kind, name);
 }
 
-/* Text from outside in one word of a log line. */
-static void tame(char *out, size_t cap, struct str s)
-{
-    size_t n = s.len < cap - 1 ? s.len : cap - 1;
-    for (size_t i = 0; i < n; i++)
-        out[i] = s.at[i] > ' ' && s.at[i] < 0x7f && s.at[i] != '"' ? s.at[i] : '?';
-    out[n] = '\0';
-}
-
-/* Who calls over and over is told so each time; the log is not. */
-static bool denial_is_logged(struct access *a)
-{
-    uint64_t now = env_mono_us(a->env);
-    if (now - a->denials_from_us >= SECOND_US) {
-        if (a->denials > DENIALS_LOGGED_MAX)
-            env_log(a->env, ENV_WARN, "access.denied", "more=%u", a->denials - DENIALS_LOGGED_MAX);
-        a->denials_from_us = now;
-        a->denials = 0;
-    }
-    return a->denials++ < DENIALS_LOGGED_MAX;
-}
-
 static void denied(struct access *a, const struct actor *actor, enum access_kind kind,
                    struct str name, enum access_role role)
 {
     static const char *const kinds[] = {"cluster", "topic", "group"};
     char who[128], what[128];
-    if (!denial_is_logged(a))
-        return;
-    tame(who, sizeof(who), str_of(actor->principal));
-    tame(what, sizeof(what), kind == ACCESS_CLUSTER ? STR_LIT("") : name);
+    uint32_t left;
+    bool logged = few_take(&a->denials, env_mono_us(a->env), DENIALS_LOGGED_MAX, &left);
+    if (left != 0)
+        env_log(a->env, ENV_WARN, "access.denied", "more=%u", left);
+    if (!logged)
+        return; /* who calls over and over is told so each time; the log is not */
+    str_put_plain(who, sizeof(who), str_of(actor->principal));
+    str_put_plain(what, sizeof(what), kind == ACCESS_CLUSTER ? STR_LIT("") : name);
     env_log(a->env, ENV_WARN, "access.denied", "principal=%s from=%s needs=%s %s=%s", who,
             actor->address != NULL ? actor->address : "?",
             role == ACCESS_SENDER     ? "Sender"

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/cursor.h"
+#include "base/few.h"
 #include "base/map.h"
 #include "broker/access.h"
 #include "broker/broker_internal.h"
@@ -55,8 +56,7 @@ struct access {
     const struct access_item **leaving;                  /* stay valid until the turn ends */
     size_t leaving_n, leaving_cap;
     struct env_timer leave;
-    uint64_t denials_from_us; /* the second in which denials are counted for the log */
-    unsigned denials;
+    struct few denials; /* in the log */
 };
 
 struct access *access_make(struct env *env);

@@ -13,6 +13,8 @@ that hangs is ended by a deadline. Verbs:
                                              AlterConfigs makes it the only one)
     describe-config topic= setting= -> {"value"}        describe-cluster -> {"brokers"}
     delete-records topic= partition= offset=            (not in kafka-python 2.0.2)
+    put-password user= mechanism= iterations= password=     drop-password user= mechanism=
+    list-passwords -> {"users": {user: {mechanism: iterations}}}    (confluent-kafka and java)
     produce topic= name= start= count= codec= [partition=] [idempotent=true]
         -> {"partition", "offset"} each
     consume topic= partition= offset= count= -> a record each
@@ -65,6 +67,32 @@ def command(name):
         return [sys.executable, str(HERE / "workers/confluent_worker.py")], {}
     worker = [sys.executable, str(HERE / "workers/kafka_python_worker.py")]
     return worker, {"PYTHONPATH": str(SETUP / name)}
+
+
+def login(**how):
+    """The environment of a client that logs in: protocol=, mechanism=, user=, password=, ca=,
+    certificate=, key= (the files in PEM)."""
+    java = {"security.protocol": how["protocol"]}
+    if "mechanism" in how:
+        module = "plain.Plain" if how["mechanism"] == "PLAIN" else "scram.Scram"
+        java["sasl.mechanism"] = how["mechanism"]
+        java["sasl.jaas.config"] = (f"org.apache.kafka.common.security.{module}LoginModule required"
+                                    f" username='{how['user']}' password='{how['password']}';")
+    if "ca" in how:
+        java |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": how["ca"]}
+    if "certificate" in how:
+        # Java wants key and certificate in one text.
+        java["ssl.keystore.type"] = "PEM"
+        java["ssl.keystore.key"] = one_line(how["key"])
+        java["ssl.keystore.certificate.chain"] = one_line(how["certificate"])
+    return {
+        "WIRE_SECURITY": json.dumps({name: str(value) for name, value in how.items()}),
+        "WIRE_JAVA_SECURITY": "\n".join(f"{name}={value}" for name, value in java.items()),
+    }
+
+
+def one_line(path):
+    return pathlib.Path(path).read_text().strip().replace("\n", "\\n")
 
 
 class Failed(AssertionError):

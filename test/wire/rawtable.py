@@ -171,6 +171,24 @@ MESSAGES = """
 > resources:[type:i8 name:str configs:[name:str operation:i8=0 value:str=null]] validate_only:bool
 < throttle_ms:i32 results:[error:i16 error_message:str type:i8 name:str]
 
+17 SaslHandshake 0-1 flexible 99
+> mechanism:str
+< error:i16 mechanisms:[str]
+
+36 SaslAuthenticate 0-2 flexible 2
+> token:bytes
+< error:i16 error_message:str token:bytes session_lifetime_ms:i64/1+
+
+50 DescribeUserScramCredentials 0-0 flexible 0
+> users:[name:str]=null
+< throttle_ms:i32 error:i16 error_message:str
+  results:[user:str error:i16 error_message:str credentials:[mechanism:i8 iterations:i32]]
+
+51 AlterUserScramCredentials 0-0 flexible 0
+> deletions:[name:str mechanism:i8]
+  upsertions:[name:str mechanism:i8 iterations:i32 salt:bytes salted_password:bytes]
+< throttle_ms:i32 results:[user:str error:i16 error_message:str]
+
 60 DescribeCluster 0-2 flexible 0
 > operations:bool endpoint_type:i8=1/1+ fenced:bool/2+
 < throttle_ms:i32 error:i16 error_message:str endpoint_type:i8/1+ cluster_id:str controller_id:i32

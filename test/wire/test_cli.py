@@ -556,12 +556,6 @@ def served(folder, *words):
     return weir("serve", "--data", folder / "d", "--http", http, *words)
 
 
-def test_serve_does_not_open_itself_to_the_world(tmp_path):
-    refused(served(tmp_path, "--kafka", "0.0.0.0:0"), FAILED, "--allow-anonymous", "0.0.0.0:0")
-    refused(served(tmp_path, "--kafka", ":0"), FAILED, "--allow-anonymous")
-    assert not (tmp_path / "d").exists()
-
-
 def test_serve_tells_of_a_taken_port(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -36,6 +36,7 @@ const struct kafka_api kafka_apis[] = {
     ROW(       14,  0,  5,  4,  "SyncGroup",              sync_group),
     ROW(       15,  0,  6,  5,  "DescribeGroups",         describe_groups),
     ROW(       16,  0,  5,  3,  "ListGroups",             list_groups),
+    ROW(       17,  0,  1, 99,  "SaslHandshake",          sasl_handshake),
     ROW(       18,  0,  4,  3,  "ApiVersions",            api_versions),
     ROW(       19,  0,  7,  5,  "CreateTopics",           create_topics),
     ROW(       20,  0,  6,  4,  "DeleteTopics",           delete_topics),
@@ -44,9 +45,12 @@ const struct kafka_api kafka_apis[] = {
     ROW(       23,  0,  4,  4,  "OffsetForLeaderEpoch",   offset_for_leader_epoch),
     ROW(       32,  0,  4,  4,  "DescribeConfigs",        describe_configs),
     ROW(       33,  0,  2,  2,  "AlterConfigs",           alter_configs),
+    ROW(       36,  0,  2,  2,  "SaslAuthenticate",       sasl_authenticate),
     ROW(       37,  0,  3,  2,  "CreatePartitions",       create_partitions),
     ROW(       42,  0,  2,  2,  "DeleteGroups",           delete_groups),
     ROW(       44,  0,  1,  1,  "IncrementalAlterConfigs", incremental_alter_configs),
+    ROW(       50,  0,  0,  0,  "DescribeUserScramCredentials", describe_user_scram),
+    ROW(       51,  0,  0,  0,  "AlterUserScramCredentials", alter_user_scram),
     ROW(       60,  0,  2,  0,  "DescribeCluster",        describe_cluster),
 };
 /* clang-format on */

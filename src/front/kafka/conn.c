@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "front/kafka/fetch_session.h"
+#include "front/kafka/sasl.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -165,7 +166,7 @@ static enum err header_read(struct kafka_request *rq)
         return ERR_FRAME;
     bool known = rq->version >= 0 && rq->version <= rq->api->max;
     rq->flexible = known && rq->version >= rq->api->flexible_from;
-    rq->actor = (struct actor){ACTOR_TENANT_DEFAULT, "User:ANONYMOUS", wire_get_str(r, false),
+    rq->actor = (struct actor){ACTOR_TENANT_DEFAULT, rq->conn->principal, wire_get_str(r, false),
                                rq->conn->peer};
     if (rq->flexible)
         wire_skip_tags(r);
@@ -189,9 +190,18 @@ static enum err body_read(struct kafka_request *rq)
 
 static void request_start(struct kafka_request *rq)
 {
+    const char *why;
     rq->state = KAFKA_RUNNING;
+    if (kafka_sasl_raw(rq->conn)) {
+        kafka_sasl_raw_run(rq);
+        return;
+    }
     if (header_read(rq)) {
         kafka_respond_close(rq, "not a request that this broker knows");
+        return;
+    }
+    if (!kafka_sasl_admits(rq->conn, rq->api->key, &why)) {
+        kafka_respond_close(rq, why);
         return;
     }
     /* ApiVersions answers every version itself (KIP-511). */
@@ -264,7 +274,7 @@ static bool conn_start_next(struct kafka_conn *conn)
 
 static bool conn_full(const struct kafka_conn *conn)
 {
-    return conn->output_full || conn->requests_n >= KAFKA_REQUESTS_MAX ||
+    return conn->output_full || conn->requests_n >= (conn->known ? KAFKA_REQUESTS_MAX : 1u) ||
            (conn->requests_n && conn->request_bytes >= KAFKA_REQUEST_BYTES_MAX);
 }
 
@@ -279,6 +289,7 @@ static void conn_free(struct kafka_conn *conn)
         mem_free(container_of(n, struct kafka_seen_topic, node));
     }
     map_free(&conn->seen);
+    kafka_sasl_close(conn);
     buf_unref(conn->rx);
     conn->magic = 0;
     mem_free(conn);
@@ -344,7 +355,8 @@ static bool conn_cut_frame(struct kafka_conn *conn)
     size_t bytes = frame_bytes(conn);
     if (!bytes || conn->state != KAFKA_CONN_OPEN || conn_full(conn))
         return false;
-    if (bytes <= 4 || bytes - 4 > conn->front->conf.frame_max) {
+    size_t max = conn->known ? conn->front->conf.frame_max : KAFKA_UNKNOWN_FRAME_MAX;
+    if (bytes <= 4 || bytes - 4 > max) {
         conn_fail(conn, KAFKA_CONN_FINISHING, "a frame of a size that is not allowed");
         return false;
     }
@@ -397,6 +409,17 @@ static void conn_run(struct kafka_conn *conn)
     conn_settle(conn);
 }
 
+void kafka_conn_finish(struct kafka_conn *conn, const char *why)
+{
+    conn_fail(conn, KAFKA_CONN_FINISHING, why);
+}
+
+void kafka_conn_refuse(struct kafka_conn *conn, const char *why)
+{
+    conn_fail(conn, KAFKA_CONN_REFUSING, why);
+    conn_run(conn);
+}
+
 static void *conn_space(void *user, size_t *cap)
 {
     struct kafka_conn *conn = user;
@@ -423,6 +446,7 @@ static void conn_received(void *user, size_t n)
         conn_close(conn);
         return;
     }
+    kafka_sasl_identify(conn);
     conn->rx_to += n;
     conn_run(conn);
 }
@@ -516,6 +540,7 @@ struct kafka_front *kafka_front_make(const struct kafka_conf *conf, struct broke
     memcpy(front->brokers, brokers, n * sizeof(struct broker *));
     front->n = n;
     front->reactors = mem_zalloc(n, sizeof *front->reactors);
+    env_random(broker_env(brokers[0]), front->sasl_secret, sizeof front->sasl_secret);
     for (unsigned i = 0; i < n; i++) {
         list_init(&front->reactors[i].conns);
         front->reactors[i].sessions = fetch_sessions_make(broker_env(brokers[i]));
@@ -551,6 +576,7 @@ bool kafka_front_accept(struct kafka_front *front, unsigned reactor, struct pipe
     snprintf(conn->peer, sizeof conn->peer, "%s", pipe->peer);
     list_push(&r->conns, &conn->link);
     kafka_count(&r->counters.connections, 1);
+    kafka_sasl_open(conn);
     pipe->user_ops = &conn_ops;
     pipe->user = conn;
     return true;

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/few.h"
 #include "base/list.h"
 #include "front/kafka/kafka.h"
 #include "front/kafka/messages.h"
@@ -91,7 +92,14 @@ struct kafka_conn {
     struct kafka_front *front;
     struct broker *broker;
     const struct kafka_listener *listener;
-    struct pipe *pipe; /* NULL: the client has gone */
+    struct pipe *pipe;         /* NULL: the client has gone */
+    struct kafka_sasl *sasl;   /* an exchange under way; NULL: none */
+    const char *principal;     /* whose requests these are */
+    char *own_principal;       /* its memory; NULL: the anonymous user's */
+    bool known;                /* may send more than what authenticates it */
+    bool authenticated;        /* by SASL */
+    uint64_t session_until_us; /* 0: no limit */
+    struct env_timer unknown_until;
     struct buf *rx;
     size_t rx_from, rx_to; /* unread bytes in rx */
     struct list requests;  /* in order of arrival */
@@ -115,6 +123,7 @@ struct kafka_reactor {
     struct list conns;
     struct kafka_counters counters;
     struct fetch_sessions *sessions;
+    struct few failures; /* of authentication, in the log */
     bool draining;
 };
 
@@ -123,6 +132,7 @@ struct kafka_front {
     struct broker **brokers;
     unsigned n;
     struct kafka_reactor *reactors;
+    uint8_t sasl_secret[32]; /* random: what users that do not exist are made of */
 };
 
 struct kafka_reactor *kafka_reactor_of(struct kafka_conn *conn);
@@ -151,6 +161,11 @@ void kafka_respond_nothing(struct kafka_request *rq);
 /* Finishes by closing the connection, after the answers to what came before: what Kafka does where
  * no answer is defined. why goes to the log. */
 void kafka_respond_close(struct kafka_request *rq, const char *why);
+
+/* The connection takes no more frames, and closes after its answers. */
+void kafka_conn_finish(struct kafka_conn *conn, const char *why);
+/* From a timer: it closes, once what runs is done. May free the connection. */
+void kafka_conn_refuse(struct kafka_conn *conn, const char *why);
 
 /* "Has this connection been told of the topic's present number of partitions?" Marks it as told.
  * True at most once per growth. */

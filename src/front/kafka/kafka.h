@@ -15,6 +15,8 @@
 struct kafka_conf {
     size_t frame_max;
     size_t request_memory_max;
+    int64_t sasl_session_ms; /* connections.max.reauth.ms: authenticated again by then; 0: never */
+    bool password_threads;   /* the reactors are loops: passwords are checked on their threads */
     /* group.min/max.session.timeout.ms and the like are the broker's */
 };
 extern const struct kafka_conf kafka_conf_default;

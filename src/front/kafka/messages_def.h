@@ -786,6 +786,70 @@
       describe_cluster_response_broker, 0, 99, -1, -1, 0)                                          \
     F(T, I32,       cluster_authorized_operations, none,  0, 99, -1, -1, -2147483648)
 
+#define KAFKA_SASL_HANDSHAKE_REQUEST(F, T)                                                         \
+    F(T, STR,       mechanism,                 none, 0, 99, -1, -1, 0)
+
+#define KAFKA_SASL_HANDSHAKE_RESPONSE(F, T)                                                        \
+    F(T, I16,       error_code,                none, 0, 99, -1, -1, 0)                             \
+    F(T, ARRAY_STR, mechanisms,                none, 0, 99, -1, -1, 0)
+
+#define KAFKA_SASL_AUTHENTICATE_REQUEST(F, T)                                                      \
+    F(T, BYTES,     auth_bytes,                none, 0, 99, -1, -1, 0)
+
+#define KAFKA_SASL_AUTHENTICATE_RESPONSE(F, T)                                                     \
+    F(T, I16,       error_code,                none, 0, 99, -1, -1, 0)                             \
+    F(T, STR,       error_message,             none, 0, 99, 0, -1, -1)                             \
+    F(T, BYTES,     auth_bytes,                none, 0, 99, -1, -1, 0)                             \
+    F(T, I64,       session_lifetime_ms,       none, 1, 99, -1, -1, 0)
+
+#define KAFKA_DESCRIBE_USER_SCRAM_REQUEST_USER(F, T)                                               \
+    F(T, STR,       name,                      none, 0, 99, -1, -1, 0)
+
+#define KAFKA_DESCRIBE_USER_SCRAM_REQUEST(F, T)                                                    \
+    F(T, ARRAY,     users,                     describe_user_scram_request_user, 0, 99, 0, -1, 0)
+
+#define KAFKA_DESCRIBE_USER_SCRAM_RESPONSE_RESULT_CREDENTIAL_INFO(F, T)                            \
+    F(T, I8,        mechanism,                 none, 0, 99, -1, -1, 0)                             \
+    F(T, I32,       iterations,                none, 0, 99, -1, -1, 0)
+
+#define KAFKA_DESCRIBE_USER_SCRAM_RESPONSE_RESULT(F, T)                                            \
+    F(T, STR,       user,                      none, 0, 99, -1, -1, 0)                             \
+    F(T, I16,       error_code,                none, 0, 99, -1, -1, 0)                             \
+    F(T, STR,       error_message,             none, 0, 99, 0, -1, -1)                             \
+    F(T, ARRAY,     credential_infos,                                                              \
+      describe_user_scram_response_result_credential_info, 0, 99, -1, -1, 0)
+
+#define KAFKA_DESCRIBE_USER_SCRAM_RESPONSE(F, T)                                                   \
+    F(T, I32,       throttle_time_ms,          none, 0, 99, -1, -1, 0)                             \
+    F(T, I16,       error_code,                none, 0, 99, -1, -1, 0)                             \
+    F(T, STR,       error_message,             none, 0, 99, 0, -1, -1)                             \
+    F(T, ARRAY,     results,                                                                       \
+      describe_user_scram_response_result, 0, 99, -1, -1, 0)
+
+#define KAFKA_ALTER_USER_SCRAM_REQUEST_DELETION(F, T)                                              \
+    F(T, STR,       name,                      none, 0, 99, -1, -1, 0)                             \
+    F(T, I8,        mechanism,                 none, 0, 99, -1, -1, 0)
+
+#define KAFKA_ALTER_USER_SCRAM_REQUEST_UPSERTION(F, T)                                             \
+    F(T, STR,       name,                      none, 0, 99, -1, -1, 0)                             \
+    F(T, I8,        mechanism,                 none, 0, 99, -1, -1, 0)                             \
+    F(T, I32,       iterations,                none, 0, 99, -1, -1, 0)                             \
+    F(T, BYTES,     salt,                      none, 0, 99, -1, -1, 0)                             \
+    F(T, BYTES,     salted_password,           none, 0, 99, -1, -1, 0)
+
+#define KAFKA_ALTER_USER_SCRAM_REQUEST(F, T)                                                       \
+    F(T, ARRAY,     deletions,                 alter_user_scram_request_deletion, 0, 99, -1, -1, 0)\
+    F(T, ARRAY,     upsertions,                alter_user_scram_request_upsertion, 0, 99, -1, -1, 0)
+
+#define KAFKA_ALTER_USER_SCRAM_RESPONSE_RESULT(F, T)                                               \
+    F(T, STR,       user,                      none, 0, 99, -1, -1, 0)                             \
+    F(T, I16,       error_code,                none, 0, 99, -1, -1, 0)                             \
+    F(T, STR,       error_message,             none, 0, 99, 0, -1, -1)
+
+#define KAFKA_ALTER_USER_SCRAM_RESPONSE(F, T)                                                      \
+    F(T, I32,       throttle_time_ms,          none, 0, 99, -1, -1, 0)                             \
+    F(T, ARRAY,     results,                   alter_user_scram_response_result, 0, 99, -1, -1, 0)
+
 /* Every message, elements first. */
 #define KAFKA_MESSAGES(M)                                                                          \
     M(api_versions_request, KAFKA_API_VERSIONS_REQUEST)                                            \
@@ -931,6 +995,21 @@
     M(incremental_alter_configs_response, KAFKA_INCREMENTAL_ALTER_CONFIGS_RESPONSE)                \
     M(describe_cluster_request, KAFKA_DESCRIBE_CLUSTER_REQUEST)                                    \
     M(describe_cluster_response_broker, KAFKA_DESCRIBE_CLUSTER_RESPONSE_BROKER)                    \
-    M(describe_cluster_response, KAFKA_DESCRIBE_CLUSTER_RESPONSE)
+    M(describe_cluster_response, KAFKA_DESCRIBE_CLUSTER_RESPONSE)                                  \
+    M(sasl_handshake_request, KAFKA_SASL_HANDSHAKE_REQUEST)                                        \
+    M(sasl_handshake_response, KAFKA_SASL_HANDSHAKE_RESPONSE)                                      \
+    M(sasl_authenticate_request, KAFKA_SASL_AUTHENTICATE_REQUEST)                                  \
+    M(sasl_authenticate_response, KAFKA_SASL_AUTHENTICATE_RESPONSE)                                \
+    M(describe_user_scram_request_user, KAFKA_DESCRIBE_USER_SCRAM_REQUEST_USER)                    \
+    M(describe_user_scram_request, KAFKA_DESCRIBE_USER_SCRAM_REQUEST)                              \
+    M(describe_user_scram_response_result_credential_info,                                         \
+      KAFKA_DESCRIBE_USER_SCRAM_RESPONSE_RESULT_CREDENTIAL_INFO)                                   \
+    M(describe_user_scram_response_result, KAFKA_DESCRIBE_USER_SCRAM_RESPONSE_RESULT)              \
+    M(describe_user_scram_response, KAFKA_DESCRIBE_USER_SCRAM_RESPONSE)                            \
+    M(alter_user_scram_request_deletion, KAFKA_ALTER_USER_SCRAM_REQUEST_DELETION)                  \
+    M(alter_user_scram_request_upsertion, KAFKA_ALTER_USER_SCRAM_REQUEST_UPSERTION)                \
+    M(alter_user_scram_request, KAFKA_ALTER_USER_SCRAM_REQUEST)                                    \
+    M(alter_user_scram_response_result, KAFKA_ALTER_USER_SCRAM_RESPONSE_RESULT)                    \
+    M(alter_user_scram_response, KAFKA_ALTER_USER_SCRAM_RESPONSE)
 
 /* clang-format on */

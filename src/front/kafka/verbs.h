@@ -28,3 +28,7 @@ void kafka_incremental_alter_configs_run(struct kafka_request *rq);
 void kafka_create_partitions_run(struct kafka_request *rq);
 void kafka_delete_groups_run(struct kafka_request *rq);
 void kafka_describe_cluster_run(struct kafka_request *rq);
+void kafka_sasl_handshake_run(struct kafka_request *rq);
+void kafka_sasl_authenticate_run(struct kafka_request *rq);
+void kafka_describe_user_scram_run(struct kafka_request *rq);
+void kafka_alter_user_scram_run(struct kafka_request *rq);

@@ -67,6 +67,7 @@ struct exchange {
     enum verifier_hash hash;
     const char *user, *password, *first; /* first: the whole client-first, NULL: made of the user */
     const char *binding;                 /* NULL: biws */
+    const char *before_nonce;            /* in the final message; NULL: nothing */
     struct verifier v;
     bool unknown;
     struct scram_server s;
@@ -116,14 +117,15 @@ static void begin(struct exchange *x)
     mac(x->hash, salted, "Client Key", 10, key);
     EVP_Digest(key, n, stored, NULL, md, NULL);
     const char *bare = x->first ? strstr(strchr(x->first, ',') + 1, ",") + 1 : first + 3;
-    int len = snprintf(auth, sizeof auth, "%s,%.*s,c=%s,r=%s", bare, (int)x->out.len,
-                       (char *)x->out.buf->data, x->binding ? x->binding : "biws", nonce);
+    int len = snprintf(auth, sizeof auth, "%s,%.*s,c=%s,r=%s%s", bare, (int)x->out.len,
+                       (char *)x->out.buf->data, x->binding ? x->binding : "biws",
+                       x->before_nonce ? x->before_nonce : "", nonce);
     mac(x->hash, stored, auth, (size_t)len, signature);
     for (size_t i = 0; i < n; i++)
         key[i] ^= signature[i];
     base64_encode(proof_text, key, n);
-    snprintf(x->final, sizeof x->final, "c=%s,r=%s,p=%s", x->binding ? x->binding : "biws", nonce,
-             proof_text);
+    snprintf(x->final, sizeof x->final, "c=%s,r=%s%s,p=%s", x->binding ? x->binding : "biws",
+             x->before_nonce ? x->before_nonce : "", nonce, proof_text);
     x->out.len = 0;
 }
 
@@ -258,6 +260,15 @@ static void the_binding_is_the_header_again(void **state)
     assert_int_equal(run(&x), ERR_OK);
 }
 
+/* As librdkafka before 2.6. */
+static void a_client_may_say_its_nonce_twice(void **state)
+{
+    (void)state;
+    struct exchange x = exchange(VERIFIER_SHA_256, "pencil", "pencil");
+    x.before_nonce = "fyko+d2lbbFgONRv9qkxdawL";
+    assert_int_equal(run(&x), ERR_OK);
+}
+
 /* No byte of the final message may change. */
 static void any_change_is_refused(void **state)
 {
@@ -331,6 +342,7 @@ int main(void)
         cmocka_unit_test(users_that_do_not_exist_are_asked_too),
         cmocka_unit_test(names_are_unescaped),
         cmocka_unit_test(the_binding_is_the_header_again),
+        cmocka_unit_test(a_client_may_say_its_nonce_twice),
         cmocka_unit_test(any_change_is_refused),
         cmocka_unit_test(plain_messages),
         cmocka_unit_test(salted_passwords_have_their_length),

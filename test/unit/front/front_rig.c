@@ -125,7 +125,7 @@ struct client *client_open(struct front *f, unsigned reactor)
     snprintf(c->pipe.local, sizeof c->pipe.local, "127.0.0.1:9092");
     snprintf(c->pipe.peer, sizeof c->pipe.peer, "127.0.0.1:%u", 40000 + f->n);
     f->clients[f->n++] = c;
-    if (!kafka_front_accept(f->kafka, reactor, &c->pipe, NULL))
+    if (!kafka_front_accept(f->kafka, reactor, &c->pipe, f->listener))
         c->closing = c->gone = true;
     return c;
 }

@@ -24,6 +24,7 @@ struct client {
 struct front {
     struct rig rig;
     struct kafka_front *kafka;
+    const struct kafka_listener *listener; /* of clients that open; NULL: none in particular */
     struct client *clients[CLIENTS_MAX];
     unsigned n;
     struct arena arena; /* answers live until front_free */

@@ -307,7 +307,7 @@ static void unknown_requests_and_versions_close(void **state)
 {
     static const int16_t bad[][2] = {{999, 0},       {-1, 0},        {METADATA, 14},
                                      {METADATA, -1}, {FETCH, 3},     {PRODUCE, 14},
-                                     {36, 0},        {METADATA, 99}, {60, -1}};
+                                     {38, 0},        {METADATA, 99}, {60, -1}};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct client *c = client_open(&f, 0);

@@ -18,6 +18,10 @@ import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.admin.ScramCredentialInfo;
+import org.apache.kafka.clients.admin.ScramMechanism;
+import org.apache.kafka.clients.admin.UserScramCredentialDeletion;
+import org.apache.kafka.clients.admin.UserScramCredentialUpsertion;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -60,12 +64,28 @@ public final class WireClient {
         case "alter-config" -> client.alterConfig();
         case "describe-cluster" -> client.describeCluster();
         case "delete-records" -> client.deleteRecords();
+        case "put-password" -> client.putPassword();
+        case "drop-password" -> client.dropPassword();
+        case "list-passwords" -> client.listPasswords();
         case "produce" -> client.produce();
         case "consume" -> client.consume();
         case "seek" -> client.seek();
         case "group" -> client.group();
         default -> throw new IllegalArgumentException("no such verb: " + argv[1]);
         }
+    }
+
+    /** Where to connect, and how to log in: the lines of WIRE_JAVA_SECURITY. */
+    private Properties settings() {
+        Properties settings = new Properties();
+        String login = System.getenv("WIRE_JAVA_SECURITY");
+        try {
+            settings.load(new java.io.StringReader(login == null ? "" : login));
+        } catch (java.io.IOException broken) {
+            throw new IllegalArgumentException(broken);
+        }
+        settings.put("bootstrap.servers", bootstrap);
+        return settings;
     }
 
     // --- output ---
@@ -103,7 +123,7 @@ public final class WireClient {
     // --- administration ---
 
     private Admin admin() {
-        return Admin.create(Map.of("bootstrap.servers", bootstrap));
+        return Admin.create(settings());
     }
 
     private void createTopic() throws Exception {
@@ -205,11 +225,43 @@ public final class WireClient {
         }
     }
 
+    // --- passwords ---
+
+    private ScramMechanism mechanism() {
+        return ScramMechanism.fromMechanismName(args.get("mechanism"));
+    }
+
+    private void putPassword() throws Exception {
+        ScramCredentialInfo how =
+            new ScramCredentialInfo(mechanism(), Integer.parseInt(args.get("iterations")));
+        try (Admin admin = admin()) {
+            admin.alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(
+                args.get("user"), how, args.get("password")))).all().get();
+        }
+    }
+
+    private void dropPassword() throws Exception {
+        try (Admin admin = admin()) {
+            admin.alterUserScramCredentials(List.of(new UserScramCredentialDeletion(
+                args.get("user"), mechanism()))).all().get();
+        }
+    }
+
+    private void listPasswords() throws Exception {
+        try (Admin admin = admin()) {
+            List<String> users = new ArrayList<>();
+            admin.describeUserScramCredentials().all().get().forEach((user, found) ->
+                users.add(quote(user) + ":{" + found.credentialInfos().stream()
+                    .map(info -> quote(info.mechanism().mechanismName()) + ":" + info.iterations())
+                    .collect(Collectors.joining(",")) + "}"));
+            say("{\"users\":{%s}}", String.join(",", users));
+        }
+    }
+
     // --- records ---
 
     private void produce() throws Exception {
-        Properties settings = new Properties();
-        settings.put("bootstrap.servers", bootstrap);
+        Properties settings = settings();
         settings.put("compression.type", args.get("codec"));
         settings.put("linger.ms", "50");
         settings.put("key.serializer", StringSerializer.class.getName());
@@ -237,8 +289,7 @@ public final class WireClient {
     }
 
     private Properties reading() {
-        Properties settings = new Properties();
-        settings.put("bootstrap.servers", bootstrap);
+        Properties settings = settings();
         settings.put("enable.auto.commit", "false");
         settings.put("key.deserializer", StringDeserializer.class.getName());
         settings.put("value.deserializer", StringDeserializer.class.getName());

@@ -1,6 +1,7 @@
 """What the Python workers share: arguments, records to send, one JSON object a line."""
 
 import json
+import os
 import sys
 import threading
 
@@ -12,6 +13,21 @@ def say(**event):
     with talking:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
+
+
+def security():
+    """How to log in, as clients.py's login says; {}: not at all."""
+    return json.loads(os.environ.get("WIRE_SECURITY", "{}"))
+
+
+def librdkafka_security():
+    """The same as settings of librdkafka."""
+    names = {
+        "protocol": "security.protocol", "mechanism": "sasl.mechanism", "user": "sasl.username",
+        "password": "sasl.password", "ca": "ssl.ca.location",
+        "certificate": "ssl.certificate.location", "key": "ssl.key.location",
+    }
+    return {names[name]: value for name, value in security().items()}
 
 
 def arguments():

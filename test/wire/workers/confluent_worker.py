@@ -2,19 +2,25 @@
 
 import sys
 
-from common import input_end, main, records_of, say, text
+from common import input_end, librdkafka_security, main, records_of, say, text
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource,
-                                   NewPartitions, NewTopic, ResourceType)
+                                   NewPartitions, NewTopic, ResourceType, ScramCredentialInfo,
+                                   ScramMechanism, UserScramCredentialDeletion,
+                                   UserScramCredentialUpsertion)
 
 
 KEPT = []
 
 
+def settings(bootstrap):
+    return {"bootstrap.servers": bootstrap, **librdkafka_security()}
+
+
 def admin(bootstrap):
     """Kept to the end of the process: a client that is collected fails its requests in flight."""
-    KEPT.append(AdminClient({"bootstrap.servers": bootstrap}))
+    KEPT.append(AdminClient(settings(bootstrap)))
     return KEPT[-1]
 
 
@@ -86,6 +92,27 @@ def describe_cluster(bootstrap, _):
     say(brokers=len(admin(bootstrap).describe_cluster().result(30).nodes))
 
 
+def mechanism(args):
+    return ScramMechanism[args["mechanism"].replace("-", "_")]
+
+
+def put_password(bootstrap, args):
+    how = ScramCredentialInfo(mechanism(args), int(args["iterations"]))
+    wanted = UserScramCredentialUpsertion(args["user"], how, password=args["password"].encode())
+    all_done(admin(bootstrap).alter_user_scram_credentials([wanted]))
+
+
+def drop_password(bootstrap, args):
+    wanted = UserScramCredentialDeletion(args["user"], mechanism(args))
+    all_done(admin(bootstrap).alter_user_scram_credentials([wanted]))
+
+
+def list_passwords(bootstrap, _):
+    found = admin(bootstrap).describe_user_scram_credentials().result(30)
+    say(users={user: {info.mechanism.name.replace("_", "-"): info.iterations
+                      for info in one.scram_credential_infos} for user, one in found.items()})
+
+
 def delete_records(bootstrap, args):
     where = TopicPartition(args["topic"], int(args["partition"]), int(args["offset"]))
     all_done(admin(bootstrap).delete_records([where]))
@@ -93,9 +120,8 @@ def delete_records(bootstrap, args):
 
 def produce(bootstrap, args):
     idempotent = args.get("idempotent") == "true"
-    producer = Producer({
-        "bootstrap.servers": bootstrap, "compression.type": args["codec"], "linger.ms": 50,
-        "enable.idempotence": idempotent,
+    producer = Producer(settings(bootstrap) | {
+        "compression.type": args["codec"], "linger.ms": 50, "enable.idempotence": idempotent,
     })
     failed = []
 
@@ -136,9 +162,8 @@ def read(consumer, count):
 
 
 def reader(bootstrap):
-    return Consumer({
-        "bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False,
-        "auto.offset.reset": "error",
+    return Consumer(settings(bootstrap) | {
+        "group.id": "unused", "enable.auto.commit": False, "auto.offset.reset": "error",
     })
 
 
@@ -163,8 +188,8 @@ def seek(bootstrap, args):
 def group(bootstrap, args):
     ended = input_end()
     more = {"group.instance.id": args["instance"]} if "instance" in args else {}
-    consumer = Consumer({
-        "bootstrap.servers": bootstrap, "group.id": args["group"], "enable.auto.commit": False,
+    consumer = Consumer(settings(bootstrap) | {
+        "group.id": args["group"], "enable.auto.commit": False,
         "auto.offset.reset": "earliest", "session.timeout.ms": 6000,
         "heartbeat.interval.ms": 500, "topic.metadata.refresh.interval.ms": 1000,
         "partition.assignment.strategy": args.get("strategy", "range"), **more})
@@ -197,6 +222,9 @@ main({
     "alter-config": alter_config,
     "describe-cluster": describe_cluster,
     "delete-records": delete_records,
+    "put-password": put_password,
+    "drop-password": drop_password,
+    "list-passwords": list_passwords,
     "produce": produce,
     "consume": consume,
     "seek": seek,

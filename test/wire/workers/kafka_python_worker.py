@@ -1,6 +1,6 @@
 """kafka-python, 2.0.2 or 2.2.15 as PYTHONPATH says, behind the verbs of clients.py."""
 
-from common import input_end, main, records_of, say, text
+from common import input_end, main, records_of, say, security, text
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import (ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions,
                          NewTopic)
@@ -10,8 +10,18 @@ from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 STRATEGIES = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor}
 
 
+def settings(bootstrap):
+    names = {
+        "protocol": "security_protocol", "mechanism": "sasl_mechanism",
+        "user": "sasl_plain_username", "password": "sasl_plain_password", "ca": "ssl_cafile",
+        "certificate": "ssl_certfile", "key": "ssl_keyfile",
+    }
+    login = {names[name]: value for name, value in security().items()}
+    return {"bootstrap_servers": bootstrap, **login}
+
+
 def admin(bootstrap):
-    return KafkaAdminClient(bootstrap_servers=bootstrap)
+    return KafkaAdminClient(**settings(bootstrap))
 
 
 def create_topic(bootstrap, args):
@@ -85,7 +95,7 @@ def produce(bootstrap, args):
     # 2.0.2 does not know the setting at all.
     more = {"enable_idempotence": True} if args.get("idempotent") == "true" else {}
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap, compression_type=codec, acks="all", linger_ms=50, **more
+        compression_type=codec, acks="all", linger_ms=50, **settings(bootstrap), **more
     )
     partition = int(args["partition"]) if "partition" in args else None
     sent = [
@@ -116,7 +126,7 @@ def read(consumer, count):
 
 
 def reader(bootstrap, args):
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
+    consumer = KafkaConsumer(group_id=None, **settings(bootstrap))
     partition = TopicPartition(args["topic"], int(args["partition"]))
     consumer.assign([partition])
     return consumer, partition
@@ -142,7 +152,7 @@ def group(bootstrap, args):
     ended = input_end()
     more = {"group_instance_id": args["instance"]} if "instance" in args else {}
     consumer = KafkaConsumer(
-        *args["topics"].split(","), bootstrap_servers=bootstrap, group_id=args["group"],
+        *args["topics"].split(","), **settings(bootstrap), group_id=args["group"],
         enable_auto_commit=False, auto_offset_reset="earliest", session_timeout_ms=6000,
         heartbeat_interval_ms=500, metadata_max_age_ms=1000,
         partition_assignment_strategy=[STRATEGIES[args.get("strategy", "range")]], **more)

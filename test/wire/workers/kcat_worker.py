@@ -7,15 +7,20 @@ import subprocess
 import sys
 import threading
 
-from common import input_end, main, records_of, say
+from common import input_end, librdkafka_security, main, records_of, say
 
 # kcat does not wait for stored offsets of its own accord: it quits when its input or count ends.
 SEPARATOR = "\t"
 
 
+def login():
+    return [word for pair in librdkafka_security().items() for word in ("-X", "=".join(pair))]
+
+
 def kcat(bootstrap, *args, **more):
     return subprocess.run(
-        ["kcat", "-b", bootstrap, *args], capture_output=True, text=True, timeout=60, **more
+        ["kcat", "-b", bootstrap, *login(), *args], capture_output=True, text=True, timeout=60,
+        **more
     )
 
 
@@ -97,7 +102,7 @@ def group(bootstrap, args):
     ended, errors = input_end(), []
     more = ["-X", f"group.instance.id={args['instance']}"] if "instance" in args else []
     running = subprocess.Popen(
-        ["kcat", "-b", bootstrap, "-G", args["group"], "-J", "-u",
+        ["kcat", "-b", bootstrap, *login(), "-G", args["group"], "-J", "-u",
          "-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=6000",
          "-X", "heartbeat.interval.ms=500", "-X", "auto.commit.interval.ms=200",
          "-X", f"partition.assignment.strategy={args.get('strategy', 'range')}", *more,
