@@ -117,7 +117,7 @@ static struct http_request *next_request(struct http_conn *conn)
     list_for (l, &conn->requests) {
         struct http_request *rq = container_of(l, struct http_request, link);
         if (rq->run_state == HTTP_QUEUED)
-            return first || runs_beside(rq) ? rq : NULL;
+            return first || (runs_beside(rq) && !conn->creating) ? rq : NULL;
         if (!runs_beside(rq) || rq->run_state == HTTP_READING)
             return NULL;
         first = false;
@@ -475,7 +475,7 @@ static bool rx_reserve(struct http_conn *conn, size_t need)
     if (conn->rx && conn->rx->cap - conn->rx_from >= need && conn->rx->cap > conn->rx_to)
         return true;
     need = need > unread ? need : unread;
-    struct buf *fresh = buf_try(need + HTTP_RX_BYTES);
+    struct buf *fresh = buf_try(need + conn->rx_bytes);
     if (!fresh)
         return false;
     if (unread)
@@ -529,6 +529,8 @@ static void conn_received(void *user, size_t n)
             http_conn_cut(conn);
     } else {
         conn->rx_to += n;
+        if (conn->rx_to == conn->rx->cap && conn->rx_bytes < HTTP_RX_BYTES_MAX)
+            conn->rx_bytes *= 2;
         http_conn_run(conn);
     }
 }
@@ -578,6 +580,7 @@ bool http_conn_open(struct http_front *front, unsigned reactor, struct pipe *pip
     conn->broker = front->brokers[reactor];
     conn->listener = listener;
     conn->pipe = pipe;
+    conn->rx_bytes = HTTP_RX_BYTES_MIN;
     conn->timer.fire = timer_fired;
     conn->loopback = is_loopback(pipe->local);
     list_init(&conn->requests);

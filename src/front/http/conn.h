@@ -28,7 +28,8 @@
 
 #include <stdatomic.h>
 
-#define HTTP_RX_BYTES ((size_t)32 << 10)
+#define HTTP_RX_BYTES_MIN ((size_t)4 << 10) /* who has sent little yet holds little */
+#define HTTP_RX_BYTES_MAX ((size_t)64 << 10)
 #define HTTP_PIPELINE_MAX 128                      /* requests queued and running */
 #define HTTP_PIPELINE_BYTES_MAX ((size_t)16 << 20) /* of their bodies; one is always allowed */
 #define HTTP_SKIP_BYTES_MAX ((uint64_t)256 << 10)  /* of a refused body on a connection kept */
@@ -75,11 +76,13 @@ struct http_conn {
     enum http_step step;
     struct buf *rx;
     size_t rx_from, rx_to; /* unread bytes in rx */
+    size_t rx_bytes;       /* room for the next: grows with what comes at once */
     size_t line;           /* of the head that is not whole: see http_head_end */
     unsigned empty_lines;
     struct list requests; /* in order of arrival */
     unsigned requests_n;
     size_t request_bytes;
+    unsigned creating; /* topics that requests under way make: others wait, to keep the order */
     struct http_request *reading; /* the last request while its body comes */
     uint64_t skip;                /* bytes */
     size_t lingered;

@@ -1,4 +1,8 @@
+/* Requests of a connection that come while one of them makes a topic wait for it: what is made in
+ * parallel could be found in another order than it was asked for. */
 #include "front/http/topic_for.h"
+
+#include "front/http/conn.h"
 
 struct creation {
     struct topic_create_op op;
@@ -23,6 +27,7 @@ static void created(struct op *op)
     /* Somebody else was faster; or another topic's name differs in '.' and '_' alone. */
     bool there = op->err == ERR_TOPIC_EXISTS && made && str_is(c->op.name, made->name);
     enum err err = there ? ERR_OK : op->err;
+    c->rq->conn->creating--;
     c->then(c->rq, err ? NULL : made, err, &c->op.text);
     topic_unref(made);
 }
@@ -39,6 +44,7 @@ void http_topic_or_create(struct http_request *rq, struct str name, http_topic_f
         then(rq, t, err, &text);
         return;
     }
+    rq->conn->creating++;
     c->rq = rq;
     c->then = then;
     c->op = (struct topic_create_op){

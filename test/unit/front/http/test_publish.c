@@ -343,6 +343,32 @@ static void pipelined_events_keep_their_order(void **state)
     }
 }
 
+/* Also while the first of them makes the topic. */
+static void order_is_kept_while_a_topic_is_made(void **state)
+{
+    struct web_client *c = web_open(&web, 1);
+    struct web_answer a;
+    (void)state;
+    rig_defer(&web.rig, true);
+    for (int i = 0; i < 20; i++) {
+        char body[12];
+        snprintf(body, sizeof body, "%d", i);
+        const char *text = request("/topics/born", "", body, strlen(body));
+        assert_int_equal(web_push(c, text, strlen(text)), strlen(text));
+    }
+    while (fake_deliver_all(&web.rig.world))
+        ;
+    rig_defer(&web.rig, false);
+    web_run(&web);
+    for (int i = 0; i < 20; i++) {
+        char want[12];
+        snprintf(want, sizeof want, "%d", i);
+        assert_true(web_answer(c, false, &a));
+        assert_int_equal(a.status, 202);
+        assert_string_equal(web_field(&web, &a, "Weir-Offset"), want);
+    }
+}
+
 static void nothing_is_answered_before_it_is_durable(void **state)
 {
     struct web_client *c = web_open(&web, 0);
@@ -433,6 +459,7 @@ int main(void)
         TEST(chunked_bodies_are_joined),
         TEST(a_client_may_be_told_to_continue),
         TEST(pipelined_events_keep_their_order),
+        TEST(order_is_kept_while_a_topic_is_made),
         TEST(nothing_is_answered_before_it_is_durable),
         TEST(the_client_may_go_before_the_answer),
         TEST(bodies_have_a_common_bound),
