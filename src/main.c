@@ -36,6 +36,7 @@ static const struct command commands[] = {
     {"get", cli_get, "print resources"},
     {"delete", cli_delete, "delete resources"},
     {"schema", schema, "print the JSON schema of resources, for editors"},
+    {"trace", cli_trace, "tell what happened to an event"},
     {"fsck", fsck, "check a data folder that is not being served"},
     {"bench", cli_bench, "measure a broker"},
     {"version", version, "print the version"},

@@ -113,6 +113,7 @@ void serve_broker_conf(const struct serve_options *o, struct broker_conf *conf)
     conf->auto_create_topics = o->auto_create;
     conf->default_partitions = (int32_t)o->partitions;
     conf->group_initial_delay_ms = (uint32_t)o->group_delay_ms;
+    conf->hops_percent = (uint32_t)o->hops;
 }
 
 static void take_list(const struct option_list *list, const char *out[HTTP_HOSTS_MAX], unsigned *n)

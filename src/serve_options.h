@@ -36,7 +36,7 @@ struct serve_options {
     const char *config, *data, *kafka, *kafka_advertise, *kafka_advertised_listeners, *http;
     const char *tls_certificate, *tls_key, *tls_client_ca;
     struct option_list http_hosts, http_origins;
-    int64_t threads, partitions, group_delay_ms, sasl_session_ms, log_level, http_body_max;
+    int64_t threads, partitions, group_delay_ms, sasl_session_ms, hops, log_level, http_body_max;
     bool auto_create, allow_anonymous;
     struct spec_list listeners; /* struct serve_listener_conf, as the file has them */
 };

@@ -37,6 +37,7 @@ static void take_live(struct serve *s, const struct serve_options *now)
     s->options.auto_create = now->auto_create;
     s->options.partitions = now->partitions;
     s->options.group_delay_ms = now->group_delay_ms;
+    s->options.hops = now->hops;
     log_set_level((enum env_level)now->log_level);
     serve_broker_conf(now, &conf);
     broker_set_conf(s->brokers[0], &conf);

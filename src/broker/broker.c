@@ -384,6 +384,7 @@ void broker_set_conf(struct broker *b, const struct broker_conf *conf)
     now->auto_create_topics = conf->auto_create_topics;
     now->default_partitions = conf->default_partitions;
     now->group_initial_delay_ms = conf->group_initial_delay_ms;
+    now->hops_percent = conf->hops_percent;
 }
 
 struct env *broker_env(const struct broker *b)

@@ -32,14 +32,14 @@ struct partition;
 struct broker_conf {
     struct uuid cluster_id;
     uint32_t incarnation; /* of this start: every partition's leader epoch */
-    /* These three may change while it runs: broker_set_conf. */
+    /* These four may change while it runs: broker_set_conf. */
     atomic_bool auto_create_topics;          /* a Metadata request may create what it names */
     _Atomic int32_t default_partitions;      /* of a topic created without a number */
     _Atomic uint32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */
+    _Atomic uint32_t hops_percent;           /* of the events whose hops are noted: hop.h */
     int64_t offsets_retention_ms;            /* offsets.retention.minutes */
     int64_t producer_expiration_ms;          /* producer.id.expiration.ms */
     size_t records_cache_bytes;              /* of each reactor: see records.h */
-    unsigned hops_percent;                   /* of the events whose hops are noted: see hop.h */
 };
 extern const struct broker_conf broker_conf_default;
 

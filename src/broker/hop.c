@@ -154,10 +154,11 @@ static void take_header(struct hop *hop, const struct record_header *h)
         hop->correlation = h->value;
 }
 
+/* Where there is no trace, or none that is one. */
 static void derive(struct hop *hop, struct hop_text *text)
 {
     struct event_place place = {NULL, hop->topic, hop->partition, hop->offset};
-    if (hop->traceparent.at != NULL)
+    if (hop->traceparent.at != NULL && event_trace_ok(hop->traceparent))
         return;
     event_trace_derive(&place, text->traceparent);
     hop->traceparent = (struct str){text->traceparent, EVENT_TRACEPARENT_BYTES};

@@ -10,9 +10,9 @@
  *
  * The topic is made when the first hop is to be stored: retention 1 d, at most HOP_TOPIC_BYTES a
  * partition, weir.flush os: a power cut may lose the last of them. Its settings may be changed like
- * any topic's. broker_conf.hops_percent says of how many events, by their trace, all hops are noted
- * (100 by default, 0: of none); an event whose traceparent says "not sampled" is left out. Steps of
- * records in weir.hops itself are not noted.
+ * any topic's. broker_conf.hops_percent (`weir serve --hops`) says of how many events, by their
+ * trace, all hops are noted (100 by default, 0: of none); an event whose traceparent says "not
+ * sampled" is left out. Steps of records in weir.hops itself are not noted.
  *
  * A hop is a record: its key is the trace id, its value a JSON object, "at" in Unix ms:
  *

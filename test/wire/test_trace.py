@@ -1,0 +1,115 @@
+"""`weir trace`: an event's journey, found by its id, correlation id, trace and place."""
+
+import json
+import subprocess
+import time
+import uuid
+
+import confluent_kafka
+import pytest
+import requests
+
+import broker
+
+PATIENCE_S = 20
+
+pytestmark = [pytest.mark.weir_only, pytest.mark.managed]
+
+
+@pytest.fixture
+def name(unique):
+    return unique("trace")
+
+
+def trace(target, *words):
+    return subprocess.run([str(broker.weir_binary()), "trace", *words, "--broker",
+                           target.bootstrap], capture_output=True, text=True, timeout=PATIENCE_S,
+                          check=False)
+
+
+def traced(target, *words):
+    """Hops are stored a little after what they tell of."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        done = trace(target, *words)
+        if done.returncode == 0:
+            return done.stdout
+    raise AssertionError(done.stderr)
+
+
+def publish(target, topic, **attributes):
+    headers = {"ce-specversion": "1.0", "ce-source": "/test", "ce-type": "t", "ce-id": "1",
+               "content-type": "text/plain"}
+    headers.update({f"ce-{key}": value for key, value in attributes.items()})
+    answer = requests.post(f"{target.http}/topics/{topic}", data=b"x", headers=headers,
+                           timeout=PATIENCE_S)
+    assert answer.ok, answer.text
+    return answer
+
+
+def test_found_by_every_id(target, name):
+    event, correlation = uuid.uuid4().hex, f"order-{uuid.uuid4()}"
+    parent = f"00-{uuid.uuid4().hex}-00f067aa0ba902b7-01"
+    publish(target, name, id=event, correlationid=correlation, traceparent=parent)
+    publish(target, name, id="another")
+    shown = traced(target, event).splitlines()
+    assert shown[0] == f"trace {parent[3:35]}"
+    assert shown[1].endswith(f"/0  id {event}  correlation {correlation}")
+    assert "publish" in shown[2] and len(shown) == 3
+    place = shown[1].split()[0]
+    assert place.startswith(f"{name}/")
+    for other in (correlation, parent, parent[3:35], place):
+        assert trace(target, other).stdout.splitlines() == shown
+
+
+def test_json(target, name):
+    event = uuid.uuid4().hex
+    publish(target, name, id=event)
+    hops = [json.loads(line) for line in traced(target, event, "--json").splitlines()]
+    assert [hop["step"] for hop in hops] == ["publish"]
+    assert hops[0]["topic"] == name and hops[0]["id"] == event and len(hops[0]["trace"]) == 32
+    assert abs(hops[0]["at"] / 1000 - time.time()) < PATIENCE_S
+
+
+def test_unknown(target, name):
+    event = uuid.uuid4().hex
+    publish(target, name, id=event)
+    traced(target, event)
+    done = trace(target, "nobody knows this one")
+    assert done.returncode == 1 and "nothing is known of" in done.stderr
+    not_sampled = uuid.uuid4().hex
+    publish(target, name, id=not_sampled,
+            traceparent=f"00-{uuid.uuid4().hex}-00f067aa0ba902b7-00")
+    later = uuid.uuid4().hex
+    publish(target, name, id=later)
+    traced(target, later)
+    assert trace(target, not_sampled).returncode == 1
+
+
+def test_nothing_noted_yet(tmp_path):
+    weir = broker.Weir(tmp_path)
+    weir.start()
+    try:
+        done = trace(weir, "x")
+        assert done.returncode == 1 and "nothing was noted yet" in done.stderr
+    finally:
+        weir.end()
+
+
+def test_the_topic_is_for_everybody(target, name):
+    """Hops are records that any client reads."""
+    event = uuid.uuid4().hex
+    publish(target, name, id=event)
+    traced(target, event)
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": target.bootstrap, "group.id": name,
+                                         "auto.offset.reset": "earliest"})
+    consumer.subscribe(["weir.hops"])
+    end = time.monotonic() + PATIENCE_S
+    found = None
+    while found is None and time.monotonic() < end:
+        message = consumer.poll(1)
+        if message and not message.error() and event in message.value().decode():
+            found = message
+    consumer.close()
+    hop = json.loads(found.value())
+    assert found.key().decode() == hop["trace"]
