@@ -411,6 +411,7 @@ struct pipe *tls_accept(struct tls_context *c, struct env *env, struct pipe *car
     t->pipe.ops = &front_ops;
     memcpy(t->pipe.local, carrier->local, sizeof t->pipe.local);
     memcpy(t->pipe.peer, carrier->peer, sizeof t->pipe.peer);
+    t->pipe.secure = true;
     t->deadline.fire = deadline_fire;
     t->pump.fire = pump_fire;
     env_timer_set(env, &t->deadline, TLS_HANDSHAKE_MS * UINT64_C(1000));

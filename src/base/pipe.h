@@ -50,6 +50,7 @@ struct pipe {
     const char *identity; /* what the peer has proved by TLS, "User:CN=alice"; NULL: nothing */
     char local[PIPE_ADDR_MAX]; /* the address that the peer reached */
     char peer[PIPE_ADDR_MAX];
+    bool secure; /* what is carried is encrypted on its way */
 };
 
 /* Queues the chunks (q is empty afterwards). They leave at the end of the loop turn. False: more

@@ -8,6 +8,7 @@ import pytest
 
 import broker
 import clients
+import sdks
 from rawkafka import Raw
 
 NAMES = itertools.count(1)
@@ -90,3 +91,10 @@ def client(request, target):
     """Each real client in turn."""
     with clients.Client(request.param, target.bootstrap) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def js():
+    worker = sdks.JavaScript()
+    yield worker
+    worker.end()

@@ -196,7 +196,7 @@ static bool is_structured_json(const struct http_request *rq)
            http_content_is(rq, "application/cloudevents");
 }
 
-static enum err add_events(struct publishing *p, struct err_text *text)
+enum err publishing_read(struct publishing *p, struct err_text *text)
 {
     struct http_request *rq = p->rq;
     struct str type = http_field(rq, "content-type");
@@ -242,7 +242,7 @@ void http_publish(struct http_request *rq)
     if (!err)
         err = publishing_make(rq, rq->params[0], published, &p, &text);
     if (!err)
-        err = add_events(p, &text);
+        err = publishing_read(p, &text);
     if (err)
         refuse(rq, err, &text);
     else

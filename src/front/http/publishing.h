@@ -48,6 +48,9 @@ enum err must_use publishing_make(struct http_request *rq, struct str topic, pub
 /* The event's strings stay valid until done. ERR_RECORD_INVALID: text says what of it is wrong. */
 enum err must_use publishing_add(struct publishing *p, const struct event *e,
                                  struct err_text *text);
+/* All that the request's body holds, in any of CloudEvents' modes, or as the data of one event
+ * (publish.c). ERR_COMPRESSION: a format that is not read here. */
+enum err must_use publishing_read(struct publishing *p, struct err_text *text);
 void publishing_send(struct publishing *p);
 /* The traceparent and tracestate of the HTTP request, where the event has none. */
 enum err must_use publishing_trace(struct http_request *rq, struct event *e);

@@ -1,5 +1,6 @@
 /* The tables of routes: what this server answers to. */
 #include "front/http/api.h"
+#include "front/http/eventgrid.h"
 #include "front/http/route.h"
 #include "front/http/verbs.h"
 
@@ -21,6 +22,7 @@ static const struct http_route topics[] = {
 
 const struct http_routes http_tables[] = {
     {api_routes, API_ROUTES},
+    {eventgrid_routes, EVENTGRID_ROUTES},
     {topics, sizeof topics / sizeof *topics},
     {operation, sizeof operation / sizeof *operation},
 };
