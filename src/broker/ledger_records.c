@@ -468,11 +468,10 @@ void session_write(const struct session *s, struct ledger_time now, struct wr *w
 static enum err lock_read(struct session *s, struct str value, struct ledger_time now)
 {
     struct rd r;
-    rd_init(&r, value.at, value.len);
-    if (value.at == NULL) {
-        s->locked = false;
+    s->locked = false;
+    if (value.at == NULL)
         return ERR_OK;
-    }
+    rd_init(&r, value.at, value.len);
     enum err err = version_read(&r);
     uint64_t wall = rd_uvarlong(&r), owner = rd_uvarlong(&r), left = rd_uvarlong(&r);
     if (err == ERR_OK &&
