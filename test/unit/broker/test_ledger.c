@@ -309,8 +309,8 @@ static void test_sessions(void **state)
     CHECK_STEPS(&keyed, lost);
 }
 
-/* A head's snapshot is written while the settles that end a page are under way, so it does not know;
- * then that page, which only lives on until a head tells of its end, must keep what it knows. */
+/* A head's snapshot is written while the settles that end a page are under way, so it does not
+ * know; then that page, which lives on until a head tells of its end, must keep what it knows. */
 static void test_gone_page(void **state)
 {
     (void)state;
