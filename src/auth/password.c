@@ -10,10 +10,7 @@ static struct password_check *check_of(struct loop_job *job)
 static void work(struct loop_job *job)
 {
     struct password_check *c = check_of(job);
-    struct str password = {c->password, c->password_len};
-    c->ok = false;
-    for (unsigned i = 0; i < VERIFIER_HASHES && !c->ok; i++)
-        c->ok = c->verifiers[i].iterations != 0 && verifier_matches(&c->verifiers[i], password);
+    c->ok = verifiers_match(c->verifiers, (struct str){c->password, c->password_len});
     secret_clear(c->password, sizeof c->password);
 }
 

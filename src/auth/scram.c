@@ -93,6 +93,14 @@ bool verifier_matches(const struct verifier *v, struct str password)
     return eq;
 }
 
+bool verifiers_match(const struct verifier v[VERIFIER_HASHES], struct str password)
+{
+    bool ok = false;
+    for (unsigned i = 0; i < VERIFIER_HASHES && !ok; i++)
+        ok = v[i].iterations != 0 && verifier_matches(&v[i], password);
+    return ok;
+}
+
 void verifier_imagine(struct verifier *out, enum verifier_hash hash, struct str user,
                       const uint8_t secret[32])
 {
@@ -116,10 +124,10 @@ static bool cut_nul(struct str *rest, struct str *out)
     return true;
 }
 
-enum err plain_read(struct str message, struct plain_message *out)
+enum err sasl_plain_read(struct str message, struct sasl_plain *out)
 {
     struct str rest = message;
-    *out = (struct plain_message){{0}, {0}, {0}};
+    *out = (struct sasl_plain){{0}, {0}, {0}};
     if (!cut_nul(&rest, &out->authzid) || !cut_nul(&rest, &out->user))
         return ERR_AUTH_FAILED;
     out->password = rest;

@@ -48,15 +48,17 @@ void verifier_imagine(struct verifier *out, enum verifier_hash hash, struct str 
                       const uint8_t secret[32]);
 /* Is it this password? As slow as verifier_make. */
 bool verifier_matches(const struct verifier *v, struct str password);
+/* Of a user, by hash - 1, with iterations 0 for none: is it the password of one of them? */
+bool verifiers_match(const struct verifier v[VERIFIER_HASHES], struct str password);
 
 /* ---- PLAIN ---- */
 
-struct plain_message {
+struct sasl_plain {
     struct str authzid, user, password; /* borrowed */
 };
 /* [authzid] NUL user NUL password. ERR_AUTH_FAILED: not that; empty user or password; an authzid
  * that is not the user. */
-enum err must_use plain_read(struct str message, struct plain_message *out);
+enum err must_use sasl_plain_read(struct str message, struct sasl_plain *out);
 
 /* ---- SCRAM ---- */
 

@@ -33,8 +33,8 @@ static void scram(struct rd *in, enum verifier_hash hash)
 
 static void plain(struct rd *in)
 {
-    struct plain_message m;
-    if (plain_read(take(in, rd_left(in)), &m) == ERR_OK)
+    struct sasl_plain m;
+    if (sasl_plain_read(take(in, rd_left(in)), &m) == ERR_OK)
         weir_assert(m.user.len > 0 && m.password.len > 0);
 }
 

@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "auth/password_cache.h"
 #include "base/list.h"
 #include "front/http/chunked.h"
 #include "front/http/head.h"
@@ -118,6 +119,7 @@ struct http_reactor {
     uint64_t date_s;                   /* Unix seconds that date shows */
     uint8_t random[HTTP_RANDOM_BYTES]; /* for traces, which are no secrets: fetched many at once */
     size_t random_left;
+    struct password_cache passwords;
     uint8_t waste[HTTP_WASTE_BYTES];
 };
 

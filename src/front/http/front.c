@@ -37,6 +37,8 @@ struct http_front *http_front_make(const struct http_conf *conf, struct broker *
     for (unsigned i = 0; i < n; i++) {
         list_init(&front->reactors[i].conns);
         list_init(&front->reactors[i].spares);
+        env_random(broker_env(brokers[i]), front->reactors[i].passwords.key,
+                   sizeof front->reactors[i].passwords.key);
     }
     return front;
 }

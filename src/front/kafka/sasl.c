@@ -251,8 +251,8 @@ static void plain_take(struct kafka_request *rq, struct str token)
 {
     struct kafka_conn *conn = rq->conn;
     struct kafka_sasl *sasl = conn->sasl;
-    struct plain_message m;
-    if (plain_read(token, &m)) {
+    struct sasl_plain m;
+    if (sasl_plain_read(token, &m)) {
         sasl_failed(rq, "not a message of PLAIN");
         return;
     }

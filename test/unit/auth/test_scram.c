@@ -310,10 +310,11 @@ static void plain_messages(void **state)
         {"\0\xff\0pw", 5, ERR_AUTH_FAILED},
         {"", 0, ERR_AUTH_FAILED},
     };
-    struct plain_message m;
+    struct sasl_plain m;
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(plain_read((struct str){cases[i].message, cases[i].n}, &m), cases[i].err);
+        assert_int_equal(sasl_plain_read((struct str){cases[i].message, cases[i].n}, &m),
+                         cases[i].err);
         if (cases[i].err == ERR_OK) {
             assert_true(str_is(m.user, "alice"));
             assert_true(str_is(m.password, "pw"));

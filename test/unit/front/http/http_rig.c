@@ -113,7 +113,7 @@ struct web_client *web_open(struct web *w, unsigned reactor)
     snprintf(c->pipe.local, sizeof c->pipe.local, "127.0.0.1:8080");
     snprintf(c->pipe.peer, sizeof c->pipe.peer, "127.0.0.1:%u", 40000 + w->n);
     w->clients[w->n++] = c;
-    if (!http_front_accept(w->http, reactor, &c->pipe, NULL))
+    if (!http_front_accept(w->http, reactor, &c->pipe, w->listener))
         c->closing = c->gone = true;
     return c;
 }

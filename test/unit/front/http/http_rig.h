@@ -24,6 +24,7 @@ struct web_client {
 struct web {
     struct rig rig;
     struct http_front *http;
+    const struct http_listener *listener; /* of clients that open; NULL: none in particular */
     struct web_client *clients[WEBS_MAX];
     unsigned n;
     struct arena arena; /* answers live until web_free */
