@@ -1,5 +1,6 @@
 #include "broker/append.h"
 
+#include "broker/delivery_internal.h"
 #include "broker/partition.h"
 
 enum err append_allowed(const struct partition *p, struct err_text *text)
@@ -7,7 +8,7 @@ enum err append_allowed(const struct partition *p, struct err_text *text)
     if (p->attached || p->topic->internal)
         return err_say(text, ERR_TOPIC_INVALID, "topic %s is internal: clients only read it",
                        p->topic->name);
-    return ERR_OK;
+    return floor_allows(p, text);
 }
 
 void append_begin(struct append *a, struct partition *p)

@@ -18,7 +18,8 @@ struct append {
     int32_t records;
 };
 
-/* May clients append here? ERR_TOPIC_INVALID: the topic is internal. */
+/* May clients append here? ERR_TOPIC_INVALID: the topic is internal. ERR_THROTTLED: it is full of
+ * messages that its subscriptions have not settled. */
 enum err must_use append_allowed(const struct partition *p, struct err_text *text);
 void append_begin(struct append *a, struct partition *p);
 /* The batch, and when it is appended: now. Before store_append. */

@@ -20,6 +20,7 @@
 #define LEDGER_INCARNATION_MASK 0xffffffu
 #define SESSIONS_WINDOW_MAX 1000000u /* messages looked at, to find those of a session */
 #define MS_US 1000
+#define FIRST_EXPIRY_MS 60000
 
 /* ---- finding ---- */
 
@@ -117,6 +118,7 @@ static struct delivery *delivery_make(struct deliveries *all, const struct uuid 
     list_init(&d->told);
     list_init(&d->dirty);
     list_init(&d->jobs);
+    d->expiry_ms = INT64_MAX;
     d->armed = true; /* there may be receivers already */
     map_insert(&all->ledgers, &d->node, key_hash(&key));
     struct ledger_conf conf = conf_of(d);
@@ -304,6 +306,7 @@ static void due_set(struct delivery *d)
 {
     struct deliveries *all = d->all;
     int64_t ms = ledger_due(d->ledger);
+    ms = d->expiry_ms < ms ? d->expiry_ms : ms;
     uint64_t us = ms == INT64_MAX ? UINT64_MAX : (uint64_t)(ms - 1) * MS_US;
     if (d->due.index1 != 0 && d->due.key == us)
         return;
@@ -323,6 +326,8 @@ static void look_after(struct delivery *d)
     delivery_flush(d);
     if (d->leaving)
         return;
+    if (ledger_floor(d->ledger) != d->floor)
+        floor_moved(d);
     delivery_bury(d);
     due_set(d);
     tell_receivers(d);
@@ -382,6 +387,10 @@ static void clock_fire(struct env_timer *timer)
         heap_remove(&all->due, &d->due);
         while (ledger_step(d->ledger, now))
             continue;
+        if (d->expiry_ms <= now.mono_ms) {
+            d->expiry_ms = INT64_MAX; /* set by the job's end */
+            delivery_expire(d);
+        }
         delivery_touch(d);
     }
     clock_arm(all);
@@ -395,6 +404,13 @@ static bool is_mine(const struct deliveries *all, const struct uuid *topic, int3
     return broker_reactor_of_shard(all->broker, shard) == all->broker->env->reactor;
 }
 
+/* Soon, but not all subscriptions at once. */
+static int64_t first_expiry_ms(const struct subscription *s)
+{
+    int64_t spread = 1000 + (int64_t)(uuid_hash(s->id) % FIRST_EXPIRY_MS);
+    return s->ttl_ms < spread ? s->ttl_ms : spread;
+}
+
 static void attach(struct delivery *d)
 {
     struct partition *p = partition_find(d->all->broker, &d->topic, d->index);
@@ -402,10 +418,14 @@ static void attach(struct delivery *d)
         return;
     d->at = p;
     list_push(&p->deliveries, &d->link);
+    if (d->s->ttl_ms >= 0)
+        d->expiry_ms = delivery_now(d->all).mono_ms + first_expiry_ms(d->s);
     if (p->log_start > ledger_floor(d->ledger)) {
         uint64_t unseen;
         d->expired += ledger_trim(d->ledger, p->log_start, &unseen) + unseen;
     }
+    d->floor = ledger_floor(d->ledger);
+    floor_moved(d);
     delivery_touch(d);
 }
 
@@ -433,6 +453,8 @@ static void ledger_conf_change(struct delivery *d, const struct subscription *no
     d->s = subscription_ref(now);
     struct ledger_conf conf = conf_of(d);
     ledger_set_conf(d->ledger, &conf);
+    if (now->ttl_ms >= 0)
+        d->expiry_ms = delivery_now(d->all).mono_ms;
     delivery_touch(d);
 }
 
@@ -441,10 +463,11 @@ static void delivery_end(struct delivery *d)
 {
     if (d->leaving)
         return;
+    struct partition *p = d->at;
     d->leaving = true;
     list_remove(&d->link);
-    list_init(&d->link);
     d->at = NULL;
+    floor_left(p);
     heap_remove(&d->all->due, &d->due);
     delivery_enter(d);
     delivery_touch(d);
@@ -639,6 +662,7 @@ struct deliveries *deliveries_make(struct broker *b, void (*loaded)(void *arg, e
     map_init(&all->receivers);
     list_init(&all->dirty);
     heap_init(&all->due);
+    floors_init(all);
     broker_subscription_watch(b, &all->subscriptions);
     broker_topic_watch(b, &all->topics);
     for (unsigned i = 0; i < BROKER_SHARDS; i++) {
@@ -668,6 +692,7 @@ void deliveries_free(struct deliveries *all)
         return;
     env_timer_stop(all->broker->env, &all->turn);
     env_timer_stop(all->broker->env, &all->clock);
+    env_timer_stop(all->broker->env, &all->trim);
     list_remove(&all->subscriptions.link);
     list_remove(&all->topics.link);
     all->open = false;
@@ -756,5 +781,6 @@ void deliveries_clamp(struct deliveries *all, void (*done)(void *arg, enum err e
     for (struct map_node *n = map_next(&all->ledgers, NULL); n != NULL;
          n = map_next(&all->ledgers, n))
         clamp_one(c, delivery_of(n));
+    floors_known(all);
     clamp_less(c, ERR_OK);
 }

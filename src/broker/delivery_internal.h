@@ -51,8 +51,10 @@ struct deliveries {
     struct env_timer clock; /* for the first of them */
     struct subscription_watcher subscriptions;
     struct topic_watcher topics;
-    uint32_t owners; /* given out by broker_owner */
-    bool open;       /* loaded, and set to the ends of the partitions */
+    uint32_t owners;      /* given out by broker_owner */
+    struct list trimming; /* struct partition: up to its floor */
+    struct env_timer trim;
+    bool open; /* loaded, and set to the ends of the partitions */
     unsigned loading;
     enum err load_err;
     void (*loaded)(void *arg, enum err err);
@@ -96,7 +98,11 @@ struct delivery {
     uint32_t armed_at;            /* messages available */
     uint32_t acquired;            /* as its receivers were told */
     bool burying;                 /* delivery_dead.c */
-    int64_t ttl_check_ms;         /* monotonic: when to look at the oldest message again */
+    int64_t floor;                /* as its partition counts it */
+    bool expiring;                /* delivery_expiry.c */
+    int64_t expiry_ms;  /* monotonic: when to look at the oldest message again; INT64_MAX: never */
+    int64_t expired_to; /* what lies below has had its time to live looked at */
+    int64_t pressed_to; /* what lies below must go: the topic is too large */
     uint64_t dead_lettered, expired, dropped; /* since the start */
     uint64_t accepted, delivered, released;
 };
@@ -159,6 +165,9 @@ void delivery_read_clear(struct delivery_read *r);
 /* Tells it about the batch's records from ledger_next on, until `want` wait to be acquired. */
 enum err must_use delivery_look(struct delivery *d, struct records *batch, uint32_t want);
 
+/* Tells it that what is new of the batch is over: dead, or left out where nobody wants it. */
+enum err must_use delivery_look_over(struct delivery *d, struct records *batch);
+
 /* ---- delivery_take.c ---- */
 
 enum take_what {
@@ -212,6 +221,27 @@ void receivers_free(struct deliveries *all);
 void receivers_tell(struct delivery *d, uint32_t available);
 void receivers_subscription_changed(struct broker *b, const struct subscription *old,
                                     const struct subscription *now);
+
+/* ---- delivery_floor.c ---- */
+
+/* The log was opened: before the ledgers are known, nothing of it may go. */
+void floor_open(struct partition *p);
+/* The delivery's floor is another one, or it came to its partition. */
+void floor_moved(struct delivery *d);
+/* A delivery has left; NULL is allowed. */
+void floor_left(struct partition *p);
+/* All ledgers of this reactor are there. */
+void floors_known(struct deliveries *all);
+/* The store would like to remove what lies below `start`, but for the floor. */
+void deliveries_pressed(struct partition *p, int64_t start);
+void floors_init(struct deliveries *all);
+/* May more be appended? ERR_THROTTLED: the topic waits for its subscriptions. */
+enum err must_use floor_allows(const struct partition *p, struct err_text *text);
+
+/* ---- delivery_expiry.c ---- */
+
+/* Looks after what is too old, or too much. */
+void delivery_expire(struct delivery *d);
 
 /* ---- delivery_dead.c ---- */
 

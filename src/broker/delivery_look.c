@@ -111,6 +111,14 @@ static enum err look_expired(struct delivery *d, struct records *batch)
     return err;
 }
 
+enum err delivery_look_over(struct delivery *d, struct records *batch)
+{
+    const struct batch_head *head = records_head(batch);
+    if ((head->attributes & BATCH_CONTROL) != 0)
+        return ledger_skip(d->ledger, batch_next_offset(head));
+    return look_expired(d, batch);
+}
+
 enum err delivery_look(struct delivery *d, struct records *batch, uint32_t want)
 {
     const struct batch_head *head = records_head(batch);

@@ -30,6 +30,7 @@ void partitions_init(struct broker *b)
 static void partition_free(struct partition *p)
 {
     list_remove(&p->producing);
+    list_remove(&p->trimming);
     records_cache_forget(&p->broker->records, p);
     producers_free(p->producers);
     duplicates_free(p->duplicates);
@@ -107,7 +108,13 @@ static struct slice log_snapshot(void *user)
     return producers_snapshot(p->producers, p->end);
 }
 
-static const struct store_log_events log_events = {log_end_moved, log_start_moved, log_snapshot};
+static void log_pressed(void *user, int64_t start)
+{
+    deliveries_pressed(user, start);
+}
+
+static const struct store_log_events log_events = {log_end_moved, log_start_moved, log_snapshot,
+                                                   log_pressed};
 
 /* ---- opening ---- */
 
@@ -174,8 +181,10 @@ static void opening_end(void *arg, enum err err)
 {
     struct opening *o = arg;
     struct partition *p = o->p;
-    if (p->log != NULL)
+    if (p->log != NULL) {
         p->state = PARTITION_OPEN;
+        floor_open(p);
+    }
     if (err != ERR_OK) {
         env_log(p->broker->env, ENV_ERROR, "partition.open", "topic=%s partition=%d error=%s",
                 p->topic->name, p->index, err_name(err));
@@ -215,6 +224,8 @@ static struct partition *partition_add(struct broker *b, const struct topic *top
     p->index = index;
     list_init(&p->watches);
     list_init(&p->deliveries);
+    list_init(&p->trimming);
+    p->floor = INT64_MAX;
     list_init(&p->producing);
     map_insert(&b->partitions, &p->node, key_hash(&key));
     return p;

@@ -35,6 +35,8 @@ struct partition {
     int64_t log_start, end;
     struct list watches;         /* watch_op */
     struct list deliveries;      /* struct delivery: ledgers of its messages */
+    int64_t floor;               /* below it all of them are settled; INT64_MAX: there are none */
+    struct list trimming;        /* to be trimmed up to the floor (delivery_floor.c) */
     struct producers *producers; /* NULL: has met none */
     struct list producing;       /* in broker->producing while it has producers */
     uint64_t records_in, bytes_in;

@@ -129,7 +129,8 @@ static struct slice log_snapshot(void *user)
     return (struct slice){NULL, NULL, 0};
 }
 
-static const struct store_log_events log_events = {log_end_moved, log_start_moved, log_snapshot};
+static const struct store_log_events log_events = {
+    .end_moved = log_end_moved, .start_moved = log_start_moved, .snapshot = log_snapshot};
 
 static void load_end(struct statelog *log, enum err err)
 {

@@ -75,6 +75,9 @@ struct store_log_events {
      * done has not been called yet, so not from between end_moved and the done that it belongs to.
      * Slice owned by the store afterwards; empty: nothing. */
     struct slice (*snapshot)(void *user);
+    /* Optional: retention by size would have moved the log start to `start`, but for store_retain.
+     * Told each time that retention looks. */
+    void (*pressed)(void *user, int64_t start);
 };
 
 struct store_open {
@@ -182,6 +185,7 @@ struct store_ops {
     void (*abort)(struct store *s, struct store_group *group);
     void (*read)(struct store *s, struct store_read *op);
     void (*find)(struct store *s, struct store_find *op);
+    void (*retain)(struct store *s, struct store_log *log, int64_t from);
     void (*trim)(struct store *s, struct store_trim *op);
     void (*remove)(struct store *s, struct store_delete *op);
     void (*stat)(struct store *s, struct store_log *log, struct store_log_stat *out);
@@ -248,6 +252,13 @@ static inline void store_read(struct store *s, struct store_read *op)
 static inline void store_find(struct store *s, struct store_find *op)
 {
     s->ops->find(s, op);
+}
+
+/* Retention removes nothing at or above `from` (INT64_MAX, as it is at first: no bound), until it
+ * is told otherwise; trims do. Not remembered when the log is closed. Not asynchronous. */
+static inline void store_retain(struct store *s, struct store_log *log, int64_t from)
+{
+    s->ops->retain(s, log, from);
 }
 
 static inline void store_trim(struct store *s, struct store_trim *op)

@@ -61,6 +61,7 @@ struct topic_conf {
     bool preallocate, unclean_leader_election, compact;
     int64_t duplicates_window_ms; /* 0: duplicates are not looked for */
     bool queue;                   /* has a built-in subscription: subscription.h */
+    bool until_settled;           /* what all subscriptions have settled is removed */
     enum store_flush flush;
     uint64_t set; /* bit per row of the table: set on the topic, not a default */
 };

@@ -20,6 +20,7 @@ enum row_kind {
     ROW_RATIO,  /* double at `at`, 0 to 1 */
     ROW_TIME,   /* enum topic_time */
     ROW_FLUSH,  /* weir.flush */
+    ROW_UNTIL,  /* weir.retention.until */
     ROW_ONLY,   /* nothing is kept: `only` is the value, `why` the reason to refuse others */
 };
 
@@ -181,8 +182,19 @@ static const struct row rows[] = {
      NULL},
     BOOL("weir.queue", NULL, queue,
          "Whether the topic is a queue: it has a built-in subscription of its own name, from which "
-         "receivers take messages, and keeps messages without a limit of time unless retention.ms "
-         "is set."),
+         "receivers take messages, keeps messages without a limit of time unless retention.ms is "
+         "set, and removes them when they are settled unless weir.retention.until is set."),
+    {{"weir.retention.until", CONF_STRING, NULL,
+      "limits: messages stay until retention.ms or retention.bytes removes them. settled: they are "
+      "also removed once all subscriptions have settled them, and a topic that is full of messages "
+      "that are not takes no more."},
+     ROW_UNTIL,
+     0,
+     0,
+     0,
+     0,
+     NULL,
+     NULL},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -252,6 +264,9 @@ const char *topic_conf_get(const struct topic_conf *conf, size_t i, char *out, s
     case ROW_FLUSH:
         flush_show(conf, out, cap);
         break;
+    case ROW_UNTIL:
+        snprintf(out, cap, "%s", conf->until_settled ? "settled" : "limits");
+        break;
     case ROW_ONLY:
         snprintf(out, cap, "%s", row->only);
         break;
@@ -281,6 +296,9 @@ static void row_default(struct topic_conf *conf, const struct row *row)
     case ROW_TIME:
         conf->timestamp_type = TOPIC_CREATE_TIME;
         break;
+    case ROW_UNTIL:
+        conf->until_settled = false;
+        break;
     case ROW_FLUSH:
     case ROW_ONLY:
         break;
@@ -308,6 +326,8 @@ static void queue_derive(struct topic_conf *conf)
     size_t i = row_of("retention.ms");
     if (!topic_conf_is_set(conf, i))
         conf->retention_ms = conf->queue ? -1 : rows[i].def;
+    if (!topic_conf_is_set(conf, row_of("weir.retention.until")))
+        conf->until_settled = conf->queue;
 }
 
 void topic_conf_default(struct topic_conf *conf)
@@ -401,6 +421,15 @@ static enum err flush_set(struct topic_conf *conf, const struct row *row, struct
     return ERR_OK;
 }
 
+static enum err until_set(struct topic_conf *conf, const struct row *row, struct str value,
+                          struct err_text *text)
+{
+    if (!str_is(value, "settled") && !str_is(value, "limits"))
+        return refuse(text, row, value, "limits or settled");
+    conf->until_settled = str_is(value, "settled");
+    return ERR_OK;
+}
+
 static enum err only_set(const struct row *row, struct str value, struct err_text *text)
 {
     if (str_is(value, row->only))
@@ -423,6 +452,8 @@ static enum err row_set(struct topic_conf *conf, const struct row *row, struct s
         return time_set(conf, row, value, text);
     case ROW_FLUSH:
         return flush_set(conf, row, value, text);
+    case ROW_UNTIL:
+        return until_set(conf, row, value, text);
     case ROW_ONLY:
         return only_set(row, value, text);
     }

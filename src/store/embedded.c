@@ -41,6 +41,7 @@ struct store_log *reactor_log_add(struct store_reactor *r, const struct store_lo
     log->reactor = r;
     log->id = *id;
     log->entry = entry;
+    log->retain_from = INT64_MAX;
     list_init(&log->turn_link);
     list_init(&log->dirty_link);
     list_init(&log->moved_link);

@@ -26,6 +26,7 @@ struct store_log {
     struct plog *plog;                     /* NULL: not opened yet; entry says how */
     struct slice entry;                    /* the manifest's, encoded; empty: it has none yet */
     int64_t start, end;                    /* what is visible */
+    int64_t retain_from;                   /* what retention leaves alone; INT64_MAX: nothing */
     const struct store_log_events *events; /* NULL: no owner has it open */
     void *user;
     bool open;

@@ -120,6 +120,7 @@ static void op_close(struct store *s, struct store_log *log)
     log->open = false;
     log->events = NULL;
     log->user = NULL;
+    log->retain_from = INT64_MAX;
 }
 
 static void op_configure(struct store *s, struct store_log *log, const struct store_log_conf *conf)
@@ -330,6 +331,13 @@ static void op_find(struct store *s, struct store_find *op)
 
 /* --- trim, remove, the rest --- */
 
+static void op_retain(struct store *s, struct store_log *log, int64_t from)
+{
+    (void)s;
+    weir_check(log, STORE_LOG_MAGIC);
+    log->retain_from = from;
+}
+
 static void trim_done(struct commit_item *item, enum err err)
 {
     struct store_trim *op = item->user;
@@ -416,6 +424,7 @@ const struct store_ops embedded_ops = {
     .abort = op_abort,
     .read = op_read,
     .find = op_find,
+    .retain = op_retain,
     .trim = op_trim,
     .remove = op_remove,
     .stat = op_stat,

@@ -156,6 +156,26 @@ static bool time_is_over(struct plog *log, struct segment *seg, uint64_t now_ms)
     return newest <= now && now - newest > log->conf.retention_ms;
 }
 
+static bool size_is_over(const struct plog *log, uint64_t left, uint64_t bytes)
+{
+    return log->conf.retention_bytes >= 0 && left >= bytes &&
+           left - bytes >= (uint64_t)log->conf.retention_bytes;
+}
+
+int64_t plog_too_large(const struct plog *log, int64_t limit)
+{
+    uint64_t left = log->bytes;
+    int64_t start = log->log_start;
+    weir_check(log, PLOG_MAGIC);
+    for (uint32_t n = 0; n < log->count && plog_segment_end(log, n) <= limit; n++) {
+        if (!size_is_over(log, left, log->segs[n]->bytes))
+            break;
+        left -= log->segs[n]->bytes;
+        start = plog_segment_end(log, n);
+    }
+    return start;
+}
+
 int64_t plog_retention(struct plog *log, uint64_t now_ms, int64_t limit)
 {
     uint64_t left = log->bytes;
@@ -166,9 +186,7 @@ int64_t plog_retention(struct plog *log, uint64_t now_ms, int64_t limit)
         return log->log_start; /* in the middle of a turn */
     for (; n < log->count && plog_segment_end(log, n) <= limit; n++) {
         uint64_t bytes = log->segs[n]->bytes;
-        bool too_much = log->conf.retention_bytes >= 0 && left >= bytes &&
-                        left - bytes >= (uint64_t)log->conf.retention_bytes;
-        if (!too_much && !time_is_over(log, log->segs[n], now_ms))
+        if (!size_is_over(log, left, bytes) && !time_is_over(log, log->segs[n], now_ms))
             break;
         left -= bytes;
     }

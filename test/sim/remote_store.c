@@ -345,6 +345,14 @@ static void remote_find(struct store *s, struct store_find *op)
 
 /* --- trim, remove, the rest --- */
 
+/* The cluster's own retention, which is not simulated. */
+static void remote_retain(struct store *s, struct store_log *log, int64_t from)
+{
+    (void)s;
+    (void)log;
+    (void)from;
+}
+
 static void trim_run(struct remote_op *x, bool owner)
 {
     struct store_trim *op = x->arg;
@@ -418,6 +426,7 @@ static const struct store_ops remote_ops = {
     .abort = remote_abort,
     .read = remote_read,
     .find = remote_find,
+    .retain = remote_retain,
     .trim = remote_trim,
     .remove = remote_remove,
     .stat = remote_stat,

@@ -305,7 +305,8 @@ static struct slice snapshot(void *user)
     return slice_copy(&log->end, sizeof(log->end));
 }
 
-static const struct store_log_events events = {end_moved, start_moved, snapshot};
+static const struct store_log_events events = {
+    .end_moved = end_moved, .start_moved = start_moved, .snapshot = snapshot};
 
 struct opening {
     struct store_open op;

@@ -39,6 +39,27 @@ struct uuid rig_subscribe(struct rig *r, const char *topic, const char *name,
     return id;
 }
 
+enum err rig_unsubscribe(struct rig *r, const char *topic, const char *name)
+{
+    struct subscription_delete_op op = {.op.done = op_done,
+                                        .actor = &rig_actor,
+                                        .topic = rig_topic_id(r, topic),
+                                        .name = str_of(name)};
+    broker_subscription_delete(r->brokers[0], &op);
+    return wait(r, &op.op);
+}
+
+enum err rig_trim(struct rig *r, const struct uuid *topic, int32_t partition, int64_t offset)
+{
+    struct trim_op op = {.op.done = op_done,
+                         .actor = &rig_actor,
+                         .topic = *topic,
+                         .partition = partition,
+                         .offset = offset};
+    broker_trim(r->brokers[0], &op);
+    return wait(r, &op.op);
+}
+
 struct uuid rig_queue(struct rig *r, const char *name, int32_t partitions)
 {
     struct topic_setting on = {STR_LIT("weir.queue"), STR_LIT("true")};

@@ -9,6 +9,9 @@
 /* Makes the subscription, or fails the test. */
 struct uuid rig_subscribe(struct rig *r, const char *topic, const char *name,
                           void (*change)(struct subscription_conf *conf));
+enum err rig_unsubscribe(struct rig *r, const char *topic, const char *name);
+/* DeleteRecords. */
+enum err rig_trim(struct rig *r, const struct uuid *topic, int32_t partition, int64_t offset);
 /* A topic that is a queue. Its subscription has its id. */
 struct uuid rig_queue(struct rig *r, const char *name, int32_t partitions);
 /* One record with this value. */

@@ -19,7 +19,7 @@ struct store_log {
     struct store_log_conf conf;
     struct fake_batch *batches;
     size_t n, cap;
-    int64_t start, end;
+    int64_t start, end, retain_from;
     struct slice snapshot; /* owned */
     int64_t snapshot_end;
     const struct store_log_events *events; /* NULL: not open */
@@ -83,6 +83,7 @@ static struct store_log *log_add(struct fake_disk *d, const struct store_log_id 
 {
     struct store_log *log = mem_zalloc(1, sizeof(*log));
     log->id = *id;
+    log->retain_from = INT64_MAX;
     list_push(&d->logs, &log->link);
     return log;
 }
@@ -168,7 +169,15 @@ void fake_disk_checkpoint(struct fake_disk *d)
 void fake_disk_retain(struct fake_disk *d, const struct store_log_id *id, int64_t log_start)
 {
     struct store_log *log = log_get(d, id);
-    log_trim(log, log_start);
+    if (log_start > log->retain_from && log->events->pressed != NULL)
+        log->events->pressed(log->user, log_start);
+    fake_disk_expire(d, id, log_start);
+}
+
+void fake_disk_expire(struct fake_disk *d, const struct store_log_id *id, int64_t log_start)
+{
+    struct store_log *log = log_get(d, id);
+    log_trim(log, log_start < log->retain_from ? log_start : log->retain_from);
     log->events->start_moved(log->user, log->start);
 }
 
@@ -479,6 +488,12 @@ static void port_find(struct store *s, struct store_find *op)
     submit(s, FAKE_FIND, op);
 }
 
+static void port_retain(struct store *s, struct store_log *log, int64_t from)
+{
+    (void)s;
+    log->retain_from = from;
+}
+
 static void port_trim(struct store *s, struct store_trim *op)
 {
     submit(s, FAKE_TRIM, op);
@@ -514,8 +529,8 @@ static void port_each(struct store *store, void (*fn)(void *arg, const struct st
 }
 
 static const struct store_ops port_ops = {
-    port_open, port_close, port_configure, port_append, port_commit, port_abort,
-    port_read, port_find,  port_trim,      port_remove, port_stat,   port_each,
+    port_open, port_close,  port_configure, port_append, port_commit, port_abort, port_read,
+    port_find, port_retain, port_trim,      port_remove, port_stat,   port_each,
 };
 
 struct fake_store *fake_store_make(struct fake_disk *d, struct env *env,
@@ -617,6 +632,8 @@ void fake_disk_crash(struct fake_disk *d, unsigned keep)
     list_for (s, &d->stores)
         list_for_safe (it, &container_of(s, struct fake_store, link)->work)
             work_drop(work_of(it));
-    list_for (it, &d->logs)
+    list_for (it, &d->logs) {
         log_of(it)->events = NULL;
+        log_of(it)->retain_from = INT64_MAX;
+    }
 }

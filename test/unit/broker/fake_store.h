@@ -26,8 +26,10 @@ void fake_disk_fail(struct fake_disk *d, enum fake_kind kind, unsigned n, unsign
                     enum err err);
 /* Asks every open log for its snapshot. */
 void fake_disk_checkpoint(struct fake_disk *d);
-/* Retention: moves the log's start and tells its owner. */
+/* Retention by size: moves the log's start, as far as store_retain lets it, and tells its owner. */
 void fake_disk_retain(struct fake_disk *d, const struct store_log_id *id, int64_t log_start);
+/* The same by time: nobody is pressed. */
+void fake_disk_expire(struct fake_disk *d, const struct store_log_id *id, int64_t log_start);
 /* How many logs there are; how many batches and bytes one holds; has it ever been made. */
 size_t fake_disk_logs(const struct fake_disk *d);
 bool fake_disk_has(const struct fake_disk *d, const struct store_log_id *id);

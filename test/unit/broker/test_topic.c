@@ -107,6 +107,7 @@ static const struct {
     {"weir.duplicates.window.ms", CONF_LONG, "0"},
     {"weir.flush", CONF_STRING, "each"},
     {"weir.queue", CONF_BOOLEAN, "false"},
+    {"weir.retention.until", CONF_STRING, "limits"},
 };
 
 #define KAFKA_N (sizeof(kafka) / sizeof(kafka[0]))
@@ -187,6 +188,8 @@ static void test_values(void **state)
         {"weir.flush", "sometimes", false},
         {"weir.queue", "true", true},
         {"weir.queue", "1", false},
+        {"weir.retention.until", "settled", true},
+        {"weir.retention.until", "", false},
         {"retention.mss", "1", false},
         {"", "1", false},
     };

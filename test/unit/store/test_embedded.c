@@ -538,6 +538,41 @@ static void test_retention_size(void **state)
     assert_int_equal(world_stat(&w, id0, log).log_start, stat.log_start);
 }
 
+/* Nothing that its owner still wants goes, and the owner is told of what would. */
+static int64_t pressed_to;
+
+static void pressed(void *user, int64_t start)
+{
+    (void)user;
+    pressed_to = start;
+}
+
+static void test_retention_retained(void **state)
+{
+    (void)state;
+    static const struct store_log_events events = {.start_moved = start_moved, .pressed = pressed};
+    struct store_open op = {.events = &events};
+    struct store_log_conf conf = world_log_conf;
+    conf.retention_bytes = 40000;
+    w.conf.retention_ms = 1000;
+    start();
+    assert_int_equal(world_open(&w, &op, id0, &conf, true), ERR_OK);
+    store_retain(w.stores[0], op.log, 10);
+    pressed_to = -1;
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal(append_bytes(op.log, id0, 2000), i);
+    wait_ms(3000);
+    int64_t held = world_stat(&w, id0, op.log).log_start;
+    assert_true(held <= 10);
+    assert_true(pressed_to > 10);
+    store_retain(w.stores[0], op.log, INT64_MAX);
+    int64_t wanted = pressed_to;
+    pressed_to = -1;
+    wait_ms(3000);
+    assert_int_equal(world_stat(&w, id0, op.log).log_start, wanted);
+    assert_int_equal(pressed_to, -1);
+}
+
 /* A clock that jumps by more than an hour removes nothing; one that runs does. */
 static void test_retention_clock(void **state)
 {
@@ -641,6 +676,7 @@ int main(void)
         ONE(test_segment_sync_fails),
         TWO(test_delete_during_checkpoint),
         ONE(test_retention_size),
+        ONE(test_retention_retained),
         ONE(test_retention_clock),
         TWO(test_spread_no_room),
         TWO(test_spread_part_fails),
