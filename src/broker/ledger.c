@@ -55,7 +55,11 @@ struct ledger *ledger_make(const struct ledger_conf *conf, int64_t start)
     l->head.ledger = l;
     l->head.kind = ENTITY_HEAD;
     l->tag = tag_of(&conf->subscription);
+#ifdef FAULT_stamps_again
+    l->stamp = (uint64_t)1 << STAMP_BITS;
+#else
     l->stamp = (uint64_t)conf->incarnation << STAMP_BITS;
+#endif
     l->epoch = 1;
     l->start = l->next = start;
     l->expired_below = 0;

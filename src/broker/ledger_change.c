@@ -110,7 +110,11 @@ static void take_dirty_page(struct ledger *l, struct ledger_change *c, struct le
              rest &= rest - 1) {
             unsigned i = w * 64 + (unsigned)__builtin_ctzll(rest);
             const struct ledger_entry *e = page_entry(l, p, i);
+#ifndef FAULT_doubt_told
             if (e != NULL && e->in_doubt)
+#else
+            if (e == NULL)
+#endif
                 keep |= rest & -rest;
         }
         at->bits.w[w] |= dirty & ~keep;

@@ -369,8 +369,10 @@ static void index_read(struct page_reader *pr, unsigned index, const struct ledg
     struct ledger *l = pr->l;
     struct ledger_page *p = pr->p;
     struct page_slots *s = page_slots(l, p);
+#ifndef FAULT_settled_again
     if (bit_get(&s->settled, index))
         return;
+#endif
     struct ledger_entry *at = page_entry(l, p, index);
     if (at != NULL && at->state == LEDGER_ACQUIRED && l->sessions == NULL)
         owner_unref(l, (uint32_t)at->who);
@@ -723,8 +725,10 @@ static void page_snapshot(struct ledger *l, struct ledger_page *p, struct ledger
     struct ledger_bits all;
     memset(&all, 0, sizeof(all));
     if (p->gone) { /* until the head says so, this must */
+#ifndef FAULT_gone_silent
         for (unsigned i = 0; i < p->settled_to; i++)
             bit_set(&all, i);
+#endif
         page_write(l, p, &all, true, now, w);
         return;
     }

@@ -107,7 +107,7 @@ static void doubt_undone(struct world *w, const struct doubt *d)
         *m = released(w, d->offset, 0, false);
 }
 
-static void doubt_done(struct world *w, const struct doubt *d, bool ok)
+static void doubt_done(struct world *w, const struct doubt *d, bool ok, bool alone)
 {
     struct model_message *m = &w->m[d->offset];
     uint32_t written = m->written;
@@ -119,7 +119,11 @@ static void doubt_done(struct world *w, const struct doubt *d, bool ok)
     m->doubt = false;
     if (d->offset < w->log_start)
         m->state = LEDGER_SETTLED;
-    m->written = ok ? d->becomes.deliveries : written;
+    m->written = written;
+    /* Of a change taken alone, the message's acquisition may land later here; in earnest it has, or
+     * nobody could have settled. */
+    if (ok && (!alone || d->becomes.deliveries < written))
+        m->written = d->becomes.deliveries;
     if (unsettled(m) && m->state != LEDGER_ACQUIRED && d->offset < w->expired_below) {
         m->expired |= m->state != LEDGER_DEAD;
         m->state = LEDGER_DEAD;
@@ -140,7 +144,7 @@ static void flight_done(struct world *w, size_t i, bool ok)
         ledger_log_end(&w->log, &f.take);
     ledger_done(f.change, ok ? ERR_OK : ERR_DISK_FULL, w->now);
     for (size_t k = 0; k < f.doubts_n; k++)
-        doubt_done(w, &f.doubts[k], ok);
+        doubt_done(w, &f.doubts[k], ok, f.alone);
     if (f.state_session >= 0) {
         w->sessions[f.state_session].state_doubt = false;
         if (ok)
