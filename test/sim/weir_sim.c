@@ -12,6 +12,7 @@
 
 #define START_MAX_US (UINT64_C(60) * 1000000)
 #define STOP_MAX_US (UINT64_C(60) * 1000000)
+#define CLOSE_MAX_MS (2 * LOOP_CLOSE_MAX_MS)
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
@@ -119,12 +120,22 @@ static bool on_accept(void *arg, struct loop *loop, struct pipe *pipe)
     return kafka_front_accept(w->kafka, loop_env(loop)->reactor, pipe, NULL);
 }
 
+static bool on_accept_http(void *arg, struct loop *loop, struct pipe *pipe)
+{
+    struct weir_sim *w = arg;
+    return http_front_accept(w->http, loop_env(loop)->reactor, pipe, NULL);
+}
+
 static void on_loaded(void *arg, enum err err)
 {
     struct weir_sim *w = arg;
     struct listen_conf conf = {WEIR_SIM_ADDR, on_accept, w};
+    struct listen_conf http = {WEIR_SIM_HTTP, on_accept_http, w};
     if (!err)
         err = loop_listen(w->loops, w->n, &conf, &w->listener, &w->text);
+    if (!err)
+        err = loop_listen(w->loops, w->n, &http, &w->http_listener, &w->text);
+    http_front_set_ready(w->http, err == ERR_OK);
     w->err = err;
     w->ready = err == ERR_OK;
     w->settled = true;
@@ -161,6 +172,7 @@ static void open_parts(void *arg)
     bc.incarnation = w->report.meta.incarnation;
     broker_set_make(&bc, w->n, w->envs, w->stores, w->brokers);
     w->kafka = kafka_front_make(&kafka_conf_default, w->brokers, w->n);
+    w->http = http_front_make(&http_conf_default, w->brokers, w->n);
     w->begin.run = on_begin;
     env_post(w->envs[0], 0, &w->begin);
 }
@@ -172,7 +184,7 @@ enum weir_start weir_sim_start(struct weir_sim *w)
     w->ready = w->settled = false;
     w->err = ERR_OK;
     w->text.s[0] = '\0';
-    w->listener = NULL;
+    w->listener = w->http_listener = NULL;
     sim_loops(w->sim, w->n, w->loops);
     for (unsigned i = 0; i < w->n; i++)
         w->envs[i] = loop_env(w->loops[i]);
@@ -219,6 +231,9 @@ static void on_drain(struct env_mail *mail, struct env *env)
 {
     struct weir_sim *w = container_of(mail - env->reactor, struct weir_sim, drain[0]);
     kafka_front_drain(w->kafka, env->reactor, true);
+    http_front_stop(w->http, env->reactor, HTTP_DRAIN);
+    http_front_stop(w->http, env->reactor, HTTP_CUT);
+    http_front_stop(w->http, env->reactor, HTTP_CLOSE);
 }
 
 static void on_closed(void *arg, enum err err)
@@ -235,11 +250,26 @@ static void close_store(struct env_mail *mail, struct env *env)
     embedded_close(w->embedded, on_closed, w);
 }
 
+/* Clients that read slowly have their time to take the last answer. False: the power was cut. */
+static bool http_gone(struct weir_sim *w)
+{
+    struct http_stats h;
+    for (unsigned i = 0; i < CLOSE_MAX_MS / 10; i++) {
+        http_front_stats(w->http, &h);
+        if (h.connections == 0)
+            return true;
+        if (!weir_sim_run(w, 10 * WEIR_SIM_MS))
+            return false;
+    }
+    weir_sim_fail(w, "%u HTTP connections do not end", (unsigned)h.connections);
+}
+
 enum err weir_sim_stop(struct weir_sim *w)
 {
     weir_sim_trace(w, "an ordinary stop");
     listener_close(w->listener);
-    w->listener = NULL;
+    listener_close(w->http_listener);
+    w->listener = w->http_listener = NULL;
     for (unsigned i = 0; i < w->n; i++) {
         w->drain[i].run = on_drain;
         env_post(w->envs[0], i, &w->drain[i]);
@@ -258,7 +288,10 @@ enum err weir_sim_stop(struct weir_sim *w)
     if (!w->settled)
         weir_sim_fail(w, "the stop came to no end within a minute");
     enum err err = w->err;
+    if (!http_gone(w))
+        return ERR_CLOSED;
     kafka_front_free(w->kafka);
+    http_front_free(w->http);
     broker_set_free(w->brokers, w->n);
     embedded_free(w->embedded);
     sim_kill(w->sim);

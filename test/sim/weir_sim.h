@@ -1,5 +1,5 @@
 /* weir_sim.h: the whole broker in the simulated machine: loops, disk, embedded store, brokers and
- * the Kafka front, wired as main.c wires them; and around it a place for clients.
+ * the fronts, wired as serve.c wires them; and around it a place for clients.
  *
  * A struct weir_sim is one machine with many lives: start, run, end by one of weir_sim_stop, _kill,
  * _cut (or by a disk fault that cuts the power), start again on the same disk. Clients live
@@ -11,12 +11,14 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "front/http/http.h"
 #include "front/kafka/kafka.h"
 #include "io/sim.h"
 #include "store/embedded.h"
 
 #define WEIR_SIM_REACTORS_MAX 4
 #define WEIR_SIM_ADDR "127.0.0.1:9092"
+#define WEIR_SIM_HTTP "127.0.0.1:8080"
 #define WEIR_SIM_NOT_OURS 4        /* exit status: what failed was the test's, not the broker's */
 #define WEIR_SIM_MS UINT64_C(1000) /* virtual time is in us */
 
@@ -45,7 +47,8 @@ struct weir_sim {
     struct broker *brokers[WEIR_SIM_REACTORS_MAX];
     struct embedded *embedded;
     struct kafka_front *kafka;
-    struct listener *listener;
+    struct http_front *http;
+    struct listener *listener, *http_listener;
     struct embedded_report report;
     struct err_text text;
     bool alive;        /* loops exist */

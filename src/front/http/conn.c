@@ -463,6 +463,13 @@ void http_conn_finish(struct http_conn *conn)
         container_of(l, struct http_request, link)->keep_alive &= l->next != &conn->requests;
 }
 
+void http_conn_linger_no_more(struct http_conn *conn)
+{
+    conn->linger_due = false;
+    if (conn->step == HTTP_STEP_LINGER)
+        conn->step = HTTP_STEP_FINISH;
+}
+
 /* ---- pipe ----------------------------------------------------------------------------------- */
 
 /* Room for `need` unread bytes from rx_from on, and for one byte at least behind what is there. A

@@ -142,6 +142,8 @@ bool http_conn_open(struct http_front *front, unsigned reactor, struct pipe *pip
                     const struct http_listener *listener);
 /* Finishes: takes no more requests, closes when those that it has are answered. */
 void http_conn_finish(struct http_conn *conn);
+/* Whose bodies were refused are not waited for. */
+void http_conn_linger_no_more(struct http_conn *conn);
 /* Asks what waits to answer at once. */
 void http_conn_cancel(struct http_conn *conn);
 /* Moves the connection as far as it goes. May free it. */

@@ -123,6 +123,8 @@ void http_front_stop(struct http_front *front, unsigned reactor, enum http_stop 
         }
         http_conn_finish(conn);
         http_conn_cancel(conn);
+        if (how == HTTP_CLOSE)
+            http_conn_linger_no_more(conn);
         http_conn_run(conn);
     }
 }

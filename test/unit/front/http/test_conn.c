@@ -542,6 +542,17 @@ static void draining_ends_all_but_health(void **state)
     assert_int_equal(web_stats(&web).connections, 0);
 }
 
+static void closing_does_not_linger(void **state)
+{
+    struct web_client *c = web_open(&web, 0);
+    (void)state;
+    web_say(c, POST_HEAD("/x", 900000) "\r\n");
+    assert_int_equal(next(c), 404);
+    assert_false(c->closing);
+    http_front_stop(web.http, 0, HTTP_CLOSE);
+    assert_true(c->closing);
+}
+
 static void cutting_ends_what_is_under_way(void **state)
 {
     struct web_client *busy = web_open(&web, 0), *idle = web_open(&web, 0);
@@ -587,6 +598,7 @@ int main(void)
         TEST(the_longest_idle_makes_room),
         TEST(the_busy_do_not_make_room),
         TEST(draining_ends_all_but_health),
+        TEST(closing_does_not_linger),
         TEST(cutting_ends_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
