@@ -143,6 +143,7 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
     kc.sasl_session_ms = s->options.sasl_session_ms;
     s->kafka = kafka_front_make(&kc, s->brokers, s->n);
     http_conf_of(&s->options, &hc);
+    hc.password_threads = true;
     hc.metrics = serve_metrics_page;
     hc.arg = &s->metrics;
     s->http = http_front_make(&hc, s->brokers, s->n);

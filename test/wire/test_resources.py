@@ -1,5 +1,8 @@
 """Resources: declared by documents, by `weir apply` and its like and by curl over /api/v1."""
 
+import base64
+import hashlib
+import hmac
 import json
 import pathlib
 import subprocess
@@ -250,11 +253,125 @@ spec: {{queue: {{}}, keys: {{primary: first-key-123, secondary: second-key-456}}
     assert curl("GET", f"/api/v1/subscriptions/{name}/{name}")[1]["status"]["queue"] is True
 
 
+USER = """apiVersion: weir/v1alpha1
+kind: User
+metadata: {{name: {name}}}
+spec: {spec}
+"""
+GRANT = """apiVersion: weir/v1alpha1
+kind: AccessGrant
+metadata: {{name: {name}}}
+spec: {{principal: "User:{user}", roles: [{roles}], {on}}}
+"""
+
+
+def sasl_kcat(bootstrap, user, password, *args, stdin=None):
+    return subprocess.run(
+        ["kcat", "-b", bootstrap, "-X", "security.protocol=sasl_plaintext", "-X",
+         "sasl.mechanism=SCRAM-SHA-512", "-X", f"sasl.username={user}", "-X",
+         f"sasl.password={password}", "-X", "socket.timeout.ms=5000", *args], input=stdin,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=CALL_S)
+
+
+def test_users_log_in_with_what_was_declared(weir, command, unique):
+    name = unique("user")
+    document = USER.format(name=name, spec="{password: first-secret}")
+    assert command("apply", "-f", "-", stdin=document) == f"user/{name} created\n"
+    assert command("apply", "-f", "-", stdin=document) == f"user/{name} unchanged\n"
+    assert sasl_kcat(weir.bootstrap, name, "first-secret", "-L").returncode == 0
+    assert sasl_kcat(weir.bootstrap, name, "other-secret", "-L").returncode != 0
+    document = document.replace("first", "other")
+    assert command("apply", "-f", "-", stdin=document) == f"user/{name} configured\n"
+    assert sasl_kcat(weir.bootstrap, name, "first-secret", "-L").returncode != 0
+    assert sasl_kcat(weir.bootstrap, name, "other-secret", "-L").returncode == 0
+    got = command("get", "user", name, "-o", "yaml")
+    assert "SCRAM-SHA-256" in got and "secret" not in got
+    assert command("apply", "-f", "-", stdin=got) == f"user/{name} unchanged\n"
+    assert sasl_kcat(weir.bootstrap, name, "other-secret", "-L").returncode == 0
+    assert command("delete", "user", name) == f"user/{name} deleted\n"
+    assert sasl_kcat(weir.bootstrap, name, "other-secret", "-L").returncode != 0
+
+
+def verifier(password, iterations=4096):
+    """As PostgreSQL and Kafka keep a password."""
+    salt = b"0123456789abcdef"
+    salted = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations)
+    client = hmac.digest(salted, b"Client Key", "sha512")
+    keys = hashlib.sha512(client).digest(), hmac.digest(salted, b"Server Key", "sha512")
+    stored, server = (base64.b64encode(key).decode() for key in keys)
+    return f"SCRAM-SHA-512${iterations}:{base64.b64encode(salt).decode()}${stored}:{server}"
+
+
+def test_users_by_verifiers(weir, command, unique):
+    name = unique("user")
+    document = USER.format(name=name, spec=f"{{verifiers: ['{verifier('quiet')}']}}")
+    assert command("apply", "-f", "-", stdin=document) == f"user/{name} created\n"
+    assert sasl_kcat(weir.bootstrap, name, "quiet", "-L").returncode == 0
+    assert sasl_kcat(weir.bootstrap, name, "loud", "-L").returncode != 0
+    wrong = document.replace("$4096:", "$1:")
+    assert "spec.verifiers: must be SCRAM-SHA-256$" in command(
+        "apply", "-f", "-", stdin=wrong, status=1)
+
+
+def test_users_that_are_wrong(command, unique):
+    name = unique("user")
+    for spec, says in (("{}", "spec.password: is missing"),
+                       ("{password: ''}", "spec.password: must not be empty"),
+                       ("{pasword: x}", "did you mean password?"),
+                       ("{password: 1234}", "spec.password: must be text: put it in quotes")):
+        said = command("apply", "-f", "-", stdin=USER.format(name=name, spec=spec), status=1)
+        assert says in said and "1234" not in said
+
+
+def test_grants_close_what_they_are_on(weir, command, unique):
+    topic, writer, reader = unique(), unique("writer"), unique("reader")
+    documents = "---\n".join([
+        TOPIC.format(name=topic, partitions=1, time="1d"),
+        USER.format(name=writer, spec="{password: writer-secret}"),
+        USER.format(name=reader, spec="{password: reader-secret}"),
+        GRANT.format(name=f"{topic}-w", user=writer, roles="Sender", on=f"topic: {topic}"),
+        GRANT.format(name=f"{topic}-r", user=reader, roles="Receiver", on=f"topic: {topic}")])
+    done = command("apply", "-f", "-", stdin=documents).splitlines()
+    assert [line.split()[1] for line in done] == ["created"] * 5
+    assert [line.split()[1] for line in command("apply", "-f", "-", stdin=documents).splitlines()
+            ] == ["unchanged"] * 5
+
+    def produce(user):
+        return sasl_kcat(weir.bootstrap, user, f"{user.split('-')[0]}-secret", "-P", "-t", topic,
+                         "-X", "message.timeout.ms=4000", stdin="x\n")
+
+    def consume(user):
+        return sasl_kcat(weir.bootstrap, user, f"{user.split('-')[0]}-secret", "-C", "-t", topic,
+                         "-o", "beginning", "-e", "-q")
+
+    assert produce(writer).returncode == 0
+    assert consume(reader).stdout == "x\n"
+    assert "uthoriz" in produce(reader).stdout
+    assert "uthoriz" in consume(writer).stdout
+    rows = command("get", "accessgrants").splitlines()
+    assert rows[0].split() == ["NAME", "PRINCIPAL", "ROLES", "TOPIC", "GROUP", "CLUSTER"]
+    row = next(line for line in rows if line.startswith(f"{topic}-r "))
+    assert row.split()[1:] == [f"User:{reader}", "Receiver", topic, "-", "no"]
+    got = command("get", "accessgrant", f"{topic}-r", "-o", "yaml")
+    assert command("apply", "-f", "-", stdin=got) == f"accessgrant/{topic}-r unchanged\n"
+    assert command("delete", "-f", "-", stdin=documents).count("deleted") == 5
+
+
+def test_grants_that_are_wrong(command, unique):
+    for on, roles, says in (
+            ("topic: a, group: b", "Owner", "spec.topic: is one place too many"),
+            ("group: b", "Onwer", "Onwer is none"), ("group: b", "", "one role at least"),
+            ("topics: a", "Owner", "did you mean topic?")):
+        said = command("apply", "-f", "-", status=1,
+                       stdin=GRANT.format(name=unique("g"), user="x", roles=roles, on=on))
+        assert says in said
+
+
 def test_the_schema_is_one(curl):
     status, schema = curl("GET", "/api/v1/schema")
     assert status == 200
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert {"Topic", "Subscription"} <= set(schema["$defs"])
+    assert {"Topic", "Subscription", "User", "AccessGrant"} == set(schema["$defs"])
 
 
 def test_the_examples(command):

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "broker/access.h"
 #include "front/http/request.h"
 #include "spec/spec.h"
 
@@ -68,6 +69,9 @@ struct api_kind {
 #define API_ROUTES 10
 extern const struct http_route api_routes[API_ROUTES];
 
+/* May the caller do what is the cluster's Owner's? For listings: nothing is logged. */
+bool api_owns(struct http_request *rq, enum access_kind kind, struct str name);
+
 extern const struct api_kind api_kinds[];
 extern const size_t api_kinds_n;
 /* JSON schema of all kinds. A new reference. */
@@ -97,3 +101,5 @@ bool api_is_yaml(const struct http_request *rq);
     struct str api_##kind##_name(struct http_request *rq, const void *thing);
 API_KIND_DECLARE(topic)
 API_KIND_DECLARE(subscription)
+API_KIND_DECLARE(user)
+API_KIND_DECLARE(grant)

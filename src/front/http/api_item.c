@@ -20,6 +20,11 @@ void api_done_put(struct api_item *item, enum err err, bool created, bool change
     api_done(item, err);
 }
 
+bool api_owns(struct http_request *rq, enum access_kind kind, struct str name)
+{
+    return (access_roles(rq->broker, &rq->actor, kind, name) & ACCESS_OWNER) != 0;
+}
+
 void api_blame(struct api_item *item, const char *field)
 {
     item->where = item->doc->place;

@@ -2,6 +2,7 @@
  * refer to comes first. */
 #include "front/http/api.h"
 
+#include "broker/access_resource.h"
 #include "broker/subscription.h"
 #include "broker/topic_resource.h"
 
@@ -14,6 +15,8 @@
 const struct api_kind api_kinds[] = {
     {.spec = &topic_kind, VERBS(topic)},
     {.spec = &subscription_kind, VERBS(subscription), .labels = true, .named_below = true},
+    {.spec = &user_kind, VERBS(user)},
+    {.spec = &grant_kind, VERBS(grant)},
 };
 const size_t api_kinds_n = sizeof api_kinds / sizeof *api_kinds;
 

@@ -45,6 +45,7 @@ struct http_conf {
     /* Origins ("https://app.example") whose pages may use this server from a browser (CORS). */
     const char *origins[HTTP_HOSTS_MAX];
     unsigned origins_n;
+    bool password_threads; /* the reactors are loops: passwords are hashed on their threads */
     /* The page of /metrics: calls done with it (whose reference is done's) on the broker's
      * reactor, perhaps from inside. NULL: 404. */
     void (*metrics)(void *arg, struct broker *b, http_page_fn *done, void *done_arg);
