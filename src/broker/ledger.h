@@ -11,8 +11,9 @@
  * Below the floor all is settled. What lies from `next` on has not been looked at. Between them is
  * the window, in pages of LEDGER_PAGE offsets with 24 bytes (28 with sessions) for each that is not
  * settled, and about one more for its share of the page. A page of which all is settled is dropped;
- * one with much settled is packed (sparse pages: 24 bytes a message and 0.8 KB a page; idle ones
- * less: ledger_pack). A ledger without messages in its window costs LEDGER_EMPTY_BYTES at most.
+ * one with much settled gives back what it does not need, as soon as that matters to the ledger as
+ * a whole (a page costs 0.8 KB beside its messages; a packed one less: ledger_pack). A ledger
+ * without messages in its window costs LEDGER_EMPTY_BYTES at most.
  *
  * How the owner drives it, in one turn of its loop:
  *
@@ -49,7 +50,9 @@
  * shortens no lock, and a clock that was set back prolongs none beyond what was left.
  *
  * One reactor, the partition's. No call looks at more than LEDGER_STEP_PAGES pages, but for those
- * that say so.
+ * that say so: trim, folded, pack, the end of a rewind (50 ms for ten million messages). With
+ * sessions, the end of a lock looks at all messages of the session, the release of an owner at all
+ * sessions.
  */
 #pragma once
 

@@ -174,6 +174,7 @@ static void take_head(struct ledger *l, struct ledger_change *c)
     if (c->rewind)
         return;
     c->head = true;
+    c->epoch = l->epoch;
     c->runs = l->runs;
     l->runs = (struct page_runs){NULL, 0, 0};
     list_move(&c->gone, &l->gone);
@@ -393,6 +394,17 @@ static void item_done(struct ledger *l, struct ledger_change *c, struct change_i
         page_squeeze(l, p);
 }
 
+static void gone_told(struct ledger *l, struct ledger_change *c)
+{
+    list_for_safe (it, &c->gone) {
+        struct ledger_page *p = container_of(it, struct ledger_page, gone_link);
+        list_remove(&p->gone_link);
+        list_push(&l->told, &p->gone_link);
+        p->told = true;
+        page_release(l, p);
+    }
+}
+
 /* What it told is told again by the next change. */
 static void retell(struct ledger *l, struct ledger_change *c)
 {
@@ -408,21 +420,14 @@ static void retell(struct ledger *l, struct ledger_change *c)
     }
     if (!c->head)
         return;
+    if (c->epoch != l->epoch) { /* a rewind has come between: what its head tells is all there is */
+        gone_told(l, c);
+        return;
+    }
     for (uint32_t i = 0; i < c->runs.n; i++)
         runs_add(&l->runs, c->runs.r[i].from, c->runs.r[i].to);
     list_move(&l->gone, &c->gone);
     l->head_dirty = true;
-}
-
-static void gone_told(struct ledger *l, struct ledger_change *c)
-{
-    list_for_safe (it, &c->gone) {
-        struct ledger_page *p = container_of(it, struct ledger_page, gone_link);
-        list_remove(&p->gone_link);
-        list_push(&l->told, &p->gone_link);
-        p->told = true;
-        page_release(l, p);
-    }
 }
 
 static void items_done(struct ledger *l, struct ledger_change *c, bool ok)

@@ -188,6 +188,7 @@ struct ledger_change {
     uint32_t records_n, records_cap;
     struct wr wr;
     bool taken, alone, head;
+    uint64_t epoch;        /* of its head */
     struct list gone;      /* pages that its head tells to be gone */
     struct page_runs runs; /* complete pages that its head tells */
     /* A rewind */

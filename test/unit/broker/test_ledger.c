@@ -215,6 +215,13 @@ static void test_crash(void **state)
         {"snapshot; pack; restart; state", "floor 0 next 3000: 0-999a 2101-2999a"},
     };
     CHECK_STEPS(&plain, hole);
+    /* A head that fails is told again, but not what a rewind has made void. */
+    static const struct ledger_step across[] = {
+        {"look 0 2100; acquire a 2100; write; accept 1000-2050; write", ""},
+        {"take; rewind 0; take alone; land 1 ok; land 0 fail; state", "floor 0 next 0:"},
+        {"look 0 2100; write; restart; state", "floor 0 next 2100: 0-2099r"},
+    };
+    CHECK_STEPS(&plain, across);
     /* An older record lands behind a change taken alone. */
     static const struct ledger_step alone[] = {
         {"look 0 3; acquire a 3; take; release 0 700; defer 1; accept 2; take alone; land 1 ok",
