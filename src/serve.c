@@ -41,9 +41,11 @@ static void free_parts(struct serve *s)
 {
     kafka_front_free(s->kafka);
     http_front_free(s->http);
+    serve_push_end(s->push);
     broker_set_free(s->brokers, s->n);
     embedded_free(s->embedded);
     loop_set_free(s->n, s->loops);
+    serve_push_free(s->push);
     serve_listeners_free(&s->listeners);
     options_free(&serve_option_set, &s->options);
 }
@@ -70,6 +72,7 @@ static void loaded(void *arg, enum err err)
         return;
     }
     http_front_set_ready(s->http, true);
+    serve_push_start(s->push);
     char data[512], kafka[ADDRESSES_MAX], http[ADDRESSES_MAX];
     log_event(ENV_INFO, "serve.ready", "kafka=%s http=%s data=%s threads=%u version=%s",
               serve_listeners_put(&s->listeners, SERVE_KAFKA, kafka, sizeof kafka),
@@ -129,6 +132,16 @@ static void http_conf_of(const struct serve_options *o, struct http_conf *conf)
     take_list(&o->http_origins, conf->origins, &conf->origins_n);
 }
 
+/* Who can only be reached from this machine may call back to it. */
+static bool private_allowed(const struct serve *s)
+{
+    bool alone = true;
+    for (size_t i = 0; i < s->listeners.n; i++)
+        alone = alone && serve_is_loopback(str_of(s->listeners.at[i].bind));
+    return s->options.egress_private == SERVE_EGRESS_ON ||
+           (s->options.egress_private == SERVE_EGRESS_AUTO && alone);
+}
+
 static enum err make_parts(struct serve *s, const struct embedded_report *report,
                            struct err_text *text)
 {
@@ -147,7 +160,8 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
     hc.metrics = serve_metrics_page;
     hc.arg = &s->metrics;
     s->http = http_front_make(&hc, s->brokers, s->n);
-    s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka, s->http};
+    s->push = serve_push_make(&s->options, private_allowed(s), s->brokers, s->envs, s->n);
+    s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka, s->http, s->push};
     s->listeners.kafka = s->kafka;
     s->listeners.http = s->http;
     return serve_listeners_open(&s->listeners, SERVE_HTTP, s->loops, s->n, text);

@@ -5,6 +5,7 @@
 #include "io/thread.h"
 #include "serve_listeners.h"
 #include "serve_metrics.h"
+#include "serve_push.h"
 #include "store/embedded.h"
 
 #include <stdatomic.h>
@@ -35,6 +36,7 @@ struct serve {
     struct embedded *embedded;
     struct kafka_front *kafka;
     struct http_front *http;
+    struct serve_push *push;
     struct serve_metrics metrics;
     struct serve_listeners listeners;
     struct env_mail begin;

@@ -75,6 +75,8 @@ static void extra(void *arg, struct wr *w)
         put_kafka(w, m->kafka);
     if (m->http)
         put_http(w, m->http);
+    if (m->push)
+        serve_push_metrics(m->push, w);
 }
 
 static void bring_home(struct env_mail *mail, struct env *env)

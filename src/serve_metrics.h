@@ -4,6 +4,7 @@
 
 #include "front/http/http.h"
 #include "front/kafka/kafka.h"
+#include "serve_push.h"
 #include "store/embedded.h"
 
 /* What the page shows beside the broker; NULL: not yet. */
@@ -12,6 +13,7 @@ struct serve_metrics {
     struct embedded *embedded;
     struct kafka_front *kafka;
     struct http_front *http;
+    struct serve_push *push;
 };
 
 /* For struct http_conf; arg is a struct serve_metrics. On b's reactor. */

@@ -11,6 +11,7 @@
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const protocols[] = {"kafka", "http", NULL};
+static const char *const egress_choices[] = {"auto", "on", "off", NULL};
 static const char *const authentications[] = {"auto", "required", "optional", NULL};
 
 /* clang-format off */
@@ -62,6 +63,19 @@ static const struct option table[] = {
     {"sasl-session", "WEIR_SASL_SESSION", OPTION_DURATION, AT(sasl_session_ms), "0", "TIME",
      "how long a Kafka client's login lasts; it logs in again before that. 0: for ever", 0,
      INT64_C(365) * 24 * 3600 * 1000, NULL, 0},
+    {"egress-private", "WEIR_EGRESS_PRIVATE", OPTION_CHOICE, AT(egress_private), "auto", "WHEN",
+     "may deliveries go to private addresses and to this machine? auto: while weir listens on "
+     "loopback only",
+     0, 0, egress_choices, 0},
+    {"egress-ca", "WEIR_EGRESS_CA", OPTION_TEXT, AT(egress_ca), NULL, "FILE",
+     "PEM: authorities of the endpoints' certificates; unset: the system's", 0, 0, NULL, 0},
+    {"egress-proxy", "WEIR_EGRESS_PROXY", OPTION_TEXT, AT(egress_proxy), NULL, "URL",
+     "HTTP proxy of all deliveries: http://HOST:PORT", 0, 0, NULL, 0},
+    {"egress-origin", "WEIR_EGRESS_ORIGIN", OPTION_TEXT, AT(egress_origin), "weir", "NAME",
+     "what endpoints are told of who calls: WebHook-Request-Origin, a DNS name", 0, 0, NULL, 0},
+    {"validation-url", "WEIR_VALIDATION_URL", OPTION_TEXT, AT(validation_url), NULL, "URL",
+     "where owners of Event Grid endpoints confirm a subscription by hand; unset: they cannot", 0,
+     0, NULL, 0},
     {"log-level", "WEIR_LOG_LEVEL", OPTION_CHOICE, AT(log_level), "info", "LEVEL",
      "least level of log lines on stderr", 0, 0, log_levels, OPTION_LIVE},
 };

@@ -32,6 +32,7 @@ static void drain_reactor(struct env_mail *mail, struct env *env)
     struct serve *s = container_of(mail, struct serve_mail, mail)->s;
     kafka_front_drain(s->kafka, env->reactor, false);
     http_front_stop(s->http, env->reactor, HTTP_DRAIN);
+    serve_push_stop(s->push, env->reactor, false);
     groups_drain(broker_groups(s->brokers[env->reactor]));
     atomic_fetch_add(&s->drained, 1);
 }
@@ -41,6 +42,7 @@ static void cut_reactor(struct env_mail *mail, struct env *env)
     struct serve *s = container_of(mail, struct serve_mail, mail)->s;
     kafka_front_drain(s->kafka, env->reactor, true);
     http_front_stop(s->http, env->reactor, HTTP_CUT);
+    serve_push_stop(s->push, env->reactor, true);
 }
 
 static void close_reactor(struct env_mail *mail, struct env *env)
@@ -91,7 +93,7 @@ static bool is_quiet(const struct serve *s)
         return false;
     kafka_front_stats(s->kafka, &k);
     http_front_stats(s->http, &h);
-    return k.connections == 0 && h.running == 0;
+    return k.connections == 0 && h.running == 0 && serve_push_quiet(s->push);
 }
 
 static void stop_look(struct env_timer *timer)

@@ -39,10 +39,10 @@ static struct pusher *find(const struct push *p, const struct subscription *s)
     return NULL;
 }
 
-static void begin(struct push *p, const struct subscription *s)
+static void begin(struct push *p, const struct subscription *s, bool first)
 {
     if (is_mine(p, s) && !p->stopping)
-        pusher_pump(pusher_make(p, s));
+        pusher_pump(pusher_make(p, s, first));
 }
 
 /* A change makes a new pusher: what is under way goes on, or ends, with the old settings. */
@@ -57,7 +57,7 @@ static void changed(struct subscription_watcher *w, struct broker *b,
     if (pusher)
         pusher_leave(pusher);
     if (now)
-        begin(p, now);
+        begin(p, now, false);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -98,7 +98,7 @@ static void breakers_loaded(void *arg)
     const struct subscription *s = NULL;
     p->started = true;
     while ((s = broker_subscription_next(p->b, NULL, s)))
-        begin(p, s);
+        begin(p, s, true);
 }
 
 void push_start(struct push *p)
@@ -126,6 +126,7 @@ bool push_busy(const struct push *p)
 void push_free(struct push *p)
 {
     weir_assert(!push_busy(p));
+    list_remove(&p->watcher.link);
     list_for_safe (it, &p->pushers)
         pusher_free(container_of(it, struct pusher, link));
     endpoints_free(p->endpoints);

@@ -21,7 +21,7 @@
  *   - A subscription whose validation is pending delivers nothing (push_validate.h).
  *   - Delivery into a topic or queue is one atomic group with its settle: exactly once.
  *
- * Dead letters (delivery.h) get: as reason DeliveryRefused for an answer that is not tried again,
+ * Dead letters (delivery.h) get: as reason refused for an answer that is not tried again,
  * else what the ledger says (attempts or time are used up); as description the answer; as outcome
  * the words of outcome.h.
  */
@@ -33,7 +33,10 @@
 
 #include <stdatomic.h>
 
-#define PUSH_REASON_REFUSED "DeliveryRefused"
+#define PUSH_REASON_REFUSED "refused"
+/* As the ledger says them. */
+#define PUSH_REASON_ATTEMPTS "max-deliveries"
+#define PUSH_REASON_EXPIRED "expired"
 #define PUSH_CALLS_MAX 8192 /* under way on a reactor */
 
 struct push;

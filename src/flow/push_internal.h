@@ -19,6 +19,10 @@
 
 #define PUSH_LANE_BYTES_MAX ((size_t)16 << 20) /* of what a request is built in */
 
+/* The owner of all that pushes acquire: the same in every life, so that a start finds, and gives
+ * back, what the life before it held. broker_owner gives out no such number. */
+#define PUSH_OWNER (UINT64_MAX - 1)
+
 struct handshake;
 
 struct push {
@@ -49,11 +53,12 @@ struct pusher {
     struct push *push;
     const struct subscription *s;
     struct endpoint_user user; /* not for topics */
-    uint64_t owner;
     struct list lanes;
     uint32_t lanes_n;
     struct push_fetch *fetch; /* waits for messages, or has some left */
     struct handshake *handshake;
+    struct release_op release; /* of what a former life held */
+    bool releasing;
     struct env_timer again;
     uint64_t gap_us, next_us; /* the rate that the endpoint allowed; gap 0: any */
     bool leaving;             /* the subscription changed or went: nothing begins any more */
@@ -82,7 +87,8 @@ struct push_lane {
 extern const struct actor push_actor;
 
 /* pusher.c */
-struct pusher *pusher_make(struct push *push, const struct subscription *s);
+/* first: of this life. What a former one held is given back before anything is acquired. */
+struct pusher *pusher_make(struct push *push, const struct subscription *s, bool first);
 /* The subscription changed or went. */
 void pusher_leave(struct pusher *p);
 /* push_stop. */

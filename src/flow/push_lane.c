@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "broker/hop.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,42 @@ static void release_rest(struct push_lane *lane)
     lane->delivered = false;
     push_lane_items(lane, lane->n);
     push_lane_settle(lane);
+}
+
+/* ---- time to live ---------------------------------------------------------------------------- */
+
+/* Will its time to live be over then? */
+static bool is_expired(const struct push_lane *lane, const struct message *m, uint64_t in_ms)
+{
+    int64_t ttl = lane->p->s->ttl_ms;
+    int64_t then = (int64_t)(env_now_ms(lane->p->push->env) + in_ms);
+    return ttl >= 0 && m->append_ms + ttl <= then;
+}
+
+static void expire(const struct push_lane *lane, struct settle_item *item)
+{
+    const struct subscription_conf *conf = &lane->p->s->conf;
+    bool buried = conf->dead_letter.at == NULL || conf->dead_letter_expired;
+    item->verb = buried ? SETTLE_REJECT : SETTLE_ACCEPT;
+    item->reason = STR_LIT(PUSH_REASON_EXPIRED);
+    item->uncounted = false;
+}
+
+/* Those at the front whose time is over; false: there are none. */
+static bool expire_front(struct push_lane *lane)
+{
+    uint32_t n = 0;
+    while (lane->from + n < lane->end && is_expired(lane, push_lane_message(lane, n), 0))
+        n++;
+    if (n == 0)
+        return false;
+    lane->n = n;
+    lane->delivered = true;
+    push_lane_items(lane, n);
+    for (uint32_t i = 0; i < n; i++)
+        expire(lane, &lane->items[i]);
+    push_lane_settle(lane);
+    return true;
 }
 
 /* ---- settling ------------------------------------------------------------------------------- */
@@ -162,8 +199,12 @@ static void judge_item(struct push_lane *lane, uint32_t i, struct retry_attempt 
         item->verb = SETTLE_ACCEPT;
         break;
     case RETRY_AGAIN:
-        item->verb = SETTLE_RELEASE;
+        /* After the last attempt the dead letter is asked for here: it tells how that ended. */
+        item->verb = a.n < conf->attempts ? SETTLE_RELEASE : SETTLE_REJECT;
         item->delay_ms = v.wait_ms;
+        item->reason = STR_LIT(PUSH_REASON_ATTEMPTS);
+        if (item->verb == SETTLE_RELEASE && is_expired(lane, push_lane_message(lane, i), v.wait_ms))
+            expire(lane, item);
         break;
     case RETRY_GIVE_UP:
         item->verb = SETTLE_REJECT;
@@ -186,6 +227,28 @@ static void count(struct push *push, const struct http_call *call, enum delivery
     atomic_fetch_add_explicit(&s->took_us, call->took_us, memory_order_relaxed);
 }
 
+/* For `weir trace`: each event of the call came this far. */
+static void note_hops(struct push_lane *lane, enum delivery_outcome outcome)
+{
+    const struct subscription *s = lane->p->s;
+    char status[16];
+    snprintf(status, sizeof status, "%d", lane->call.status);
+    for (uint32_t i = 0; i < lane->n; i++) {
+        const struct message *m = push_lane_message(lane, i);
+        struct hop_text text;
+        struct hop hop = {.step = HOP_PUSH,
+                          .topic = s->topic,
+                          .partition = m->partition,
+                          .offset = m->offset,
+                          .subscription = str_of(s->name),
+                          .attempt = m->deliveries,
+                          .took_us = lane->call.took_us};
+        hop.outcome = str_of(lane->call.outcome == HTTP_ANSWERED ? status : outcome_text(outcome));
+        hop_of_record(&hop, &m->record, &text);
+        hop_note(lane->p->push->b, &hop);
+    }
+}
+
 static void judge(struct push_lane *lane)
 {
     struct pusher *p = lane->p;
@@ -196,6 +259,7 @@ static void judge(struct push_lane *lane)
     struct retry_verdict v = retry_judge(&policy, &a);
     lane->delivered = v.verb == RETRY_DELIVERED;
     count(p->push, &lane->call, v.outcome, lane->n);
+    note_hops(lane, v.outcome);
     /* What follows in a session must wait for what failed: it goes back with it. */
     uint32_t all = lane->delivered ? lane->n : lane->end - lane->from;
     struct str why = lane->delivered ? (struct str){NULL, 0} : describe(lane);
@@ -304,6 +368,8 @@ static void begin(struct push_lane *lane)
     lane->settle = (struct settle_op){.items = NULL};
     arena_reset(&lane->arena);
     lane->body.len = 0;
+    if (expire_front(lane))
+        return;
     if (pusher_to_topic(lane->p))
         push_topic_begin(lane);
     else
@@ -348,7 +414,7 @@ static void end(struct push_lane *lane)
                                         .actor = &push_actor,
                                         .subscription = p->s->id,
                                         .session = lane->fetch->op.session_out,
-                                        .owner = p->owner,
+                                        .owner = PUSH_OWNER,
                                         .verb = SESSION_RELEASE};
     broker_session(p->push->b, &lane->session);
 }

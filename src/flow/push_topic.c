@@ -20,6 +20,16 @@ static bool copy_record(struct push_lane *lane, const struct record *from,
     return headers != NULL;
 }
 
+/* For `weir trace`: what the copy comes from. */
+static struct publish_cause cause_of(const struct push_lane *lane, uint32_t i)
+{
+    const struct message *m = push_lane_message(lane, i);
+    return (struct publish_cause){.topic = lane->p->s->topic,
+                                  .partition = m->partition,
+                                  .offset = m->offset,
+                                  .subscription = str_of(lane->p->s->name)};
+}
+
 static bool fill_outputs(struct push_lane *lane, const struct topic *topic)
 {
     mem_free(lane->outputs);
@@ -29,6 +39,7 @@ static bool fill_outputs(struct push_lane *lane, const struct topic *topic)
         o->actor = &push_actor;
         o->topic = topic->id;
         o->partition = -1;
+        o->cause = cause_of(lane, i);
         if (!copy_record(lane, &push_lane_message(lane, i)->record, &o->record))
             return false;
     }
@@ -49,10 +60,11 @@ static void give_back(struct push_lane *lane, enum delivery_outcome outcome, boo
     for (uint32_t i = 0; i < lane->n; i++) {
         uint32_t deliveries = push_lane_message(lane, i)->deliveries;
         a.n = deliveries > 0 ? deliveries : 1;
-        items[i].verb = for_good ? SETTLE_REJECT : SETTLE_RELEASE;
+        bool last = a.n >= conf->attempts;
+        items[i].verb = for_good || last ? SETTLE_REJECT : SETTLE_RELEASE;
         items[i].delay_ms = retry_judge(&policy, &a).wait_ms;
         items[i].uncounted = false;
-        items[i].reason = STR_LIT(PUSH_REASON_REFUSED);
+        items[i].reason = for_good ? STR_LIT(PUSH_REASON_REFUSED) : STR_LIT(PUSH_REASON_ATTEMPTS);
         items[i].description = str_of(err_meaning(err));
         items[i].outcome = str_of(outcome_text(outcome));
     }
@@ -95,6 +107,10 @@ void push_topic_failed(struct push_lane *lane, enum err err)
 {
     struct push_stats *stats = &lane->p->push->stats;
     atomic_fetch_sub_explicit(&stats->appended, lane->n, memory_order_relaxed);
+    env_log(lane->p->push->env, ENV_WARN, "push.not_appended",
+            "subscription=%s topic=%.*s messages=%u error=%s why=\"%s\"", lane->p->s->name,
+            (int)lane->p->s->conf.target.len, lane->p->s->conf.target.at, lane->n, err_name(err),
+            lane->settle.text.s);
     lane->settle.outputs = NULL;
     lane->settle.outputs_n = 0;
     if (lane->n > 1 && (is_records_fault(err) || err == ERR_LOCK_LOST)) {

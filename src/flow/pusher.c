@@ -47,7 +47,7 @@ static uint32_t paced(struct pusher *p, uint32_t room)
 static uint32_t room(struct pusher *p)
 {
     uint32_t most = most_calls(p);
-    if (p->leaving || p->push->stopping || push_validation_of(p->s) != PUSH_VALID)
+    if (p->releasing || p->leaving || p->push->stopping || push_validation_of(p->s) != PUSH_VALID)
         return 0;
     if (p->push->calls >= PUSH_CALLS_MAX)
         return 0;
@@ -111,7 +111,7 @@ static void fetch_start(struct pusher *p, uint32_t calls)
                                 .actor = &push_actor,
                                 .subscription = p->s->id,
                                 .partition = -1,
-                                .owner = p->owner,
+                                .owner = PUSH_OWNER,
                                 .messages_max = (uint32_t)(messages < most ? messages : most),
                                 .bytes_max = FETCH_BYTES_MAX,
                                 .wait_ms = WAIT_MS,
@@ -178,7 +178,7 @@ static void step(struct pusher *p)
 
 static void free_if_gone(struct pusher *p)
 {
-    if (!p->leaving || p->pumping || p->lanes_n > 0 || p->fetch || p->handshake)
+    if (!p->leaving || p->pumping || pusher_busy(p))
         return;
     pusher_free(p);
 }
@@ -210,12 +210,28 @@ static void again(struct env_timer *timer)
     pusher_pump(container_of(timer, struct pusher, again));
 }
 
-struct pusher *pusher_make(struct push *push, const struct subscription *s)
+/* The locks of a life that was killed would keep its messages until their time is up. If this
+ * fails, they do. */
+static void released(struct op *op)
+{
+    struct pusher *p = container_of(op, struct pusher, release.op);
+    p->releasing = false;
+    pusher_pump(p);
+}
+
+static void release_former(struct pusher *p)
+{
+    p->releasing = true;
+    p->release =
+        (struct release_op){.op.done = released, .subscription = p->s->id, .owner = PUSH_OWNER};
+    broker_release_all(p->push->b, &p->release);
+}
+
+struct pusher *pusher_make(struct push *push, const struct subscription *s, bool first)
 {
     struct pusher *p = mem_zalloc(1, sizeof *p);
     p->push = push;
     p->s = subscription_ref(s);
-    p->owner = broker_owner(push->b);
     p->again.fire = again;
     p->user.changed = endpoint_moved;
     p->gap_us = push_validation_gap_us(s);
@@ -225,6 +241,8 @@ struct pusher *pusher_make(struct push *push, const struct subscription *s)
         endpoint_join(push->endpoints, s->conf.target, &p->user);
     if (push_validation_of(s) == PUSH_PENDING)
         p->handshake = handshake_start(p);
+    if (first)
+        release_former(p);
     return p;
 }
 
@@ -251,7 +269,7 @@ void pusher_leave(struct pusher *p)
 
 bool pusher_busy(const struct pusher *p)
 {
-    return p->lanes_n > 0 || p->fetch || p->handshake;
+    return p->lanes_n > 0 || p->fetch || p->handshake || p->releasing;
 }
 
 void pusher_free(struct pusher *p)

@@ -152,6 +152,20 @@ static void take_mails(struct http_curl *c)
     }
 }
 
+static void job_over(struct http_job *job, CURLcode code)
+{
+    const struct curl_module *curl = job->c->transfer_conf.curl;
+    CURL *easy = job->transfer.easy;
+    if (http_transfer_again(&job->transfer, code)) {
+        curl->multi_remove_handle(job->c->multi, easy);
+        if (curl->multi_add_handle(job->c->multi, easy) == CURLM_OK)
+            return;
+    }
+    http_transfer_end(&job->transfer, code);
+    job_leave(job);
+    job_ended(job);
+}
+
 static void take_results(struct http_curl *c)
 {
     const struct curl_module *curl = c->transfer_conf.curl;
@@ -161,10 +175,7 @@ static void take_results(struct http_curl *c)
         void *user = NULL;
         CURLcode code = m->data.result; /* m goes with the handle */
         (void)curl->easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &user);
-        struct http_job *job = user;
-        http_transfer_end(&job->transfer, code);
-        job_leave(job);
-        job_ended(job);
+        job_over(user, code);
     }
 }
 

@@ -7,8 +7,9 @@
  * One client a reactor, made and called on it. Its thread starts with the first call and loads
  * libcurl there (curl_module.h); where that fails, calls fail with the reason, and the next one
  * tries again. Connections are kept and reused; HTTP/2 where TLS agrees on it. Certificates are
- * checked against the system's authorities or ca_file. Nothing is taken from the environment: no
- * proxy, no netrc.
+ * checked against the system's authorities or ca_file. A call over a kept connection that turns out
+ * to be dead, without a byte of an answer, is made once more over a fresh one, and no more.
+ * Nothing is taken from the environment: no proxy, no netrc.
  *
  * Addresses (io/egress.h) are checked when a socket is made for them, so after resolution, and an
  * address in the URL's text before that, so that a proxy does not reach it either. With a proxy

@@ -102,6 +102,16 @@ static bool add_header(struct http_transfer *t, const struct http_header *h)
     return add_line(t, line);
 }
 
+static bool has_content_type(const struct http_call *call)
+{
+    for (size_t i = 0; i < call->headers_n; i++) {
+        struct str name = call->headers[i].name;
+        if (name.len == 12 && !strncasecmp(name.at, "content-type", 12))
+            return true;
+    }
+    return false;
+}
+
 static bool add_headers(struct http_transfer *t)
 {
     if (t->call->headers_n > HTTP_CALL_HEADERS_MAX)
@@ -110,8 +120,9 @@ static bool add_headers(struct http_transfer *t)
         if (!add_header(t, &t->call->headers[i]))
             return false;
     }
-    /* Whether the body is wanted is not asked first: it costs a round trip, or a second. */
-    return add_line(t, "Expect:");
+    /* What libcurl would add by itself: a type that is not the caller's, and the question whether
+     * the body is wanted, which costs a round trip, or a second. */
+    return (has_content_type(t->call) || add_line(t, "Content-Type:")) && add_line(t, "Expect:");
 }
 
 /* ---- what arrives --------------------------------------------------------------------------- */
@@ -190,6 +201,17 @@ static size_t body_part(char *at, size_t size, size_t n, void *user)
     return take;
 }
 
+/* libcurl asks for the body in parts, and cannot go back: so it cannot send a request again. */
+static size_t body_out(char *out, size_t size, size_t n, void *user)
+{
+    struct http_transfer *t = user;
+    size_t left = t->call->body.len - t->sent, most = size * n;
+    size_t take = left < most ? left : most;
+    memcpy(out, t->call->body.at + t->sent, take);
+    t->sent += take;
+    return take;
+}
+
 /* ---- options -------------------------------------------------------------------------------- */
 
 /* An option that libcurl does not take would be a check that is not made: none may fail. */
@@ -229,7 +251,10 @@ static bool set_request(struct http_transfer *t, CURL *e)
     if (t->call->body.at) {
         SET(CURLOPT_POST, 1L);
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->call->body.len);
-        SET(CURLOPT_POSTFIELDS, t->call->body.at);
+        SET(CURLOPT_READFUNCTION, body_out);
+        SET(CURLOPT_READDATA, (void *)t);
+        /* Where there is nothing to go back in, only a fresh connection is sent to once. */
+        SET(CURLOPT_FRESH_CONNECT, t->call->body.len == 0 ? 1L : 0L);
     } else if (!strcmp(t->call->method, "HEAD")) {
         SET(CURLOPT_NOBODY, 1L);
     }
@@ -252,6 +277,20 @@ bool http_transfer_begin(struct http_transfer *t, const struct http_transfer_con
     t->easy = easy;
     arena_init(&t->arena, HTTP_TRANSFER_HEADER_BYTES_MAX);
     return check_url(t) && add_headers(t) && set_connection(t, easy) && set_request(t, easy);
+}
+
+bool http_transfer_again(struct http_transfer *t, CURLcode code)
+{
+    const struct curl_module *c = t->conf->curl;
+    curl_off_t took_us = 0;
+    if (code != CURLE_SEND_FAIL_REWIND || t->fresh)
+        return false;
+    (void)c->easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &took_us);
+    long left = (long)t->call->timeout_ms - (long)(took_us / 1000);
+    t->fresh = true;
+    t->sent = 0;
+    return left > 0 && c->easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+           c->easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, left) == CURLE_OK;
 }
 
 /* ---- its end -------------------------------------------------------------------------------- */

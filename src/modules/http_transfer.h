@@ -22,6 +22,8 @@ struct http_transfer {
     CURL *easy;                   /* the owner's */
     struct curl_slist *headers;
     bool refused, connected; /* an address was refused, a socket was made */
+    size_t sent;             /* of the body */
+    bool fresh;              /* on a connection of its own */
     /* What arrived. */
     struct arena arena;
     struct http_header answer_headers[HTTP_CALL_HEADERS_MAX];
@@ -39,6 +41,10 @@ struct http_transfer {
 /* Prepares the handle. False: the call cannot be made; outcome and error say why. */
 bool http_transfer_begin(struct http_transfer *t, const struct http_transfer_conf *conf,
                          const struct http_call *call, CURL *easy);
+/* It ended because a kept connection was dead: true, and the handle is prepared for once more, on a
+ * fresh one. By itself libcurl would try one kept connection after the other, and the endpoint
+ * might get the same request as often. */
+bool http_transfer_again(struct http_transfer *t, CURLcode code);
 /* The transfer ended so: fills what came of it. */
 void http_transfer_end(struct http_transfer *t, CURLcode code);
 /* It did not take place. */

@@ -14,14 +14,14 @@ void __wrap_broker_acquire_cancel(struct broker *b, struct acquire_op *op);
 void __wrap_acquire_free(struct acquire_op *op);
 void __wrap_broker_settle(struct broker *b, struct settle_op *op);
 void __wrap_broker_session(struct broker *b, struct session_op *op);
-uint64_t __wrap_broker_owner(struct broker *b);
+void __wrap_broker_release_all(struct broker *b, struct release_op *op);
 void __wrap_message_drop(struct message *m);
 
 void fake_delivery_init(struct env *env)
 {
     memset(&fake_delivery, 0, sizeof fake_delivery);
     fake_delivery.env = env;
-    fake_delivery.stamps = fake_delivery.owners = 1;
+    fake_delivery.stamps = 1;
 }
 
 void fake_delivery_free(void)
@@ -41,6 +41,7 @@ struct fake_message *fake_delivery_add(const struct uuid *subscription, const ch
     batch_begin(&b, 0);
     batch_add(&b, 1767225600000, str_of("key"), str_of(value), NULL, 0);
     *m = (struct fake_message){.subscription = *subscription, .batch = batch_end(&b)};
+    m->append_ms = (int64_t)env_now_ms(fake_delivery.env);
     m->session = session ? str_of(session) : (struct str){NULL, 0};
     weir_assert(batch_head_read(m->batch.at, m->batch.len, &head) == ERR_OK);
     record_iter_init(&it, &head, m->batch.at + BATCH_HEAD_BYTES, m->batch.len - BATCH_HEAD_BYTES);
@@ -114,6 +115,7 @@ static bool take(struct acquire_op *op)
         struct message *out = &op->messages[op->n++];
         *out = (struct message){.deliveries = m->deliveries,
                                 .offset = i,
+                                .append_ms = m->append_ms,
                                 .record = m->record,
                                 .state = MESSAGE_ACQUIRED};
         memcpy(out->token.b, &m->stamp, sizeof m->stamp);
@@ -169,10 +171,17 @@ void __wrap_message_drop(struct message *m)
     (void)m;
 }
 
-uint64_t __wrap_broker_owner(struct broker *b)
+/* Whatever is acquired: there is one owner. */
+void __wrap_broker_release_all(struct broker *b, struct release_op *op)
 {
     (void)b;
-    return fake_delivery.owners++;
+    for (unsigned i = 0; i < fake_delivery.n; i++) {
+        struct fake_message *m = &fake_delivery.messages[i];
+        if (m->state == FAKE_ACQUIRED && uuid_eq(m->subscription, op->subscription))
+            m->state = FAKE_READY;
+    }
+    fake_delivery.releases++;
+    answer(&op->op, ERR_OK);
 }
 
 /* ---- settling ---- */

@@ -17,6 +17,7 @@ struct fake_message {
     struct str session; /* at NULL: none */
     enum fake_state state;
     uint32_t deliveries;
+    int64_t append_ms;
     uint64_t stamp; /* of the acquisition */
     uint64_t due_us;
     /* As the last settle said. */
@@ -29,7 +30,7 @@ struct fake_delivery {
     struct env *env;
     struct fake_message messages[FAKE_MESSAGES_MAX];
     unsigned n;
-    uint64_t stamps, owners;
+    uint64_t stamps;
     struct acquire_op *acquires[64]; /* wait */
     unsigned acquires_n;
     struct op *answers[256];
@@ -40,7 +41,7 @@ struct fake_delivery {
     unsigned settle_errs_n; /* how many */
     enum err acquire_err;
     bool cancel_late; /* acquisitions are answered by messages, whether cancelled or not */
-    unsigned settles, cancels, sessions_released;
+    unsigned settles, cancels, releases, sessions_released;
     char outputs[4096]; /* values of what settles appended, "topic id? value " */
     unsigned outputs_n;
 };

@@ -220,6 +220,54 @@ static void schedule_of_event_grid(void **state)
     assert_int_equal(m->deliveries, 10);
 }
 
+static void last_attempt_is_a_dead_letter(void **state)
+{
+    (void)state;
+    conf.attempts = 2;
+    subscribe("s");
+    struct fake_message *m = add("hello");
+    answer(500);
+    assert_int_equal(m->state, FAKE_READY);
+    advance(1000);
+    answer(500);
+    assert_int_equal(m->state, FAKE_REJECTED);
+    assert_string_equal(m->reason, "max-deliveries");
+    assert_string_equal(m->outcome, "Busy");
+    assert_string_equal(m->description, "HTTP 500: as it says");
+}
+
+/* The next attempt would come too late: it is dead now, and its letter says why it failed. */
+static void time_is_over_before_the_next_attempt(void **state)
+{
+    (void)state;
+    conf.ttl_ms = 1500;
+    subscribe("s");
+    struct fake_message *m = add("hello");
+    answer(500);
+    assert_int_equal(m->state, FAKE_READY);
+    advance(1000);
+    answer(503);
+    assert_int_equal(m->state, FAKE_REJECTED);
+    assert_string_equal(m->reason, "expired");
+    assert_string_equal(m->outcome, "Busy");
+}
+
+/* What has waited for too long is not posted any more. */
+static void time_is_over_before_the_first(void **state)
+{
+    (void)state;
+    conf.ttl_ms = 5000;
+    conf.concurrency = 1;
+    subscribe("s");
+    add("first");
+    struct fake_message *m = add("second");
+    advance(5000);
+    answer(200);
+    assert_int_equal(m->state, FAKE_REJECTED);
+    assert_string_equal(m->reason, "expired");
+    assert_int_equal(http.made_n, 1);
+}
+
 static void refused_for_good(void **state)
 {
     (void)state;
@@ -227,7 +275,7 @@ static void refused_for_good(void **state)
     struct fake_message *m = add("hello");
     answer(400);
     assert_int_equal(m->state, FAKE_REJECTED);
-    assert_string_equal(m->reason, "DeliveryRefused");
+    assert_string_equal(m->reason, "refused");
     assert_string_equal(m->outcome, "BadRequest");
     assert_string_equal(m->description, "HTTP 400: as it says");
 }
@@ -777,8 +825,10 @@ static void breaker_survives_a_restart(void **state)
     fake_http_init(&http);
     rig_restart(&rig);
     fake_delivery.env = rig_env(&rig, 0);
+    fake_delivery.releases = 0;
     start_push();
     assert_int_equal(http.made_n, 0);
+    assert_int_equal(fake_delivery.releases, 1); /* what a life that was killed may have held */
     advance(39000);
     assert_int_equal(http.made_n, 0);
     advance(1001);
@@ -826,6 +876,9 @@ int main(void)
         TEST(delivered_and_accepted),
         TEST(again_after_the_wait),
         TEST(schedule_of_event_grid),
+        TEST(last_attempt_is_a_dead_letter),
+        TEST(time_is_over_before_the_next_attempt),
+        TEST(time_is_over_before_the_first),
         TEST(refused_for_good),
         TEST(retry_after_is_waited_for),
         TEST(messages_that_cannot_be_posted),

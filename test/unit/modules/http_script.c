@@ -27,8 +27,8 @@ static size_t body_bytes(const char *request)
     return at ? strtoul(at + 16, NULL, 10) : 0;
 }
 
-/* False: the connection ended before a whole request had come. */
-static bool read_request(int fd, char *out)
+/* False: the connection ended before a whole request had come; *n says how much of it had. */
+static bool read_request(int fd, char *out, size_t *got)
 {
     size_t n = 0;
     for (;;) {
@@ -42,6 +42,7 @@ static bool read_request(int fd, char *out)
         if (k <= 0)
             return false;
         n += (size_t)k;
+        *got = n;
     }
 }
 
@@ -79,8 +80,13 @@ static void *serve(void *arg)
         s->connections++;
         for (bool more = true; more && i < s->n; i++) {
             const struct http_script_step *step = &s->steps[i];
-            if (!step->unasked && !read_request(fd, s->requests[i]))
+            size_t got = 0;
+            if (!step->unasked && !read_request(fd, s->requests[i], &got))
                 more = false;
+            if (!more && got == 0) { /* nobody asked: the step is for the next connection */
+                close(fd);
+                break;
+            }
             if (more && step->answer)
                 send_all(fd, step->answer, step->answer_n ? step->answer_n : strlen(step->answer));
             more = more && step->then == THEN_NEXT && i + 1 < s->n;

@@ -231,6 +231,32 @@ static void connections_are_reused(void **state)
     http_script_free(s);
 }
 
+/* The connection is kept, and ends when it is used again: the call is made once more, on a fresh
+ * one, and not a third time. */
+static void dead_connections_are_replaced_once(void **state)
+{
+    (void)state;
+    static const struct http_script_step steps[] = {
+        {ANSWER("200 OK", ""), 0, THEN_NEXT, false},
+        {NULL, 0, THEN_RESET, false},
+        {ANSWER("201 Created", ""), 0, THEN_NEXT, false},
+        {NULL, 0, THEN_CLOSE, false},
+        {NULL, 0, THEN_RESET, false}};
+    struct http_script *s = START(steps);
+    for (int i = 0; i < 3; i++)
+        add_to(s, "/");
+    one_after_the_other = true;
+    run();
+    http_script_end(s);
+    assert_int_equal(ones[0].status, 200);
+    assert_int_equal(ones[1].status, 201);
+    assert_int_equal(ones[2].outcome, HTTP_UNREACHABLE);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(strstr(http_script_request(s, i), "\r\n\r\n") + 4, "hello");
+    assert_null(strstr(http_script_request(s, 0), "Content-Type"));
+    http_script_free(s);
+}
+
 static void continue_is_not_the_answer(void **state)
 {
     (void)state;
@@ -568,6 +594,7 @@ int main(void)
         TEST(one_call),
         TEST(every_class_of_status),
         TEST(connections_are_reused),
+        TEST(dead_connections_are_replaced_once),
         TEST(continue_is_not_the_answer),
         TEST(chunked_answer),
         TEST(long_answers_are_cut),

@@ -1,0 +1,186 @@
+#include "serve_push.h"
+
+#include "base/mem.h"
+#include "flow/push.h"
+#include "modules/http_curl.h"
+#include "ops/metrics.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#define LOOK_US 2000 /* whether all has ended, in a stop */
+
+struct serve_push_one {
+    struct serve_push *all;
+    struct env *env;
+    struct http_client *http;
+    struct push *push;
+    struct env_mail start;
+    struct env_timer look;
+    bool stopping;
+};
+
+struct serve_push {
+    unsigned n;
+    atomic_uint quiet; /* reactors on which nothing is under way */
+    struct serve_push_one at[SERVE_THREADS_MAX];
+};
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void start(struct env_mail *mail, struct env *env)
+{
+    (void)env;
+    struct serve_push_one *one = container_of(mail, struct serve_push_one, start);
+    if (!one->stopping)
+        push_start(one->push);
+}
+
+static void look(struct env_timer *timer)
+{
+    struct serve_push_one *one = container_of(timer, struct serve_push_one, look);
+    if (push_busy(one->push))
+        env_timer_set(one->env, timer, LOOK_US);
+    else
+        atomic_fetch_add(&one->all->quiet, 1);
+}
+
+struct serve_push *serve_push_make(const struct serve_options *o, bool private_allowed,
+                                   struct broker **brokers, struct env **envs, unsigned n)
+{
+    struct serve_push *sp = mem_zalloc(1, sizeof *sp);
+    sp->n = n;
+    for (unsigned i = 0; i < n; i++) {
+        struct serve_push_one *one = &sp->at[i];
+        struct http_curl_conf hc = {.env = envs[i],
+                                    .ca_file = o->egress_ca,
+                                    .proxy = o->egress_proxy,
+                                    .private_allowed = private_allowed};
+        one->all = sp;
+        one->env = envs[i];
+        one->http = http_curl_make(&hc);
+        struct push_conf pc = {
+            .http = one->http, .origin = o->egress_origin, .validation_url = o->validation_url};
+        one->push = push_make(brokers[i], i == 0 ? NULL : sp->at[0].push, &pc);
+        one->start.run = start;
+        one->look.fire = look;
+    }
+    return sp;
+}
+
+void serve_push_start(struct serve_push *sp)
+{
+    for (unsigned i = 0; i < sp->n; i++)
+        env_post(sp->at[0].env, i, &sp->at[i].start);
+}
+
+void serve_push_stop(struct serve_push *sp, unsigned reactor, bool cut)
+{
+    struct serve_push_one *one = &sp->at[reactor];
+    push_stop(one->push, cut);
+    if (!one->stopping)
+        env_timer_set(one->env, &one->look, 0);
+    one->stopping = true;
+}
+
+bool serve_push_quiet(const struct serve_push *sp)
+{
+    return atomic_load(&sp->quiet) == sp->n;
+}
+
+void serve_push_end(struct serve_push *sp)
+{
+    for (unsigned i = sp->n; i-- > 0;) {
+        http_curl_stop(sp->at[i].http);
+        push_free(sp->at[i].push);
+    }
+}
+
+void serve_push_free(struct serve_push *sp)
+{
+    for (unsigned i = 0; i < sp->n; i++)
+        http_curl_free(sp->at[i].http);
+    mem_free(sp);
+}
+
+/* ---- metrics -------------------------------------------------------------------------------- */
+
+/* One counter of every reactor's, summed. */
+static double sum(const struct serve_push *sp, size_t offset)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < sp->n; i++) {
+        const char *stats = (const char *)push_stats(sp->at[i].push);
+        n += atomic_load_explicit((const atomic_uint_fast64_t *)(const void *)(stats + offset),
+                                  memory_order_relaxed);
+    }
+    return (double)n;
+}
+
+#define SUM(sp, member) sum(sp, offsetof(struct push_stats, member))
+#define SUM_AT(sp, member, i)                                                                      \
+    sum(sp, offsetof(struct push_stats, member) + (i) * sizeof(atomic_uint_fast64_t))
+
+static void put_outcomes(const struct serve_push *sp, struct wr *w)
+{
+    metrics_head(w, "weir_push_calls_total", "counter", "Calls to endpoints, by how they ended.");
+    for (unsigned i = 0; i < OUTCOME_COUNT; i++) {
+        metrics_line(w, "weir_push_calls_total");
+        metrics_label(w, "outcome", str_of(outcome_text((enum delivery_outcome)i)));
+        metrics_value(w, SUM_AT(sp, calls, i));
+    }
+    metrics_head(w, "weir_push_events_total", "counter",
+                 "Events in calls to endpoints, by how the calls ended.");
+    for (unsigned i = 0; i < OUTCOME_COUNT; i++) {
+        metrics_line(w, "weir_push_events_total");
+        metrics_label(w, "outcome", str_of(outcome_text((enum delivery_outcome)i)));
+        metrics_value(w, SUM_AT(sp, events, i));
+    }
+}
+
+static void put_durations(const struct serve_push *sp, struct wr *w)
+{
+    double n = 0;
+    metrics_head(w, "weir_push_call_seconds", "histogram", "How long calls to endpoints took.");
+    for (unsigned i = 0; i <= PUSH_BUCKETS; i++) {
+        char bound[32] = "+Inf";
+        if (i < PUSH_BUCKETS)
+            snprintf(bound, sizeof bound, "%g", push_bucket_seconds[i]);
+        n += SUM_AT(sp, took, i);
+        metrics_line(w, "weir_push_call_seconds_bucket");
+        metrics_label(w, "le", str_of(bound));
+        metrics_value(w, n);
+    }
+    metrics_line(w, "weir_push_call_seconds_sum");
+    metrics_value(w, SUM(sp, took_us) / 1e6);
+    metrics_line(w, "weir_push_call_seconds_count");
+    metrics_value(w, n);
+}
+
+static void put_one(struct wr *w, const char *name, const char *type, const char *help, double n)
+{
+    metrics_head(w, name, type, help);
+    metrics_line(w, name);
+    metrics_value(w, n);
+}
+
+static void put_breaker(void *arg, const char *endpoint, int state)
+{
+    struct wr *w = arg;
+    metrics_line(w, "weir_breaker_state");
+    metrics_label(w, "endpoint", str_of(endpoint));
+    metrics_value(w, state);
+}
+
+void serve_push_metrics(const struct serve_push *sp, struct wr *w)
+{
+    put_outcomes(sp, w);
+    put_durations(sp, w);
+    put_one(w, "weir_push_under_way", "gauge", "Calls to endpoints under way.", SUM(sp, under_way));
+    put_one(w, "weir_push_appended_total", "counter",
+            "Events that subscriptions have appended to topics and queues.", SUM(sp, appended));
+    metrics_head(w, "weir_breaker_state", "gauge",
+                 "Circuit breakers that are not closed: 1 open, 2 half open, 3 disabled, 4 forced "
+                 "open, 5 metrics only.");
+    push_breakers(sp->at[0].push, put_breaker, w);
+}
