@@ -1,12 +1,15 @@
 """Who may come in: SASL and client certificates, by unmodified clients, with TLS and without."""
 
+import os
 import re
 import socket
 import ssl
 import struct
+import subprocess
 
 import pytest
 
+import broker
 import clients
 from test_listeners import Configured, make_certificate
 
@@ -197,3 +200,161 @@ def test_users_outlive_a_restart_and_secrets_stay_secret(tmp_path):
     log = weir.log.read_text()
     assert re.search(r'sasl.failed peer=127.0.0.1:\d+ mechanism=PLAIN user="bob"', log), log
     assert 'access.change what=user name="bob" change=created by="User:ANONYMOUS"' in log
+
+
+# ---- what is declared ------------------------------------------------------------------------
+
+RESOURCES = """
+apiVersion: weir/v1alpha1
+kind: Topic
+metadata: {{name: orders}}
+---
+apiVersion: weir/v1alpha1
+kind: Topic
+metadata: {{name: keyed}}
+spec: {{keys: {{primary: {key}, secondary: second-key-of-the-topic}}}}
+---
+apiVersion: weir/v1alpha1
+kind: Topic
+metadata: {{name: hidden}}
+---
+apiVersion: weir/v1alpha1
+kind: User
+metadata: {{name: root}}
+spec: {{password: {password}}}
+---
+apiVersion: weir/v1alpha1
+kind: User
+metadata: {{name: sender}}
+spec: {{password: {password}}}
+---
+apiVersion: weir/v1alpha1
+kind: User
+metadata: {{name: receiver}}
+spec: {{password: {password}}}
+---
+apiVersion: weir/v1alpha1
+kind: AccessGrant
+metadata: {{name: sends}}
+spec: {{principal: User:sender, roles: [Sender], topic: ord*}}
+---
+apiVersion: weir/v1alpha1
+kind: AccessGrant
+metadata: {{name: receives}}
+spec: {{principal: User:receiver, roles: [Receiver], topic: orders}}
+---
+apiVersion: weir/v1alpha1
+kind: AccessGrant
+metadata: {{name: everything-else}}
+spec: {{principal: User:root, roles: [Owner], topic: "*"}}
+---
+apiVersion: weir/v1alpha1
+kind: AccessGrant
+metadata: {{name: groups}}
+spec: {{principal: User:root, roles: [Owner], group: "g*"}}
+---
+apiVersion: weir/v1alpha1
+kind: AccessGrant
+metadata: {{name: the-cluster}}
+spec: {{principal: User:root, roles: [Owner], cluster: {{}}}}
+"""
+KEY = "c2VjcmV0LWtleS1vZi1hLXRvcGlj"
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory):
+    """Everything is granted to somebody."""
+    weir = Guarded(tmp_path_factory.mktemp("closed")).start()
+    weir.declared = weir.folder / "resources.yaml"
+    weir.declared.write_text(RESOURCES.format(password=PASSWORD, key=KEY))
+    command(weir, "apply", "-f", weir.declared)
+    yield weir
+    weir.stop()
+
+
+def command(weir, *words, user=None):
+    done = subprocess.run(
+        [str(word) for word in (broker.weir_binary(), *words, "--server", weir.http)],
+        env={**os.environ, **({"WEIR_USER": f"{user}:{PASSWORD}"} if user else {})},
+        capture_output=True, text=True, timeout=30)
+    done.check_returncode()
+    return done.stdout
+
+
+def http(weir, path, *words):
+    """-> the status that curl got"""
+    done = subprocess.run(
+        ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *words, weir.http + path],
+        capture_output=True, text=True, timeout=30)
+    return int(done.stdout)
+
+
+def as_user(name, mechanism="SCRAM-SHA-256"):
+    return sasl(mechanism, user=name)
+
+
+def test_declarations_are_idempotent(closed):
+    said = command(closed, "apply", "-f", closed.declared, user="root")
+    assert said.count("unchanged") == 11, said
+
+
+@pytest.mark.parametrize("name", ("kcat", "kafka-python-2.2.15", "confluent-kafka", "java"))
+def test_roles_decide_for_kafka_clients(closed, name):
+    def run(verb, user, **args):
+        more = {"name": "r", "codec": "none", "start": 0} if verb == "produce" else {"offset": 0}
+        return closed.run(name, "sasl", verb, as_user(user), topic="orders", partition=0, count=1,
+                          **more, **args)
+
+    assert len(run("produce", "sender")) == 1
+    assert len(run("consume", "receiver")) == 1
+    with pytest.raises(clients.Failed):
+        run("produce", "receiver")
+    listed = closed.run(name, "sasl", "list-topics", as_user("receiver"))
+    assert listed[0]["topics"] == ["orders"]
+    assert {"orders", "hidden", "keyed"} <= set(
+        closed.run(name, "sasl", "list-topics", as_user("root"))[0]["topics"])
+    assert closed.run(name, "open", "list-topics")[0]["topics"] == []
+
+
+def test_refusals_have_kafkas_names(closed):
+    """And they come from every kind of request."""
+    refused = (
+        ("create-topic", {"topic": "new", "partitions": 1}, "TopicAuthorization"),
+        ("delete-topic", {"topic": "orders"}, "TopicAuthorization"),
+        ("delete-records", {"topic": "orders", "partition": 0, "offset": 0}, "TopicAuthorization"),
+        ("create-partitions", {"topic": "orders", "count": 3}, "TopicAuthorization"),
+        ("describe-config", {"topic": "hidden", "setting": "x"}, "TopicAuthorization"),
+        ("group-offsets", {"group": "g"}, "GroupAuthorization"),
+        ("delete-group", {"group": "g"}, "GroupAuthorization"),
+        ("list-passwords", {}, "ClusterAuthorization"),
+    )
+    for verb, args, error in refused:
+        with pytest.raises(clients.Failed, match=error):
+            closed.run("java", "sasl", verb, as_user("receiver"), **args)
+
+
+def test_keys_open_one_topic_over_http(closed):
+    body = ("-H", "content-type: application/json", "-d", "{}")
+    key = ("-H", f"aeg-sas-key: {KEY}")
+    assert http(closed, "/topics/keyed", *body) == 403
+    assert http(closed, "/topics/keyed", "-H", "aeg-sas-key: wrong-key", *body) == 401
+    assert http(closed, "/topics/keyed", *key, *body) < 300
+    assert http(closed, "/topics/keyed", "-H",
+                "authorization: SharedAccessKey second-key-of-the-topic", *body) < 300
+    assert http(closed, "/topics/orders", *key, *body) in (401, 403)
+    assert http(closed, "/topics/keyed", "-u", f"root:{PASSWORD}", *body) < 300
+    assert http(closed, "/topics/keyed", "-u", "root:wrong", *body) == 401
+    assert http(closed, "/topics/keyed", "-u", f"receiver:{PASSWORD}", *body) == 403
+    assert http(closed, "/api/v1/users/root", "-X", "DELETE") == 403
+
+
+def test_secrets_are_in_no_log_and_no_listing(closed):
+    """Runs last in this file: what the tests before did is in the log."""
+    listings = [command(closed, "get", kind, "-o", "yaml", user="root")
+                for kind in ("topics", "users", "accessgrants")]
+    assert "User:sender" in listings[2]
+    log = closed.log.read_text()
+    assert "access.denied principal=User:receiver" in log
+    for text in (log, *listings):
+        for secret in (PASSWORD, KEY, "second-key-of-the-topic"):
+            assert secret not in text
