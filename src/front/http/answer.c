@@ -33,13 +33,33 @@ static const char *reason(int status)
     return http_status_str((enum http_status)status);
 }
 
+/* Without printf: these are of every answer. */
+static void put_number(struct wr *w, size_t n)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while (n /= 10);
+    wr_bytes(w, digits + at, sizeof digits - at);
+}
+
+static void put_field(struct wr *w, const char *name, const char *value)
+{
+    wr_text(w, name);
+    wr_text(w, value);
+    wr_text(w, "\r\n");
+}
+
 static void put_status(struct http_request *rq, struct wr *w, int status, const char *content_type)
 {
     struct http_conn *conn = rq->conn;
-    wr_printf(w, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason(status),
-              date(conn->reactor, broker_env(conn->broker)));
+    wr_text(w, "HTTP/1.1 ");
+    put_number(w, (size_t)status);
+    put_field(w, " ", reason(status));
+    put_field(w, "Date: ", date(conn->reactor, broker_env(conn->broker)));
     if (content_type)
-        wr_printf(w, "Content-Type: %s\r\n", content_type);
+        put_field(w, "Content-Type: ", content_type);
     if (rq->answer_fields.len)
         wr_bytes(w, rq->answer_fields.buf->data, rq->answer_fields.len);
     if (!rq->keep_alive)
@@ -59,7 +79,8 @@ void http_header(struct http_request *rq, const char *name, const char *fmt, ...
     struct wr *w = &rq->answer_fields;
     size_t begin = w->len;
     va_list args;
-    wr_printf(w, "%s: ", name);
+    wr_text(w, name);
+    wr_text(w, ": ");
     size_t value = w->len;
     va_start(args, fmt);
     wr_vprintf(w, fmt, args);
@@ -132,8 +153,11 @@ void http_answer_chunks(struct http_request *rq, int status, const char *content
     compress(rq, content_type, body);
     wr_init(&w, 256 + rq->answer_fields.len + INLINE_BODY_MAX / 8);
     put_status(rq, &w, status, content_type);
-    if (!has_no_body(status))
-        wr_printf(&w, "Content-Length: %zu\r\n", body->bytes);
+    if (!has_no_body(status)) {
+        wr_text(&w, "Content-Length: ");
+        put_number(&w, body->bytes);
+        wr_text(&w, "\r\n");
+    }
     wr_text(&w, "\r\n");
     if (rq->method == METHOD_HEAD || has_no_body(status))
         chunkq_clear(body);

@@ -20,10 +20,11 @@ static const struct http_route topics[] = {
 };
 /* clang-format on */
 
+/* What is asked most stands first. */
 const struct http_routes http_tables[] = {
+    {topics, sizeof topics / sizeof *topics},
     {api_routes, API_ROUTES},
     {eventgrid_routes, EVENTGRID_ROUTES},
-    {topics, sizeof topics / sizeof *topics},
     {operation, sizeof operation / sizeof *operation},
 };
 const size_t http_tables_n = sizeof http_tables / sizeof *http_tables;
