@@ -13,10 +13,26 @@ static size_t rx_unread(const struct http_conn *conn)
     return conn->rx_to - conn->rx_from;
 }
 
+static struct http_request *first_request(const struct http_conn *conn)
+{
+    return list_empty(&conn->requests)
+               ? NULL
+               : container_of(conn->requests.next, struct http_request, link);
+}
+
+static bool runs_beside(const struct http_request *rq)
+{
+    return rq->route && (rq->route->flags & HTTP_BESIDE);
+}
+
 static bool conn_full(const struct http_conn *conn)
 {
-    return conn->output_full || conn->requests_n >= HTTP_PIPELINE_MAX ||
-           (conn->requests_n && !conn->reading && conn->request_bytes >= HTTP_PIPELINE_BYTES_MAX);
+    const struct http_request *first = first_request(conn);
+    if (conn->output_full || !first)
+        return conn->output_full;
+    if (conn->requests_n >= (runs_beside(first) ? HTTP_PIPELINE_MAX : HTTP_AHEAD_MAX))
+        return true;
+    return !conn->reading && conn->request_bytes >= HTTP_PIPELINE_BYTES_MAX;
 }
 
 static void conn_send(struct http_conn *conn, struct chunkq *q)
@@ -59,13 +75,6 @@ static void watch(struct http_conn *conn);
 
 /* ---- order ---------------------------------------------------------------------------------- */
 
-static struct http_request *first_request(const struct http_conn *conn)
-{
-    return list_empty(&conn->requests)
-               ? NULL
-               : container_of(conn->requests.next, struct http_request, link);
-}
-
 /* What has not begun to run: nobody is to see its answer. */
 static void drop_waiting(struct http_conn *conn)
 {
@@ -103,11 +112,6 @@ static bool send_done(struct http_conn *conn)
     }
     conn_send(conn, &out);
     return moved;
-}
-
-static bool runs_beside(const struct http_request *rq)
-{
-    return rq->route && (rq->route->flags & HTTP_BESIDE);
 }
 
 /* The next request that may start: the first of all, or one that runs beside all before it. */
@@ -270,13 +274,18 @@ static bool step_finish(struct http_conn *conn)
 #define step_closed step_finish
 
 static const struct {
-    const char *name; /* for traces */
+    const char *name;
     bool (*run)(struct http_conn *conn);
 } steps[] = {
 #define S(NAME, name) [HTTP_STEP_##NAME] = {#name, step_##name},
     HTTP_CONN_STEPS(S)
 #undef S
 };
+
+const char *http_step_name(enum http_step step)
+{
+    return steps[step].name;
+}
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
@@ -292,8 +301,9 @@ static enum http_wait waits_for(const struct http_conn *conn)
         return HTTP_WAIT_NOTHING;
     if (conn->step == HTTP_STEP_LINGER)
         return HTTP_WAIT_LINGER;
-    if (conn->reading)
-        return conn->output_full ? HTTP_WAIT_UNREAD : HTTP_WAIT_BODY;
+    bool asked = !conn->continue_due || first_request(conn) == conn->reading;
+    if (conn->reading && asked && !conn_full(conn))
+        return HTTP_WAIT_BODY;
     if (idle && (rx_unread(conn) || conn->skip) && !conn->output_full)
         return HTTP_WAIT_HEAD;
     if (conn->pipe->unsent)

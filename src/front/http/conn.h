@@ -31,7 +31,8 @@
 
 #define HTTP_RX_BYTES_MIN ((size_t)4 << 10) /* who has sent little yet holds little */
 #define HTTP_RX_BYTES_MAX ((size_t)64 << 10)
-#define HTTP_PIPELINE_MAX 128                      /* requests queued and running */
+#define HTTP_PIPELINE_MAX 128 /* requests queued and running */
+#define HTTP_AHEAD_MAX 8      /* of them, behind one that nothing runs beside */
 #define HTTP_PIPELINE_BYTES_MAX ((size_t)16 << 20) /* of their bodies; one is always allowed */
 #define HTTP_SKIP_BYTES_MAX ((uint64_t)256 << 10)  /* of a refused body on a connection kept */
 #define HTTP_LINGER_MS 2000
@@ -137,6 +138,8 @@ const uint8_t *http_random(struct http_reactor *r, struct env *env, size_t n);
 void http_count(_Atomic uint64_t *counter, int64_t change);
 
 /* ---- conn.c ---- */
+
+const char *http_step_name(enum http_step step);
 
 bool http_conn_open(struct http_front *front, unsigned reactor, struct pipe *pipe,
                     const struct http_listener *listener);

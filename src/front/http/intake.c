@@ -74,6 +74,9 @@ void http_intake_refuse(struct http_conn *conn, struct http_request *rq, int sta
                         const char *code, const char *why)
 {
     http_count(&conn->reactor->counters.errors, 1);
+    env_log(broker_env(conn->broker), ENV_DEBUG, "http.refused",
+            "peer=%s step=%s status=%d why=\"%s\"", conn->peer, http_step_name(conn->step), status,
+            why);
     rq->keep_alive = false;
     rq->run_state = HTTP_RUNNING;
     if (conn->reading == rq)
@@ -237,43 +240,23 @@ static void not_served(struct http_conn *conn, struct http_request *rq, const st
     http_answer_problem(rq, 503, "NOT_READY", "starting or stopping; try again");
 }
 
-/* Everything that a head alone decides. */
-static void admit(struct http_conn *conn, struct http_request *rq, const struct http_head *h)
+/* There is no row: is it for the path, or for the method? */
+static void refuse_path(struct http_conn *conn, struct http_request *rq, const struct http_head *h,
+                        unsigned allowed)
+{
+    if (str_is(h->path, "*"))
+        allowed = METHOD_GET | METHOD_HEAD | METHOD_POST;
+    if (allowed) {
+        refuse_method(conn, rq, h, allowed);
+        return;
+    }
+    turn_away(conn, rq, h);
+    http_answer_problem(rq, 404, "NOT_FOUND", "there is nothing at this path");
+}
+
+static void admit_body(struct http_conn *conn, struct http_request *rq, const struct http_head *h)
 {
     struct err_text text = {""};
-    struct route_match match;
-    unsigned allowed;
-    route_find(http_tables, http_tables_n, h->method, h->path, &match, &allowed);
-    rq->route = match.route;
-    enum err err = ERR_OK;
-    if (!match.route || !(match.route->flags & HTTP_PUBLIC))
-        err = http_origin_check(rq, h->host, &text);
-    if (err) {
-        refuse_error(conn, rq, h, err, &text);
-        return;
-    }
-    if (!match.route && (allowed || str_is(h->path, "*"))) {
-        refuse_method(conn, rq, h, allowed ? allowed : METHOD_GET | METHOD_HEAD | METHOD_POST);
-        return;
-    }
-    if (!match.route) {
-        turn_away(conn, rq, h);
-        http_answer_problem(rq, 404, "NOT_FOUND", "there is nothing at this path");
-        return;
-    }
-    if (!is_served_now(conn, match.route)) {
-        not_served(conn, rq, h);
-        return;
-    }
-    err = take_params(rq, &match, &text);
-    if (!err)
-        err = uri_query(h->query, &rq->arena, &rq->query, &rq->query_n, &text);
-    if (!err)
-        err = http_identify(rq, &text);
-    if (err) {
-        refuse_error(conn, rq, h, err, &text);
-        return;
-    }
     const char *code = "";
     int status = check_body(rq, h, &code, &text);
     if (!status) {
@@ -284,6 +267,42 @@ static void admit(struct http_conn *conn, struct http_request *rq, const struct 
     if (status == 503)
         http_header(rq, "Retry-After", "1");
     http_answer_problem(rq, status, code, "%s", text.s);
+}
+
+/* What is asked, and by whom. */
+static enum err read_request(struct http_request *rq, const struct http_head *h,
+                             const struct route_match *match, struct err_text *text)
+{
+    enum err err = take_params(rq, match, text);
+    if (!err)
+        err = uri_query(h->query, &rq->arena, &rq->query, &rq->query_n, text);
+    return err ? err : http_identify(rq, text);
+}
+
+/* Everything that a head alone decides. */
+static void admit(struct http_conn *conn, struct http_request *rq, const struct http_head *h)
+{
+    struct err_text text = {""};
+    struct route_match match;
+    unsigned allowed;
+    route_find(http_tables, http_tables_n, h->method, h->path, &match, &allowed);
+    rq->route = match.route;
+    bool open = match.route && (match.route->flags & HTTP_PUBLIC);
+    enum err err = open ? ERR_OK : http_origin_check(rq, h->host, &text);
+    if (!err && !match.route) {
+        refuse_path(conn, rq, h, allowed);
+        return;
+    }
+    if (!err && !is_served_now(conn, match.route)) {
+        not_served(conn, rq, h);
+        return;
+    }
+    if (!err)
+        err = read_request(rq, h, &match, &text);
+    if (err)
+        refuse_error(conn, rq, h, err, &text);
+    else
+        admit_body(conn, rq, h);
 }
 
 void http_intake_head(struct http_conn *conn, size_t bytes)

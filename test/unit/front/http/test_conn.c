@@ -182,7 +182,7 @@ static void reading_stops_and_goes_on(void **state)
     (void)web_push(c, GET("/metrics"), strlen(GET("/metrics")));
     while (!c->paused && asked < 10000)
         asked += web_push(c, GET("/healthz"), n) == n;
-    assert_true(asked >= HTTP_PIPELINE_MAX && asked < 10000);
+    assert_true(asked >= HTTP_AHEAD_MAX && asked < 10000);
     answer_pages();
     web_run(&web);
     assert_false(c->paused);

@@ -440,6 +440,34 @@ static void a_body_must_come_in_time(void **state)
     assert_int_equal(a.status, 408);
 }
 
+/* A body that is not read, since a request before it takes its time, cannot be late. */
+static void a_body_that_is_not_read_is_not_late(void **state)
+{
+    struct web_client *c = web_open(&web, 0);
+    struct web_answer a;
+    (void)state;
+    web_say(c, "GET /topics/orders?offset=latest&wait=300s HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    for (int i = 0; i < HTTP_AHEAD_MAX - 2; i++)
+        web_say(c, request("/topics/orders", "", "x", 1));
+    const char *text = request("/topics/orders", "", "hello", 5);
+    (void)web_push(c, text, strlen(text) - 5);
+    assert_int_equal(web_push(c, "hello", 5), 0);
+    assert_true(c->paused);
+    fake_advance(&web.rig.world, 200000);
+    web_run(&web);
+    assert_false(web_answer(c, false, &a));
+    fake_advance(&web.rig.world, 100000);
+    web_run(&web);
+    assert_true(web_answer(c, false, &a));
+    assert_int_equal(a.status, 200);
+    assert_int_equal(web_push(c, "hello", 5), 5);
+    web_run(&web);
+    for (int i = 0; i < HTTP_AHEAD_MAX - 1; i++) {
+        assert_true(web_answer(c, false, &a));
+        assert_int_equal(a.status, 202);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +492,7 @@ int main(void)
         TEST(the_client_may_go_before_the_answer),
         TEST(bodies_have_a_common_bound),
         TEST(a_body_must_come_in_time),
+        TEST(a_body_that_is_not_read_is_not_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
