@@ -58,6 +58,8 @@ static void put_http(struct wr *w, const struct http_front *front)
     metric(w, "weir_http_connections", "gauge", "Open connections of HTTP clients.",
            (double)h.connections);
     metric(w, "weir_http_requests_total", "counter", "HTTP requests answered.", (double)h.requests);
+    metric(w, "weir_http_requests_running", "gauge", "HTTP requests under way, this one included.",
+           (double)h.running);
     metric(w, "weir_http_errors_total", "counter",
            "HTTP connections closed because of what came in over them.", (double)h.errors);
     metric(w, "weir_http_refused_total", "counter",

@@ -159,9 +159,13 @@ def test_requests_keeps_its_connection(base, name):
         assert connections(base) <= before + 2  # this one, and the one that asks
 
 
-def connections(base):
+def metric(base, name):
     text = requests.get(f"{base}/metrics", timeout=PATIENCE_S).text
-    return int(float(re.search(r"^weir_http_connections (\S+)", text, re.M).group(1)))
+    return int(float(re.search(rf"^{name} (\S+)", text, re.M).group(1)))
+
+
+def connections(base):
+    return metric(base, "weir_http_connections")
 
 
 def test_http_client_sends_chunks(target, name):
@@ -336,7 +340,7 @@ def test_stopping_answers_who_waits(weir, unique):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         poll = pool.submit(events, weir.http, topic, offset="latest", wait="60s")
         until = time.monotonic() + PATIENCE_S
-        while connections(weir.http) < 3 and time.monotonic() < until:
+        while metric(weir.http, "weir_http_requests_running") < 3 and time.monotonic() < until:
             time.sleep(0.01)
         weir.stop()
         assert poll.result() == []
