@@ -2,7 +2,6 @@
 
 #include "base/assert.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static bool fail(struct jr *j, const char *why)
@@ -393,9 +392,15 @@ void json_write_raw(struct wr *w, struct str text)
 
 void json_write_int(struct wr *w, int64_t n)
 {
-    char text[24];
-    int len = snprintf(text, sizeof(text), "%lld", (long long)n);
-    wr_bytes(w, text, (size_t)len);
+    char text[20], *end = text + sizeof(text), *at = end;
+    uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (n < 0)
+        *--at = '-';
+    wr_bytes(w, at, (size_t)(end - at));
 }
 
 static void write_escape(struct wr *w, unsigned char c)
@@ -420,10 +425,29 @@ static size_t utf8_bytes(const char *p, size_t n)
     return len <= n && utf8_valid(p, len) ? len : 0;
 }
 
+/* How many bytes at the beginning need no looking at: ASCII that is not escaped. */
+static size_t plain_bytes(struct str s)
+{
+    size_t n = 0;
+    while (n < s.len) {
+        unsigned char c = (unsigned char)s.at[n];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            break;
+        n++;
+    }
+    return n;
+}
+
 void json_write_string(struct wr *w, struct str s)
 {
     if (s.at == NULL)
         s = STR_LIT("");
+    if (plain_bytes(s) == s.len) {
+        uint8_t *to = wr_room(w, s.len + 2);
+        to[0] = to[s.len + 1] = '"';
+        memcpy(to + 1, s.at, s.len);
+        return;
+    }
     bool known_utf8 = utf8_valid(s.at, s.len);
     size_t from = 0;
     wr_u8(w, '"');

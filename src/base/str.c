@@ -2,23 +2,6 @@
 
 #include <string.h>
 
-struct str str_of(const char *s)
-{
-    return (struct str){s, s != NULL ? strlen(s) : 0};
-}
-
-bool str_eq(struct str a, struct str b)
-{
-    if (a.len != b.len || (a.at == NULL) != (b.at == NULL))
-        return false;
-    return a.len == 0 || memcmp(a.at, b.at, a.len) == 0;
-}
-
-bool str_is(struct str a, const char *s)
-{
-    return str_eq(a, str_of(s));
-}
-
 bool str_copy(char *dst, size_t cap, struct str s)
 {
     if (cap == 0)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Borrowed bytes, not NUL-terminated. at == NULL is "absent" (Kafka's null string). */
 struct str {
@@ -14,9 +15,21 @@ struct str {
 };
 
 #define STR_LIT(s) ((struct str){(s), sizeof(s) - 1})
-struct str str_of(const char *s);
-bool str_eq(struct str a, struct str b);
-bool str_is(struct str a, const char *s);
+static inline struct str str_of(const char *s)
+{
+    return (struct str){s, s != NULL ? strlen(s) : 0};
+}
+static inline bool str_eq(struct str a, struct str b)
+{
+    if (a.len != b.len || (a.at == NULL) != (b.at == NULL))
+        return false;
+    return a.len == 0 || memcmp(a.at, b.at, a.len) == 0;
+}
+/* A literal's length is known when it is compiled. */
+static inline bool str_is(struct str a, const char *s)
+{
+    return str_eq(a, str_of(s));
+}
 /* Copies at most cap - 1 bytes and a NUL; returns false when it was cut. */
 bool str_copy(char *dst, size_t cap, struct str s);
 /* Text from outside as one word of a log line: what is not printable ASCII, and quotes, become '?'.

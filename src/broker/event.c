@@ -10,20 +10,25 @@
 
 #define AT(field) offsetof(struct event, field)
 
+#define CORE(name, header, type, required)                                                         \
+    {                                                                                              \
+        {#name, sizeof(#name) - 1}, {header, sizeof(header) - 1}, offsetof(struct event, name),    \
+            type, required                                                                         \
+    }
 const struct event_core event_core[EVENT_CORE_COUNT] = {
-    {"id", "ce_id", AT(id), EVENT_STRING, true},
-    {"source", "ce_source", AT(source), EVENT_URI_REFERENCE, true},
-    {"type", "ce_type", AT(type), EVENT_STRING, true},
-    {"subject", "ce_subject", AT(subject), EVENT_STRING, false},
-    {"time", "ce_time", AT(time), EVENT_TIMESTAMP, false},
-    {"dataschema", "ce_dataschema", AT(dataschema), EVENT_URI, false},
-    {"datacontenttype", "content-type", AT(datacontenttype), EVENT_STRING, false},
+    CORE(id, "ce_id", EVENT_STRING, true),
+    CORE(source, "ce_source", EVENT_URI_REFERENCE, true),
+    CORE(type, "ce_type", EVENT_STRING, true),
+    CORE(subject, "ce_subject", EVENT_STRING, false),
+    CORE(time, "ce_time", EVENT_TIMESTAMP, false),
+    CORE(dataschema, "ce_dataschema", EVENT_URI, false),
+    CORE(datacontenttype, "content-type", EVENT_STRING, false),
 };
 
 const struct event_core *event_core_find(struct str name)
 {
     for (size_t i = 0; i < EVENT_CORE_COUNT; i++)
-        if (str_is(name, event_core[i].name))
+        if (str_eq(name, event_core[i].name))
             return &event_core[i];
     return NULL;
 }
@@ -50,9 +55,19 @@ static bool is_noncharacter(uint32_t c)
     return (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
 }
 
+static bool is_plain(struct str s)
+{
+    bool plain = true;
+    for (size_t i = 0; i < s.len; i++)
+        plain &= s.at[i] >= 0x20 && s.at[i] < 0x7f;
+    return plain;
+}
+
 bool event_text_ok(struct str value)
 {
     const uint8_t *p = (const uint8_t *)value.at;
+    if (is_plain(value))
+        return true;
     if (!utf8_valid(value.at, value.len))
         return false;
     for (size_t i = 0, n; i < value.len; i += n) {
@@ -152,7 +167,7 @@ enum err event_required_check(const struct event *e, struct err_text *text)
         if (event_core[i].required && event_core_get(e, &event_core[i]).at == NULL)
             return err_say(text, ERR_RECORD_INVALID,
                            "the event has no %s: id, source, type and specversion are required",
-                           event_core[i].name);
+                           event_core[i].name.at);
     return ERR_OK;
 }
 
@@ -162,7 +177,7 @@ enum err event_check(const struct event *e, struct err_text *text)
     for (size_t i = 0; err == ERR_OK && i < EVENT_CORE_COUNT; i++) {
         struct str value = event_core_get(e, &event_core[i]);
         if (value.at != NULL)
-            err = event_value_check(str_of(event_core[i].name), event_core[i].type, value, text);
+            err = event_value_check(event_core[i].name, event_core[i].type, value, text);
     }
     for (size_t i = 0; err == ERR_OK && i < e->extensions_n; i++) {
         const struct event_attribute *x = &e->extensions[i];
@@ -313,17 +328,20 @@ void event_trace_make(const uint8_t random[24], char out[EVENT_TRACEPARENT_BYTES
     trace_write(be64_get(random), be64_get(random + 8), be64_get(random + 16), out);
 }
 
+/* Lower-case digits, as the standard wants them. */
+static bool is_hex_text(const char *p, size_t n)
+{
+    bool ok = true;
+    for (size_t i = 0; i < n; i++)
+        ok &= (unsigned char)(p[i] - '0') < 10 || (unsigned char)(p[i] - 'a') < 6;
+    return ok;
+}
+
 bool event_trace_ok(struct str s)
 {
-    static const char like[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-    if (s.len != EVENT_TRACEPARENT_BYTES)
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        bool hex = is_hex(s.at[i]) && !(s.at[i] >= 'A' && s.at[i] <= 'F');
-        if (like[i] == 'x' ? !hex : s.at[i] != like[i])
-            return false;
-    }
-    return true;
+    return s.len == EVENT_TRACEPARENT_BYTES && memcmp(s.at, "00-", 3) == 0 && s.at[35] == '-' &&
+           s.at[52] == '-' && is_hex_text(s.at + 3, 32) && is_hex_text(s.at + 36, 16) &&
+           is_hex_text(s.at + 53, 2);
 }
 
 struct str event_copy(struct arena *arena, const char *text)

@@ -8,8 +8,8 @@ enum event_type { EVENT_STRING, EVENT_URI, EVENT_URI_REFERENCE, EVENT_TIMESTAMP 
 
 /* A core attribute other than specversion. */
 struct event_core {
-    const char *name, *header; /* "id", "ce_id" */
-    size_t at;                 /* of its struct str in struct event */
+    struct str name, header; /* "id", "ce_id" */
+    size_t at;               /* of its struct str in struct event */
     enum event_type type;
     bool required;
 };

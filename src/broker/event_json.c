@@ -237,7 +237,7 @@ void event_write_json(const struct event *e, struct wr *out)
     for (size_t i = 0; i < EVENT_CORE_COUNT; i++) {
         struct str value = event_core_get(e, &event_core[i]);
         if (value.at != NULL)
-            write_member(out, str_of(event_core[i].name), value);
+            write_member(out, event_core[i].name, value);
     }
     for (size_t i = 0; i < e->extensions_n; i++)
         write_member(out, e->extensions[i].name, e->extensions[i].value);

@@ -214,7 +214,7 @@ static void put_all(struct writing *w, const struct event *e)
     for (size_t i = 0; i < EVENT_CORE_COUNT; i++) {
         struct str value = event_core_get(e, &event_core[i]);
         if (value.at != NULL)
-            put(w, str_of(event_core[i].header), value);
+            put(w, event_core[i].header, value);
     }
     for (size_t i = 0; i < e->extensions_n; i++)
         put_extension(w, e->extensions[i].name, e->extensions[i].value);

@@ -101,27 +101,35 @@ static void put_int(struct wr *w, struct str name, int64_t value)
 }
 
 /* A topic by its name, or, when it is gone, by its id. */
-static void put_place(struct broker *b, struct wr *w, const struct uuid *topic, int32_t partition,
+static void put_place(struct wr *w, const struct topic *t, const struct uuid *id, int32_t partition,
                       int64_t offset)
 {
-    const struct topic *t = topics_find_id(&b->topics, topic);
-    char id[UUID_TEXT_MAX];
+    char text[UUID_TEXT_MAX];
     if (t == NULL)
-        uuid_format(*topic, id);
+        uuid_format(*id, text);
     json_write_raw(w, STR_LIT("\"topic\":"));
-    json_write_string(w, str_of(t != NULL ? t->name : id));
+    json_write_string(w, str_of(t != NULL ? t->name : text));
     put_int(w, STR_LIT(",\"partition\":"), partition);
     put_int(w, STR_LIT(",\"offset\":"), offset);
 }
 
-static void put_hop(struct broker *b, struct wr *w, const struct hop *hop, struct str trace)
+static void put_cause(struct broker *b, struct wr *w, const struct publish_cause *c)
+{
+    json_write_raw(w, STR_LIT(",\"cause\":{"));
+    put_place(w, topics_find_id(&b->topics, &c->topic), &c->topic, c->partition, c->offset);
+    put_text(w, STR_LIT(",\"subscription\":"), c->subscription);
+    wr_u8(w, '}');
+}
+
+static void put_hop(struct broker *b, struct wr *w, const struct hop *hop, const struct topic *t,
+                    struct str trace)
 {
     put_text(w, STR_LIT("{\"step\":"), str_of(step_names[hop->step]));
     put_int(w, STR_LIT(",\"at\":"), (int64_t)env_now_ms(b->env));
     if (hop->took_us > 0)
         put_int(w, STR_LIT(",\"took_us\":"), (int64_t)hop->took_us);
     wr_u8(w, ',');
-    put_place(b, w, &hop->topic, hop->partition, hop->offset);
+    put_place(w, t, &hop->topic, hop->partition, hop->offset);
     put_text(w, STR_LIT(",\"subscription\":"), hop->subscription);
     if (hop->attempt > 0)
         put_int(w, STR_LIT(",\"attempt\":"), hop->attempt);
@@ -129,12 +137,8 @@ static void put_hop(struct broker *b, struct wr *w, const struct hop *hop, struc
     put_text(w, STR_LIT(",\"trace\":"), trace);
     put_text(w, STR_LIT(",\"id\":"), hop->id);
     put_text(w, STR_LIT(",\"correlation\":"), hop->correlation);
-    if (hop->cause != NULL) {
-        json_write_raw(w, STR_LIT(",\"cause\":{"));
-        put_place(b, w, &hop->cause->topic, hop->cause->partition, hop->cause->offset);
-        put_text(w, STR_LIT(",\"subscription\":"), hop->cause->subscription);
-        wr_u8(w, '}');
-    }
+    if (hop->cause != NULL)
+        put_cause(b, w, hop->cause);
     wr_u8(w, '}');
 }
 
@@ -306,12 +310,6 @@ static void hops_flush(struct hops *h)
         flight_start(h, topics_find(&h->broker->topics, STR_LIT(HOP_TOPIC)));
 }
 
-static bool is_own(struct broker *b, const struct hop *hop)
-{
-    const struct topic *t = topics_find_id(&b->topics, &hop->topic);
-    return t != NULL && strcmp(t->name, HOP_TOPIC) == 0;
-}
-
 static bool has_room(const struct hops *h)
 {
     return !h->filling || batch_bytes(&h->builder) < HOP_BUFFER_BYTES;
@@ -321,7 +319,10 @@ void hop_note(struct broker *b, const struct hop *hop)
 {
     struct hops *h = &b->hops;
     struct str trace = trace_id(hop->traceparent);
-    if (!b->loaded || !is_sampled(b, hop, trace) || is_own(b, hop))
+    if (!b->loaded || !is_sampled(b, hop, trace))
+        return;
+    const struct topic *t = topics_find_id(&b->topics, &hop->topic);
+    if (t != NULL && strcmp(t->name, HOP_TOPIC) == 0)
         return;
     if (!has_room(h)) {
         h->stat.dropped++;
@@ -329,7 +330,7 @@ void hop_note(struct broker *b, const struct hop *hop)
     }
     h->stat.noted++;
     h->line.len = 0;
-    put_hop(b, &h->line, hop, trace);
+    put_hop(b, &h->line, hop, t, trace);
     if (!h->filling)
         batch_begin(&h->builder, 0);
     h->filling = true;
