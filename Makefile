@@ -30,9 +30,10 @@ tutorial: setup-run weir ## the same, and stop at the end instead of staying up
 test: setup-test build-all ## every test that fits in 15 minutes; the last line is the count
 	@tools/run-tests $(SUITES)
 
-test-long: setup-test build-all ## what make test has no time for: ThreadSanitizer, planted faults, more kills
+test-long: setup-test build-all ## what make test has no time for: ThreadSanitizer, planted faults, more seeds and kills
 	@tools/tsan
 	@tools/faults build-faults
+	@LEDGER_RUNS=30000 $(BUILD)/test/unit/broker/test_broker_ledger_random
 	@WIRE_LONG=1 WIRE_KILLS=300 tools/run-tests wire
 
 crash: $(BUILD)/build.ninja ## power cuts that nobody has run yet, for SECONDS=60; a failure names its seed
