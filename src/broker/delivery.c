@@ -692,7 +692,7 @@ void deliveries_free(struct deliveries *all)
         return;
     env_timer_stop(all->broker->env, &all->turn);
     env_timer_stop(all->broker->env, &all->clock);
-    env_timer_stop(all->broker->env, &all->trim);
+    floors_free(all);
     list_remove(&all->subscriptions.link);
     list_remove(&all->topics.link);
     all->open = false;

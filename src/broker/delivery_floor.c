@@ -103,6 +103,13 @@ void floors_init(struct deliveries *all)
     list_init(&all->trimming);
 }
 
+void floors_free(struct deliveries *all)
+{
+    env_timer_stop(all->broker->env, &all->trim);
+    while (list_pop(&all->trimming) != NULL)
+        continue;
+}
+
 /* ---- too much ---- */
 
 void deliveries_pressed(struct partition *p, int64_t start)

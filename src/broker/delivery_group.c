@@ -76,6 +76,19 @@ static void end_run(struct broker *b, struct op *op)
     op_finish(b, op, ERR_OK);
 }
 
+static void parts_end(struct delivery_group *g)
+{
+    g->left = 1;
+    for (size_t i = 0; i < g->parts_n; i++) {
+        if (g->parts[i].d == NULL)
+            continue;
+        g->left++;
+        part_step(&g->parts[i], end_run, part_ended);
+    }
+    end_less(g);
+}
+
+/* Outputs come first: dead letters, which are among them, are the parts'. */
 static void join_ended(struct publish_join *join)
 {
     struct delivery_group *g = container_of(join, struct delivery_group, join);
@@ -87,28 +100,14 @@ static void join_ended(struct publish_join *join)
         to->duplicate = from->duplicate;
         to->op.err = from->op.err;
     }
-    end_less(g);
-}
-
-static void parts_end(struct delivery_group *g, bool outputs)
-{
-    g->left = 1 + outputs;
-    for (size_t i = 0; i < g->parts_n; i++) {
-        if (g->parts[i].d == NULL)
-            continue;
-        g->left++;
-        part_step(&g->parts[i], end_run, part_ended);
-    }
-    if (outputs)
-        publish_join_end(&g->join, g->err);
-    end_less(g);
+    parts_end(g);
 }
 
 static void group_stored(struct store_group *store, enum err err)
 {
     struct delivery_group *g = container_of(store, struct delivery_group, store);
     g->err = err;
-    parts_end(g, true);
+    publish_join_end(&g->join, err);
 }
 
 /* ---- join ---- */
@@ -161,7 +160,7 @@ static void part_joined(struct op *op)
     struct delivery_group *g = part_of(op)->group;
     if (op->err != ERR_OK) {
         g->err = op->err;
-        parts_end(g, true);
+        publish_join_end(&g->join, op->err);
         return;
     }
     g->at++;
@@ -184,7 +183,7 @@ static void outputs_ready(struct publish_join *join, enum err err)
     if (err != ERR_OK) {
         g->err = err;
         g->text = join->text;
-        parts_end(g, false);
+        parts_end(g);
         return;
     }
     g->at = 0;
@@ -301,7 +300,7 @@ static void part_prepared(struct op *op)
             if (p->items[i]->err == ERR_OK)
                 p->items[i]->err = op->err;
         g->err = op->err;
-        parts_end(g, false);
+        parts_end(g);
         return;
     }
     g->at++;

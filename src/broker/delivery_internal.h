@@ -235,6 +235,7 @@ void floors_known(struct deliveries *all);
 /* The store would like to remove what lies below `start`, but for the floor. */
 void deliveries_pressed(struct partition *p, int64_t start);
 void floors_init(struct deliveries *all);
+void floors_free(struct deliveries *all);
 /* May more be appended? ERR_THROTTLED: the topic waits for its subscriptions. */
 enum err must_use floor_allows(const struct partition *p, struct err_text *text);
 
