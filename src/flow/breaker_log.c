@@ -20,8 +20,6 @@
 #define AGAIN_US ((uint64_t)1000000)
 #define RETENTION_MS "2592000000" /* BREAKER_LOG_RETENTION */
 
-static const struct actor actor = {.principal = "User:weir"};
-
 /* One event on its way. */
 struct note {
     struct list link;
@@ -91,7 +89,6 @@ static void make_topic(struct breaker_log *log)
 {
     log->setting = (struct topic_setting){STR_LIT("retention.ms"), STR_LIT(RETENTION_MS)};
     log->create = (struct topic_create_op){.op.done = topic_made,
-                                           .actor = &actor,
                                            .name = STR_LIT(BREAKER_LOG_TOPIC),
                                            .partitions = 1,
                                            .replication = 1,
@@ -214,7 +211,7 @@ void breaker_log_write(struct breaker_log *log, const struct endpoint *e, enum b
     struct wr data = {0};
     n->log = log;
     arena_init(&n->arena, EVENT_BYTES_MAX);
-    n->op = (struct publish_op){.op.done = written, .actor = &actor, .partition = 0};
+    n->op = (struct publish_op){.op.done = written, .partition = 0};
     put_data(&data, e, from, to);
     enum err err = make_record(log, n, e, &data);
     wr_free(&data);
@@ -330,7 +327,6 @@ static void read_on(struct breaker_log *log)
     log->reading = true;
     while (topic && log->offset >= 0 && !log->waiting) {
         log->read = (struct records_op){.op.done = read_done,
-                                        .actor = &actor,
                                         .topic = topic->id,
                                         .offset = log->offset,
                                         .bytes_max = READ_BYTES};

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-const struct actor push_actor = {.principal = "User:weir"};
-
 const double push_bucket_seconds[PUSH_BUCKETS] = {.005, .01, .025, .05, .1, .25,
                                                   .5,   1,   2.5,  5,   10, 30};
 

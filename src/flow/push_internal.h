@@ -84,8 +84,6 @@ struct push_lane {
     struct session_op session;
 };
 
-extern const struct actor push_actor;
-
 /* pusher.c */
 /* first: of this life. What a former one held is given back before anything is acquired. */
 struct pusher *pusher_make(struct push *push, const struct subscription *s, bool first);

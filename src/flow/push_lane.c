@@ -134,7 +134,6 @@ void push_lane_settle(struct push_lane *lane)
         return;
     }
     lane->settle.op.done = settled;
-    lane->settle.actor = &push_actor;
     lane->settle.subscription = lane->p->s->id;
     lane->settle.items = lane->items;
     broker_settle(lane->p->push->b, &lane->settle);
@@ -411,7 +410,6 @@ static void end(struct push_lane *lane)
         return;
     }
     lane->session = (struct session_op){.op.done = session_released,
-                                        .actor = &push_actor,
                                         .subscription = p->s->id,
                                         .session = lane->fetch->op.session_out,
                                         .owner = PUSH_OWNER,

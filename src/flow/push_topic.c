@@ -36,7 +36,7 @@ static bool fill_outputs(struct push_lane *lane, const struct topic *topic)
     lane->outputs = mem_zalloc(lane->n, sizeof *lane->outputs);
     for (uint32_t i = 0; i < lane->n; i++) {
         struct publish_op *o = &lane->outputs[i];
-        o->actor = &push_actor;
+        o->actor = NULL; /* the broker's own: who declared it could send there */
         o->topic = topic->id;
         o->partition = -1;
         o->cause = cause_of(lane, i);

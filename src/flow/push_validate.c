@@ -125,7 +125,6 @@ static void outcome(struct handshake *h, const char *validation)
         snprintf(h->validation, sizeof h->validation, "%s", validation);
     h->conf.validation = str_of(h->validation);
     h->put = (struct subscription_put_op){.op.done = put_done,
-                                          .actor = &push_actor,
                                           .name = str_of(s->name),
                                           .conf = &h->conf,
                                           .update_only = true,

@@ -108,7 +108,6 @@ static void fetch_start(struct pusher *p, uint32_t calls)
     f->p = p;
     f->refs = 1;
     f->op = (struct acquire_op){.op.done = fetch_done,
-                                .actor = &push_actor,
                                 .subscription = p->s->id,
                                 .partition = -1,
                                 .owner = PUSH_OWNER,

@@ -333,6 +333,21 @@ def test_refusals_have_kafkas_names(closed):
             closed.run("java", "sasl", verb, as_user("receiver"), **args)
 
 
+def test_deliveries_go_on_in_a_closed_weir(closed):
+    """What a subscription does was allowed when it was declared; nobody else may declare it."""
+    declared = closed.folder / "subscription.yaml"
+    declared.write_text("apiVersion: weir/v1alpha1\nkind: Subscription\nmetadata: {name: copies}\n"
+                        "spec: {topic: orders, start: latest, deliver: {topic: hidden}}\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        command(closed, "apply", "-f", declared, user="receiver")
+    command(closed, "apply", "-f", declared, user="root")
+    closed.run("confluent-kafka", "sasl", "produce", as_user("sender"), topic="orders",
+               partition=0, count=1, name="copied", codec="none", start=0)
+    records = closed.run("confluent-kafka", "sasl", "consume", as_user("root"), topic="hidden",
+                         partition=0, count=1, offset=0)
+    assert records[0]["value"] == clients.value_of("copied", 0)
+
+
 def test_keys_open_one_topic_over_http(closed):
     body = ("-H", "content-type: application/json", "-d", "{}")
     key = ("-H", f"aeg-sas-key: {KEY}")

@@ -131,7 +131,7 @@ static bool take(struct acquire_op *op)
 void __wrap_broker_acquire(struct broker *b, struct acquire_op *op)
 {
     (void)b;
-    weir_assert(op->messages_max >= 1 && op->bytes_max > 0 && op->actor);
+    weir_assert(op->messages_max >= 1 && op->bytes_max > 0 && !op->actor);
     if (fake_delivery.acquire_err) {
         answer(&op->op, fake_delivery.acquire_err);
         return;
