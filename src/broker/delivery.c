@@ -17,7 +17,6 @@
 
 #include <string.h>
 
-#define LEDGER_INCARNATION_MASK 0xffffffu
 #define SESSIONS_WINDOW_MAX 1000000u /* messages looked at, to find those of a session */
 #define MS_US 1000
 #define FIRST_EXPIRY_MS 60000

@@ -13,8 +13,8 @@
  * go down over kill -9, and lock tokens stay valid over a restart until their time is up.
  *
  * Verbs are ops: submitted on any reactor. Everything borrowed stays valid until done. A receiver
- * identifies itself by `owner`, a number of its own choice that is unique in the process (see
- * broker_owner): what a connection holds is released when the connection goes (broker_release_all).
+ * identifies itself by `owner`, a number that nobody had before, in this process or an earlier one
+ * (broker_owner): what a connection holds is released when that goes (broker_release_all).
  */
 #pragma once
 

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define MAYBE_UNKNOWN UINT32_MAX
+#define OWNER_REACTOR_BITS 7
 
 struct seat {
     uint32_t maybe;    /* messages that may be had */
@@ -511,9 +512,12 @@ void message_drop(struct message *m)
     m->records = NULL;
 }
 
+/* A ledger remembers who holds what over a restart. */
 uint64_t broker_owner(struct broker *b)
 {
-    return (uint64_t)(b->env->reactor + 1) << 32 | ++b->deliveries->owners;
+    uint64_t incarnation = b->set->conf.incarnation & LEDGER_INCARNATION_MASK;
+    weir_assert(b->env->reactor < 1u << OWNER_REACTOR_BITS);
+    return (incarnation << OWNER_REACTOR_BITS | b->env->reactor) << 32 | ++b->deliveries->owners;
 }
 
 /* ---- subscriptions change ---- */

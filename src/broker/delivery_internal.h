@@ -35,6 +35,8 @@
 #include "broker/statelog.h"
 #include "broker/subscription_internal.h"
 
+#define LEDGER_INCARNATION_MASK 0xffffffu /* the bits that count of it */
+
 struct deliveries_shard {
     struct deliveries *all;
     struct statelog *log;

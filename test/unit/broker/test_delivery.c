@@ -149,6 +149,18 @@ static void test_restart(void **state)
     rig_acquire_free(b);
 }
 
+/* Who held something before a restart is nobody who receives after it. */
+static void test_owners(void **state)
+{
+    (void)state;
+    uint64_t before = broker_owner(rig.brokers[0]), next = broker_owner(rig.brokers[0]);
+    assert_int_not_equal(before, next);
+    assert_int_not_equal(before, broker_owner(rig.brokers[rig.n - 1]));
+    rig_restart(&rig);
+    for (int i = 0; i < 10; i++)
+        assert_true(broker_owner(rig.brokers[0]) > next);
+}
+
 /* A receiver waits until something comes, or its time is over, or it is cancelled. */
 static void test_wait(void **state)
 {
@@ -491,7 +503,7 @@ int main(void)
         BOTH(test_settled_at_once), BOTH(test_release_all),   BOTH(test_disk_full),
         BOTH(test_errors),          BOTH(test_deleted),       BOTH(test_queue_again),
         BOTH(test_filter),          BOTH(test_peek),          BOTH(test_deferred),
-        BOTH(test_rewind),
+        BOTH(test_rewind),          BOTH(test_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
