@@ -190,7 +190,11 @@ static void session_ref_write(struct page_writer *pw, uint32_t who)
 static void entry_write(struct page_writer *pw, const struct ledger_entry *e)
 {
     struct wr *w = pw->w;
+#ifdef FAULT_count_unwritten
+    wr_uvarint(w, 0);
+#else
     wr_uvarint(w, (uint32_t)e->deliveries);
+#endif
     if (e->first != 0)
         wr_varlong(w, pw->now.wall_ms - (int64_t)e->first);
     if (e->due != 0)

@@ -221,6 +221,10 @@ static uint32_t next_given(struct ledger *l, const struct session *s, uint32_t i
         struct ledger_page *p;
         unsigned index;
         const struct ledger_entry *e = message_at(l, s, i, &p, &index);
+#ifdef FAULT_session_overtaken
+        if (e->state == LEDGER_AVAILABLE && (e->in_doubt || e->deliveries > 0))
+            continue;
+#endif
         if (e->state == LEDGER_AVAILABLE)
             return !e->in_doubt && bit_get(&p->slots->ready, index) ? i : s->n;
     }
@@ -327,8 +331,10 @@ enum err ledger_session_lock(struct ledger *l, uint64_t owner, struct str id, ui
         s = container_of(l->sessions->ready.next, struct session, ready_link);
     else if ((s = session_get(l, id)) == NULL)
         return ERR_BUSY;
+#ifndef FAULT_session_shared
     if (s->locked && s->owner != owner)
         return ERR_SESSION_LOCKED;
+#endif
     s->owner = owner;
     session_locked(l, s, lock_end(l, lock_ms, now));
     session_dirty(l, s);
