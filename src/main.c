@@ -35,6 +35,7 @@ static const struct command commands[] = {
     {"diff", cli_diff, "say what apply would change"},
     {"get", cli_get, "print resources"},
     {"delete", cli_delete, "delete resources"},
+    {"dlq", cli_dlq, "list and show dead letters, and send them on their way again"},
     {"schema", schema, "print the JSON schema of resources, for editors"},
     {"trace", cli_trace, "tell what happened to an event"},
     {"fsck", fsck, "check a data folder that is not being served"},

@@ -127,3 +127,22 @@ void api_answer_free(struct api_answer *a)
 {
     wr_free(&a->body);
 }
+
+json_t *api_client_json(const struct api_options *o, const struct api_call *call, long *status)
+{
+    struct err_text text = {""};
+    struct api_answer answer;
+    enum err err = api_client_call(o, call, &answer, &text);
+    if (err) {
+        fprintf(stderr, "weir: %s\n", text.s[0] ? text.s : err_meaning(err));
+        return NULL;
+    }
+    *status = answer.status;
+    json_t *json = answer.body.len ? json_loadb((char *)answer.body.buf->data, answer.body.len,
+                                                JSON_DECODE_ANY, NULL)
+                                   : json_null();
+    if (!json)
+        fprintf(stderr, "weir: what answers at %s is not weir: status %ld\n", o->server, *status);
+    api_answer_free(&answer);
+    return json;
+}

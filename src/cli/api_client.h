@@ -71,5 +71,7 @@ struct api_call {
 enum err must_use api_client_call(const struct api_options *o, const struct api_call *call,
                                   struct api_answer *out, struct err_text *text);
 void api_answer_free(struct api_answer *a);
+/* Calls, and reads the answer as JSON (an empty body: null). NULL: said why on stderr. */
+json_t *api_client_json(const struct api_options *o, const struct api_call *call, long *status);
 /* Percent-encodes a path's segment into out. False: it does not fit. */
 bool api_escape(struct str segment, char *out, size_t cap);

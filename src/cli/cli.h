@@ -16,6 +16,7 @@ int cli_diff(int argc, char **argv);
 int cli_get(int argc, char **argv);
 int cli_delete(int argc, char **argv);
 int cli_trace(int argc, char **argv);
+int cli_dlq(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 
 /* Kafka's names for daily commands: when the binary is called by one of them. */

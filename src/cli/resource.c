@@ -82,26 +82,6 @@ static int print_problem(json_t *answer, const struct resource_files *files, lon
     return FAILED;
 }
 
-/* Calls, and reads the answer as JSON (an empty body: null). NULL: said why. */
-static json_t *call_json(const struct api_options *api, const struct api_call *call, long *status)
-{
-    struct err_text text = {""};
-    struct api_answer answer;
-    enum err err = api_client_call(api, call, &answer, &text);
-    if (err) {
-        fail(text.s[0] ? text.s : err_meaning(err));
-        return NULL;
-    }
-    *status = answer.status;
-    json_t *json = answer.body.len ? json_loadb((char *)answer.body.buf->data, answer.body.len,
-                                                JSON_DECODE_ANY, NULL)
-                                   : json_null();
-    if (!json)
-        fprintf(stderr, "weir: what answers at %s is not weir: status %ld\n", api->server, *status);
-    api_answer_free(&answer);
-    return json;
-}
-
 /* ---- documents ------------------------------------------------------------------------------ */
 
 /* Sends the documents of the files. NULL: said why. */
@@ -114,7 +94,7 @@ static json_t *send_files(const struct resource_options *o, const struct resourc
     json_dumpb(documents, body, len, JSON_COMPACT);
     json_decref(documents);
     struct api_call call = {.method = "POST", .path = path, .body = {body, len}};
-    json_t *answer = call_json(&o->api, &call, status);
+    json_t *answer = api_client_json(&o->api, &call, status);
     mem_free(body);
     return answer;
 }
@@ -306,7 +286,7 @@ static int delete_one(const struct resource_options *o, const char *kind, const 
     if (!put_path(plural, name, path))
         return fail("the name is too long");
     struct api_call call = {.method = "DELETE", .path = path};
-    json_t *answer = call_json(&o->api, &call, &status);
+    json_t *answer = api_client_json(&o->api, &call, &status);
     if (!answer)
         return FAILED;
     int rc = status == 204 ? DONE : print_problem(answer, NULL, status);
@@ -385,7 +365,7 @@ static bool get_page(const struct api_options *api, const char *plural, json_t *
     snprintf(path, sizeof path, "/api/v1/%s?limit=1000%s%s", plural, *after ? "&after=" : "",
              after);
     struct api_call call = {.method = "GET", .path = path};
-    json_t *answer = call_json(api, &call, &status);
+    json_t *answer = api_client_json(api, &call, &status);
     if (!answer || status != 200) {
         *rc = answer ? print_problem(answer, NULL, status) : FAILED;
         json_decref(answer);
@@ -419,7 +399,7 @@ static int get_one(const struct resource_options *o, const char *plural, const c
     if (!put_path(plural, name, path))
         return fail("the name is too long");
     struct api_call call = {.method = "GET", .path = path};
-    json_t *answer = call_json(&o->api, &call, &status);
+    json_t *answer = api_client_json(&o->api, &call, &status);
     if (!answer || status != 200) {
         int rc = answer ? print_problem(answer, NULL, status) : FAILED;
         json_decref(answer);

@@ -66,7 +66,7 @@ struct api_kind {
     bool named_below; /* names have two parts: "orders/fraud" */
 };
 
-#define API_ROUTES 10
+#define API_ROUTES 13
 extern const struct http_route api_routes[API_ROUTES];
 
 /* May the caller do what is the cluster's Owner's? For listings: nothing is logged. */

@@ -24,3 +24,8 @@ void http_api_list(struct http_request *rq);
 void http_api_get(struct http_request *rq);
 void http_api_put(struct http_request *rq);
 void http_api_remove(struct http_request *rq);
+
+/* api_letters_list.c, api_letters_peek.c, api_letters_redrive.c */
+void http_api_letters(struct http_request *rq);
+void http_api_letters_peek(struct http_request *rq);
+void http_api_letters_redrive(struct http_request *rq);
