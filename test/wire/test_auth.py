@@ -11,6 +11,7 @@ import pytest
 
 import broker
 import clients
+from rawkafka import Conn
 from test_listeners import Configured, make_certificate
 
 pytestmark = [pytest.mark.managed, pytest.mark.weir_only]
@@ -120,6 +121,23 @@ def test_certificates_log_in(guarded, name):
              "key": guarded.client_key}
     records = there_and_back(guarded, name, "mutual", login, f"mutual-{name}")
     assert len(records) == 3
+
+
+def test_a_crowd_logs_in_at_once(guarded):
+    """More passwords than are checked at a time; who leaves meanwhile is no trouble."""
+    host, port = guarded.address("sasl").rsplit(":", 1)
+    crowd = [Conn(host, int(port)) for _ in range(60)]
+    for conn in crowd:
+        assert conn.call("SaslHandshake", 1, mechanism="PLAIN")["error"] == 0
+    for n, conn in enumerate(crowd):
+        password = "wrong" if n % 10 == 0 else PASSWORD
+        conn.send("SaslAuthenticate", 1, token=f"\0alice\0{password}".encode())
+    for conn in crowd[40:]:
+        conn.sock.close()
+    for n, conn in enumerate(crowd[:40]):
+        error = conn.recv("SaslAuthenticate", 1)[1]["error"]
+        assert error == (58 if n % 10 == 0 else 0)
+        conn.sock.close()
 
 
 def is_cut_off(address):

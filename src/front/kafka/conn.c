@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "broker/access.h"
 #include "front/kafka/fetch_session.h"
 #include "front/kafka/sasl.h"
 
@@ -93,6 +94,12 @@ enum err kafka_topic_name(struct kafka_request *rq, const struct uuid *id, struc
         return ERR_TOPIC_ID_UNKNOWN;
     *out = kafka_keep(rq, str_of(topic->name));
     return out->at ? ERR_OK : ERR_MEMORY;
+}
+
+enum err kafka_topic_missing(struct kafka_request *rq, struct str name)
+{
+    bool visible = access_roles(rq->conn->broker, &rq->actor, ACCESS_TOPIC, name) != 0;
+    return visible ? ERR_TOPIC_UNKNOWN : ERR_TOPIC_DENIED;
 }
 
 static void conn_run(struct kafka_conn *conn);
@@ -543,6 +550,7 @@ struct kafka_front *kafka_front_make(const struct kafka_conf *conf, struct broke
     env_random(broker_env(brokers[0]), front->sasl_secret, sizeof front->sasl_secret);
     for (unsigned i = 0; i < n; i++) {
         list_init(&front->reactors[i].conns);
+        list_init(&front->reactors[i].checks_waiting);
         front->reactors[i].sessions = fetch_sessions_make(broker_env(brokers[i]));
     }
     return front;

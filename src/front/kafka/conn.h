@@ -123,7 +123,9 @@ struct kafka_reactor {
     struct list conns;
     struct kafka_counters counters;
     struct fetch_sessions *sessions;
-    struct few failures; /* of authentication, in the log */
+    struct few failures;        /* of authentication, in the log */
+    unsigned checks;            /* of passwords, under way */
+    struct list checks_waiting; /* struct kafka_sasl */
     bool draining;
 };
 
@@ -172,6 +174,9 @@ void kafka_conn_refuse(struct kafka_conn *conn, const char *why);
 bool kafka_nudge_due(struct kafka_conn *conn, const struct topic *topic);
 void kafka_topic_shown(struct kafka_conn *conn, const struct topic *topic);
 
+/* For a topic that is not there: ERR_TOPIC_UNKNOWN, or, to who might not see it if it were,
+ * ERR_TOPIC_DENIED, as if it were. */
+enum err kafka_topic_missing(struct kafka_request *rq, struct str name);
 /* KIP-430: what the caller may do to the cluster, as bits of Kafka's AclOperation. */
 int32_t kafka_cluster_operations(struct kafka_request *rq);
 

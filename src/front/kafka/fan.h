@@ -40,7 +40,7 @@ static inline enum err fan_find_partition(struct fan *fan, struct str name, int3
 {
     const struct topic *t = broker_topic(fan->rq->conn->broker, name);
     if (!t || partition < 0 || partition >= t->partitions)
-        return ERR_TOPIC_UNKNOWN;
+        return kafka_topic_missing(fan->rq, name);
     *out = t->id;
     return ERR_OK;
 }

@@ -332,9 +332,9 @@ static enum err part_topic(struct fetch *f, struct fetch_part *p, const struct t
     const struct fetch_partition *w = p->want;
     *out = w->name.at ? broker_topic(b, w->name) : broker_topic_by_id(b, &w->topic);
     if (!*out)
-        return w->name.at ? ERR_TOPIC_UNKNOWN : ERR_TOPIC_ID_UNKNOWN;
+        return w->name.at ? kafka_topic_missing(f->rq, w->name) : ERR_TOPIC_ID_UNKNOWN;
     if (w->partition < 0 || w->partition >= (*out)->partitions)
-        return ERR_TOPIC_UNKNOWN;
+        return kafka_topic_missing(f->rq, str_of((*out)->name));
     return kafka_nudge_due(f->rq->conn, *out) ? ERR_NOT_LEADER : ERR_OK;
 }
 

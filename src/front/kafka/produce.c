@@ -184,7 +184,7 @@ static enum err find_topic(struct produce *p, struct produce_topic *t, const str
     *out = by_id ? broker_topic_by_id(b, &t->id) : broker_topic(b, t->name);
     if (*out)
         return ERR_OK;
-    return by_id ? ERR_TOPIC_ID_UNKNOWN : ERR_TOPIC_UNKNOWN;
+    return by_id ? ERR_TOPIC_ID_UNKNOWN : kafka_topic_missing(p->rq, t->name);
 }
 
 static void submit_part(struct produce *p, const struct topic *topic, bool nudge,
@@ -215,7 +215,7 @@ static void submit_topic(struct produce *p, struct produce_topic *t)
         part->op.bad_record = -1;
         enum err refuse = err;
         if (!refuse && (part->op.partition < 0 || part->op.partition >= topic->partitions))
-            refuse = ERR_TOPIC_UNKNOWN;
+            refuse = kafka_topic_missing(p->rq, str_of(topic->name));
         if (!refuse && part->op.batch.len == 0)
             refuse = err_say(&part->op.text, ERR_RECORD_INVALID, "there is no record batch");
         if (refuse) {

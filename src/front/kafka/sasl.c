@@ -27,6 +27,7 @@ struct kafka_sasl {
     char user[SCRAM_USER_MAX + 1];
     struct scram_server scram;
     struct password_check check;
+    struct list link;         /* in checks_waiting */
     struct kafka_request *rq; /* whose answer waits for the check, or for the delay */
     struct env_timer delay;
 };
@@ -60,6 +61,7 @@ static void sasl_end(struct kafka_conn *conn)
     if (!sasl)
         return;
     env_timer_stop(env_of(conn), &sasl->delay);
+    list_remove(&sasl->link);
     scram_server_free(&sasl->scram);
     secret_clear(sasl, sizeof *sasl);
     mem_free(sasl);
@@ -218,12 +220,35 @@ static void sasl_done(struct kafka_request *rq, const char *user, struct wr *tok
 
 /* ---- PLAIN ---------------------------------------------------------------------------------- */
 
+static void check_start(struct kafka_sasl *sasl)
+{
+    struct kafka_reactor *r = kafka_reactor_of(sasl->conn);
+    if (r->checks >= SASL_CHECKS_MAX) {
+        list_push(&r->checks_waiting, &sasl->link);
+        sasl->rq->cancel = answer_failure;
+        return;
+    }
+    r->checks++;
+    sasl->rq->cancel = NULL;
+    password_check_start(env_of(sasl->conn), sasl->conn->front->conf.password_threads,
+                         &sasl->check);
+}
+
+static void check_ended(struct kafka_reactor *r)
+{
+    r->checks--;
+    struct list *next = list_pop(&r->checks_waiting);
+    if (next)
+        check_start(container_of(next, struct kafka_sasl, link));
+}
+
 static void password_checked(struct password_check *check)
 {
     struct kafka_sasl *sasl = container_of(check, struct kafka_sasl, check);
     struct kafka_request *rq = sasl->rq;
     struct wr nothing;
     char user[SCRAM_USER_MAX + 1];
+    check_ended(kafka_reactor_of(sasl->conn));
     if (!check->ok || !sasl->exists) {
         sasl_failed(rq, "wrong password or unknown user");
         return;
@@ -267,7 +292,7 @@ static void plain_take(struct kafka_request *rq, struct str token)
     sasl->check.password_len = m.password.len;
     sasl->check.done = password_checked;
     sasl->rq = rq;
-    password_check_start(env_of(conn), conn->front->conf.password_threads, &sasl->check);
+    check_start(sasl);
 }
 
 /* ---- SCRAM ---------------------------------------------------------------------------------- */
@@ -350,6 +375,7 @@ static enum err handshake(struct kafka_request *rq, struct str mechanism)
     sasl_end(conn);
     conn->sasl = mem_zalloc(1, sizeof *conn->sasl);
     conn->sasl->conn = conn;
+    list_init(&conn->sasl->link);
     conn->sasl->mechanism = m;
     conn->sasl->raw = rq->version == 0;
     return ERR_OK;

@@ -21,7 +21,8 @@
 
 #define KAFKA_UNKNOWN_FRAME_MAX ((size_t)64 << 10)
 #define KAFKA_UNKNOWN_MS 30000
-#define SASL_FAILURE_DELAY_MS 100   /* as Kafka's connection.failed.authentication.delay.ms */
+#define SASL_FAILURE_DELAY_MS 100 /* as Kafka's connection.failed.authentication.delay.ms */
+#define SASL_CHECKS_MAX 4 /* passwords at once, a reactor: the threads have other work, too */
 #define SASL_FAILURES_LOGGED_MAX 10 /* a second and reactor */
 
 /* With the connection, on its reactor. */

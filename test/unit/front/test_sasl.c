@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LIST_OFFSETS 2
 #define METADATA 3
 #define HANDSHAKE 17
 #define API_VERSIONS 18
@@ -604,6 +605,45 @@ static void metadata_shows_what_one_may_see(void **state)
     assert_null(rig_topic(&f.rig, 0, "new"));
 }
 
+static int16_t list_offsets(struct client *c, const char *topic, int32_t partition)
+{
+    struct kafka_list_offsets_request_topic_partition p = {
+        .partition_index = partition, .current_leader_epoch = -1, .timestamp = LIST_LATEST};
+    struct kafka_list_offsets_request_topic t = {
+        .name = str_of(topic), .partitions = &p, .partitions_n = 1};
+    struct kafka_list_offsets_request in;
+    wire_default(&kafka_list_offsets_request_table, &in);
+    in.topics = &t;
+    in.topics_n = 1;
+    const struct kafka_list_offsets_response *out = client_call(c, LIST_OFFSETS, 5, &in);
+    return out->topics[0].partitions[0].error_code;
+}
+
+/* Who may not see a topic is not told by the error whether it exists. */
+static void what_is_hidden_might_not_exist(void **state)
+{
+    (void)state;
+    make_user("alice", "secret");
+    make_user("bob", "secret");
+    make_grant("root", "User:alice", ACCESS_OWNER, ACCESS_CLUSTER, "");
+    make_grant("t", "User:alice", ACCESS_OWNER, ACCESS_TOPIC, "t");
+    make_grant("u", "User:alice", ACCESS_OWNER, ACCESS_TOPIC, "nowhere");
+    struct client *c = client_open(&f, 0);
+    assert_int_equal(plain(c, "bob", "secret"), 0);
+    assert_int_equal(list_offsets(c, "t", 0), 29);
+    assert_int_equal(list_offsets(c, "t", 7), 29);
+    assert_int_equal(list_offsets(c, "nowhere", 0), 29);
+    assert_int_equal(list_offsets(c, "open-to-all", 0), 3);
+    struct slice batch = rig_batch(1, 1000);
+    struct slice frame = frame_produce(&f, 7, 77, "nowhere", 0, 1, batch);
+    c->correlation_id = 77;
+    client_send(c, frame.at, frame.len);
+    slice_unref(frame);
+    assert_int_equal(
+        only_produced((const struct kafka_produce_response *)client_answer(c, 0, 7))->error_code,
+        29);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -623,6 +663,7 @@ int main(void)
         TEST(credentials_are_altered_and_described),
         TEST(only_owners_manage_credentials),
         TEST(metadata_shows_what_one_may_see),
+        TEST(what_is_hidden_might_not_exist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
