@@ -69,18 +69,13 @@ static void usage(FILE *to)
 
 static int unknown(const char *name)
 {
-    const char *nearest = NULL;
-    unsigned least = 3;
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        unsigned d = str_distance(str_of(name), str_of(commands[i].name));
-        if (d < least) {
-            least = d;
-            nearest = commands[i].name;
-        }
-    }
+    struct str_nearest near;
+    str_nearest_init(&near, str_of(name));
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        str_nearest_offer(&near, str_of(commands[i].name));
     fprintf(stderr, "weir: there is no command '%s'; %s%s%s\n", name,
-            nearest ? "did you mean '" : "see weir --help", nearest ? nearest : "",
-            nearest ? "'?" : "");
+            near.best.at ? "did you mean '" : "see weir --help", near.best.at ? near.best.at : "",
+            near.best.at ? "'?" : "");
     return 2;
 }
 

@@ -25,9 +25,24 @@ static const struct {
 };
 #define OWN (sizeof(own) / sizeof(own[0]))
 
+/* And those whose value is a text. */
+static const struct {
+    const char *path, *key, *right;
+    size_t at;
+} words[] = {
+    {"flush", "weir.flush", "each, os, or a duration such as 10ms", AT(flush)},
+    {"retention.until", "weir.retention.until", "limits or settled", AT(until)},
+};
+#define WORDS (sizeof(words) / sizeof(words[0]))
+
 static int64_t *own_number(struct topic_spec *spec, size_t i)
 {
     return (int64_t *)(void *)((char *)spec + own[i].at);
+}
+
+static struct str *own_word(struct topic_spec *spec, size_t i)
+{
+    return (struct str *)(void *)((char *)spec + words[i].at);
 }
 
 /* The path of the field that says what the setting says; NULL: none does. */
@@ -37,23 +52,26 @@ static const char *own_path(struct str key)
         if (str_is(key, own[i].key))
             return own[i].path;
     }
-    if (str_is(key, "weir.flush"))
-        return "flush";
+    for (size_t i = 0; i < WORDS; i++) {
+        if (str_is(key, words[i].key))
+            return words[i].path;
+    }
     return str_is(key, "weir.queue") ? "queue" : NULL;
 }
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-static enum err check_flush(const struct spec_field *field, const void *value,
-                            struct err_text *text)
+static enum err check_word(const struct spec_field *field, const void *value, struct err_text *text)
 {
-    struct topic_setting s = {STR_LIT("weir.flush"), *(const struct str *)value};
+    size_t i = 0;
+    while (strcmp(words[i].path, field->path) != 0)
+        i++;
+    struct topic_setting s = {str_of(words[i].key), *(const struct str *)value};
     struct topic_conf conf;
-    (void)field;
     topic_conf_default(&conf);
     if (topic_conf_set(&conf, s, NULL) == ERR_OK)
         return ERR_OK;
-    return err_say(text, ERR_CONFIG_INVALID, "must be each, os, or a duration such as 10ms");
+    return err_say(text, ERR_CONFIG_INVALID, "must be %s", words[i].right);
 }
 
 static enum err check_config(const struct spec_field *field, const void *value,
@@ -121,10 +139,16 @@ static const struct spec_field fields[] = {
      .max = INT64_MAX,
      .doc = "How large a partition becomes before its oldest records are removed "
             "(retention.bytes). If not said: none."},
+    {.path = "retention.until",
+     .type = SPEC_TEXT,
+     .offset = AT(until),
+     .check = check_word,
+     .doc = "limits: records go by time and size alone. settled: also once all subscriptions have "
+            "settled them (weir.retention.until). If not said: limits, settled for a queue."},
     {.path = "flush",
      .type = SPEC_TEXT,
      .offset = AT(flush),
-     .check = check_flush,
+     .check = check_word,
      .doc = "When a record counts as stored (weir.flush): each (on disk before it is "
             "acknowledged), a duration such as 10ms (a power cut loses at most that much), or os. "
             "If not said: each."},
@@ -196,8 +220,10 @@ static enum err take_setting(struct topic_spec *spec, struct arena *arena, const
         *own_number(spec, i) = n;
         return ERR_OK;
     }
-    if (strcmp(key, "weir.flush") == 0)
-        return keep(arena, value, &spec->flush);
+    for (size_t i = 0; i < WORDS; i++) {
+        if (strcmp(key, words[i].key) == 0)
+            return keep(arena, value, own_word(spec, i));
+    }
     if (strcmp(key, "weir.queue") == 0) {
         spec->queue = strcmp(value, "true") == 0;
         return ERR_OK;
@@ -233,7 +259,7 @@ const struct topic_setting *topic_spec_settings(const struct topic_spec *spec, s
 {
     struct topic_spec copy = *spec;
     struct topic_setting *out =
-        arena_zalloc(arena, OWN + 2 + spec->config.n, sizeof(struct topic_setting));
+        arena_zalloc(arena, OWN + WORDS + 1 + spec->config.n, sizeof(struct topic_setting));
     *n = 0;
     for (size_t i = 0; out != NULL && i < OWN; i++) {
         int64_t number = *own_number(&copy, i);
@@ -245,8 +271,10 @@ const struct topic_setting *topic_spec_settings(const struct topic_spec *spec, s
     }
     if (out == NULL)
         return NULL;
-    if (spec->flush.at != NULL)
-        out[(*n)++] = (struct topic_setting){STR_LIT("weir.flush"), spec->flush};
+    for (size_t i = 0; i < WORDS; i++) {
+        if (own_word(&copy, i)->at != NULL)
+            out[(*n)++] = (struct topic_setting){str_of(words[i].key), *own_word(&copy, i)};
+    }
     if (spec->queue)
         out[(*n)++] = (struct topic_setting){STR_LIT("weir.queue"), STR_LIT("true")};
     for (size_t i = 0; i < spec->config.n; i++)

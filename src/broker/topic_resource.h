@@ -17,7 +17,7 @@ struct topic_spec {
     int64_t partitions;                    /* 0: not said */
     int64_t retention_ms, retention_bytes; /* 0: not said; -1: no limit */
     int64_t duplicates_ms;                 /* 0: none are looked for */
-    struct str flush;                      /* at NULL: not said */
+    struct str until, flush;               /* at NULL: not said */
     bool queue;
     struct str keys[2];     /* at NULL: not said */
     struct spec_map config; /* other settings, by Kafka's names */

@@ -128,6 +128,12 @@ void api_answer_free(struct api_answer *a)
     wr_free(&a->body);
 }
 
+const char *api_text(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
 json_t *api_client_json(const struct api_options *o, const struct api_call *call, long *status)
 {
     struct err_text text = {""};

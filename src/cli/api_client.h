@@ -73,5 +73,7 @@ enum err must_use api_client_call(const struct api_options *o, const struct api_
 void api_answer_free(struct api_answer *a);
 /* Calls, and reads the answer as JSON (an empty body: null). NULL: said why on stderr. */
 json_t *api_client_json(const struct api_options *o, const struct api_call *call, long *status);
+/* The text of a member of an answer; "": there is none. */
+const char *api_text(json_t *object, const char *key);
 /* Percent-encodes a path's segment into out. False: it does not fit. */
 bool api_escape(struct str segment, char *out, size_t cap);

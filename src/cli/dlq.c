@@ -55,12 +55,6 @@ static const struct option_set set = {
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-static const char *text_of(json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static bool add_parameter(char *path, const char *name, const char *value)
 {
     size_t used = strlen(path);
@@ -76,7 +70,7 @@ static json_t *call(const struct dlq_options *o, const char *method, const char 
     json_t *answer = api_client_json(&o->api, &c, &status);
     if (!answer || status == 200 || json_object_get(answer, "redriven"))
         return answer;
-    const char *detail = text_of(answer, "detail");
+    const char *detail = api_text(answer, "detail");
     fprintf(stderr, "weir: the server answers %ld%s%s\n", status, *detail ? ": " : "", detail);
     json_decref(answer);
     return NULL;
@@ -117,10 +111,10 @@ static int print_topics(json_t *items)
     printf("%-32s  %8s  %s\n", "TOPIC", "WAITING", "SUBSCRIPTIONS");
     json_array_foreach(items, i, item)
     {
-        printf("%-32s  %8lld  ", text_of(item, "topic"),
+        printf("%-32s  %8lld  ", api_text(item, "topic"),
                (long long)json_integer_value(json_object_get(item, "waiting")));
-        json_array_foreach(json_object_get(item, "subscriptions"), j, from)
-            printf("%s%s/%s", j ? ", " : "", text_of(from, "topic"), text_of(from, "subscription"));
+        json_array_foreach(json_object_get(item, "subscriptions"), j, from) printf(
+            "%s%s/%s", j ? ", " : "", api_text(from, "topic"), api_text(from, "subscription"));
         printf("\n");
     }
     return DONE;
@@ -154,14 +148,14 @@ static void print_letter(json_t *l)
 {
     printf("%lld/%lld\n", (long long)json_integer_value(json_object_get(l, "partition")),
            (long long)json_integer_value(json_object_get(l, "offset")));
-    print_line("reason", text_of(l, "reason"));
-    print_line("description", text_of(l, "description"));
-    print_line("outcome", text_of(l, "outcome"));
+    print_line("reason", api_text(l, "reason"));
+    print_line("description", api_text(l, "description"));
+    print_line("outcome", api_text(l, "outcome"));
     if (json_object_get(l, "topic"))
-        printf("  from: %s/%lld/%lld for %s, delivered %lld times\n", text_of(l, "topic"),
+        printf("  from: %s/%lld/%lld for %s, delivered %lld times\n", api_text(l, "topic"),
                (long long)json_integer_value(json_object_get(l, "topicPartition")),
                (long long)json_integer_value(json_object_get(l, "topicOffset")),
-               text_of(l, "subscription"),
+               api_text(l, "subscription"),
                (long long)json_integer_value(json_object_get(l, "deliveries")));
     print_time("first", json_object_get(l, "firstDeliveryMs"));
     print_time("last", json_object_get(l, "lastDeliveryMs"));
@@ -210,7 +204,7 @@ static bool redrive_some(const struct dlq_options *o, const char *topic, int64_t
     *redriven += n;
     *homeless = json_integer_value(json_object_get(answer, "homeless"));
     if (json_object_get(answer, "error")) {
-        fprintf(stderr, "weir: %s\n", text_of(answer, "error"));
+        fprintf(stderr, "weir: %s\n", api_text(answer, "error"));
         *rc = FAILED;
         more = false;
     }

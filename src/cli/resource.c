@@ -45,22 +45,16 @@ static int fail(const char *what)
     return FAILED;
 }
 
-static const char *text_of(json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 /* "a.yaml:7: spec.retry.attempts: what is wrong", of the document that it is about. */
 static void print_error(json_t *error, const struct spec_document *doc)
 {
     struct spec_place place = doc ? doc->place : (struct spec_place){0};
     char where[SPEC_PATH_MAX * 4];
-    snprintf(place.path, sizeof place.path, "%s", text_of(error, "field"));
+    snprintf(place.path, sizeof place.path, "%s", api_text(error, "field"));
     unsigned line = doc ? spec_document_line(doc, place.path) : 0;
     place.line = line ? line : place.line;
     spec_place_put(&place, where, sizeof where);
-    fprintf(stderr, "%s%s%s\n", where, where[0] ? ": " : "", text_of(error, "message"));
+    fprintf(stderr, "%s%s%s\n", where, where[0] ? ": " : "", api_text(error, "message"));
 }
 
 /* What is wrong with a whole request; with `errors`, of each of its documents. */
@@ -69,7 +63,7 @@ static int print_problem(json_t *answer, const struct resource_files *files, lon
     json_t *errors = json_object_get(answer, "errors"), *error;
     size_t i;
     if (!errors) {
-        const char *detail = text_of(answer, "detail");
+        const char *detail = api_text(answer, "detail");
         fprintf(stderr, "weir: the server answers %ld%s%s\n", status, *detail ? ": " : "", detail);
         return FAILED;
     }
@@ -103,7 +97,7 @@ static void print_change(json_t *change)
 {
     char *was = json_dumps(json_object_get(change, "was"), JSON_COMPACT | JSON_ENCODE_ANY);
     char *now = json_dumps(json_object_get(change, "now"), JSON_COMPACT | JSON_ENCODE_ANY);
-    printf("  %s: %s -> %s\n", text_of(change, "field"), was, now);
+    printf("  %s: %s -> %s\n", api_text(change, "field"), was, now);
     mem_free(was);
     mem_free(now);
 }
@@ -111,9 +105,9 @@ static void print_change(json_t *change)
 /* "topic/payments" */
 static void print_row_name(json_t *row)
 {
-    for (const char *c = text_of(row, "kind"); *c; c++)
+    for (const char *c = api_text(row, "kind"); *c; c++)
         putchar(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
-    printf("/%s", text_of(row, "name"));
+    printf("/%s", api_text(row, "name"));
 }
 
 static void print_changes(json_t *row)
@@ -133,7 +127,7 @@ static int print_rows(json_t *answer, const struct resource_files *files, bool d
     *changed = 0;
     json_array_foreach(json_object_get(answer, "results"), i, row)
     {
-        const char *result = text_of(row, "result");
+        const char *result = api_text(row, "result");
         if (!strcmp(result, "failed")) {
             print_error(row, resource_files_document(files, i));
             failed++;

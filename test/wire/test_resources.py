@@ -374,6 +374,35 @@ def test_the_schema_is_one(curl):
     assert {"Topic", "Subscription", "User", "AccessGrant"} == set(schema["$defs"])
 
 
+VALIDATE = """
+import json, jsonschema, sys
+schema, documents = json.load(sys.stdin)
+validator = jsonschema.Draft202012Validator(schema)
+for one in documents:
+    for error in validator.iter_errors(one):
+        print(one["kind"], one["metadata"]["name"], error.message)
+"""
+
+
+def test_the_schema_takes_what_is_got(command, unique):
+    """By the standard's own validator, which Debian's Python has."""
+    schema = json.loads(subprocess.run([str(broker.weir_binary()), "schema"], check=True,
+                                       stdout=subprocess.PIPE, text=True).stdout)
+    name = unique()
+    command("apply", "-f", "-", stdin=TOPIC.format(name=name, partitions=1, time="3d") + "---\n" +
+            SUBSCRIPTION.format(name="s", topic=name, attempts=3) + "---\n" +
+            USER.format(name=name, spec="{password: secret}") + "---\n" +
+            GRANT.format(name=name, user=name, roles="Owner", on=f"topic: {name}"))
+    documents = []
+    for kind in "topics", "subscriptions", "users", "accessgrants":
+        documents += json.loads(command("get", kind, "-o", "json"))
+    assert {one["kind"] for one in documents} == set(schema["$defs"])
+    done = subprocess.run(["/usr/bin/python3", "-c", VALIDATE],
+                          input=json.dumps([schema, documents]), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=CALL_S)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_the_examples(command):
     folder = pathlib.Path(__file__).resolve().parents[2] / "examples" / "resources"
     applied = command("apply", "-f", str(folder)).splitlines()

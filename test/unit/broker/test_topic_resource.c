@@ -95,6 +95,7 @@ static void test_round_trip(void **state)
         "{partitions: 2, retention: {time: none}, config: {segment.ms: 5000, preallocate: true}}",
         "{partitions: 2, config: {retention.ms: 0, flush.ms: 100}}",
         "{partitions: 2, duplicates: {window: 10m}}",
+        "{partitions: 2, retention: {until: settled}}",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
@@ -117,6 +118,7 @@ static void test_refusals(void **state)
     refused("{partitions: 0}", "spec.partitions", "from 1 to");
     refused("{retention: {time: 0}}", "spec.retention.time", "config: {retention.ms: 0}");
     refused("{retention: {size: -2}}", "spec.retention.size", "or none");
+    refused("{retention: {until: never}}", "spec.retention.until", "limits or settled");
     refused("{flush: sometimes}", "spec.flush", "each, os, or a duration");
     refused("{config: {retention.ms: 5}}", "spec.config", "say it in the field retention.time");
     refused("{config: {weir.queue: true}}", "spec.config", "say it in the field queue");
