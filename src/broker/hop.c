@@ -32,7 +32,9 @@ struct hop_flight {
 
 void hops_init(struct hops *h, struct broker *b)
 {
-    *h = (struct hops){.broker = b};
+    *h = (struct hops){.broker = b, .share = HOP_SHARE_ALL};
+    h->notes = HOP_NOTES;
+    h->looks = HOP_LOOKS;
     wr_init(&h->line, 512);
 }
 
@@ -67,22 +69,55 @@ static uint32_t hex_value(char c)
     return (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-/* By the trace, so that an event's hops are noted all or none, on every reactor. */
-static bool is_sampled(struct broker *b, const struct hop *hop, struct str trace)
+/* A number by which to choose: of the trace, so that an event's hops are noted all or none, on
+ * every reactor; of the place where there is none. */
+static uint32_t lot(const struct hop *hop, struct str trace)
 {
-    unsigned percent = b->set->conf.hops_percent;
-    if (percent == 0)
-        return false;
-    if (trace.at == NULL)
-        return percent >= 100 || hash_bytes(hop->id.at, hop->id.len) % 100 < percent;
-    if ((hex_value(hop->traceparent.at[EVENT_TRACEPARENT_BYTES - 1]) & 1) == 0)
-        return false;
-    if (percent >= 100)
-        return true;
     uint32_t n = 0;
+    if (trace.at == NULL)
+        return (uint32_t)hash_u64((uint64_t)hop->offset);
     for (size_t i = 24; i < 32; i++)
         n = n << 4 | hex_value(trace.at[i]);
-    return n % 100 < percent;
+    return n;
+}
+
+static bool is_sampled(struct broker *b, const struct hop *hop, struct str trace)
+{
+    uint32_t n = lot(hop, trace);
+    if (trace.at != NULL && (hex_value(hop->traceparent.at[EVENT_TRACEPARENT_BYTES - 1]) & 1) == 0)
+        return false;
+    if (n % 100 >= b->set->conf.hops_percent)
+        return false;
+    bool in_share = n / 100 % HOP_SHARE_ALL < b->hops.share;
+    b->hops.stat.skipped += !in_share;
+    return in_share;
+}
+
+static void window_next(struct hops *h, uint64_t now_us)
+{
+    if (h->notes == 0 && h->share > 1)
+        h->share /= 2;
+    else if (h->notes > HOP_NOTES / 2 && h->share < HOP_SHARE_ALL)
+        h->share *= 2;
+    h->window_us = now_us;
+    h->notes = HOP_NOTES;
+    h->looks = HOP_LOOKS;
+}
+
+bool hop_wanted(struct broker *b)
+{
+    struct hops *h = &b->hops;
+    if (!b->loaded || b->set->conf.hops_percent == 0)
+        return false;
+    uint64_t now_us = env_mono_us(b->env);
+    if (now_us - h->window_us >= HOP_WINDOW_MS * 1000)
+        window_next(h, now_us);
+    if (h->notes == 0 || h->looks == 0) {
+        h->stat.skipped++;
+        return false;
+    }
+    h->looks--;
+    return true;
 }
 
 static void put_text(struct wr *w, struct str name, struct str value)
@@ -319,7 +354,7 @@ void hop_note(struct broker *b, const struct hop *hop)
 {
     struct hops *h = &b->hops;
     struct str trace = trace_id(hop->traceparent);
-    if (!b->loaded || !is_sampled(b, hop, trace))
+    if (!is_sampled(b, hop, trace))
         return;
     const struct topic *t = topics_find_id(&b->topics, &hop->topic);
     if (t != NULL && strcmp(t->name, HOP_TOPIC) == 0)
@@ -328,6 +363,7 @@ void hop_note(struct broker *b, const struct hop *hop)
         h->stat.dropped++;
         return;
     }
+    h->notes -= h->notes > 0;
     h->stat.noted++;
     h->line.len = 0;
     put_hop(b, &h->line, hop, t, trace);
@@ -340,4 +376,16 @@ void hop_note(struct broker *b, const struct hop *hop)
         hops_flush(h);
     else
         arm(h, HOP_FLUSH_MS * 1000);
+}
+
+void hop_note_place(struct broker *b, struct hop *hop)
+{
+    struct record record;
+    struct hop_text text;
+    struct records *r = records_cached(b, &hop->topic, hop->partition, hop->offset);
+    if (r != NULL) {
+        records_get(r, records_find(r, hop->offset), &record);
+        hop_of_record(hop, &record, &text);
+    }
+    hop_note(b, hop);
 }

@@ -8,6 +8,11 @@
  * it is slow, the topic cannot be made), what is above HOP_BUFFER_BYTES is dropped and counted: an
  * event is never slower for its hops.
  *
+ * What they may cost is bounded: HOP_NOTES in each HOP_WINDOW_MS of a reactor, and HOP_LOOKS at
+ * events to find out whether theirs are to be noted; about 3 % of a core together. When a window is
+ * used up, fewer traces are noted in the next ones, half as many each time, and more again when
+ * there is room: a busy broker tells some journeys whole rather than all of them in parts.
+ *
  * The topic is made when the first hop is to be stored: retention 1 d, at most HOP_TOPIC_BYTES a
  * partition, weir.flush os: a power cut may lose the last of them. Its settings may be changed like
  * any topic's. broker_conf.hops_percent (`weir serve --hops`) says of how many events, by their
@@ -32,7 +37,11 @@
 #define HOP_BATCH_BYTES ((size_t)64 << 10) /* before compression */
 #define HOP_BUFFER_BYTES ((size_t)256 << 10)
 #define HOP_FLUSH_MS 50
-#define HOP_TEXT_MAX 256 /* of an id, a name or an outcome; more is cut */
+#define HOP_WINDOW_MS 100
+#define HOP_NOTES 4096
+#define HOP_LOOKS 16384
+#define HOP_SHARE_ALL 128u /* of the traces, as the adaption counts them */
+#define HOP_TEXT_MAX 256   /* of an id, a name or an outcome; more is cut */
 
 struct broker;
 struct event;
@@ -78,12 +87,19 @@ void hop_of_headers(struct hop *hop, const struct record_header *headers, size_t
                     struct hop_text *text);
 void hop_of_event(struct hop *hop, const struct event *e);
 
-/* On the reactor of b. */
+/* On the reactor of b, before a hop is put together: is it worth it? A few ns. */
+bool hop_wanted(struct broker *b);
 void hop_note(struct broker *b, const struct hop *hop);
+/* A hop of which only the place is known: what the event says of itself is looked for in the
+ * batches that the reactor has decoded (records.h); without that it is noted by its place alone. On
+ * the partition's reactor. */
+void hop_note_place(struct broker *b, struct hop *hop);
 
 /* Of this reactor, since the start. */
 struct hop_stat {
-    uint64_t noted, dropped, batches;
+    uint64_t noted, batches;
+    uint64_t dropped; /* they could not be stored, or not soon enough */
+    uint64_t skipped; /* the window was used up, or only a share of the traces was noted */
 };
 void broker_hop_stat(const struct broker *b, struct hop_stat *out);
 
@@ -97,6 +113,9 @@ struct hops {
     struct hop_flight *flight; /* a batch on its way, or the topic's creation; NULL: neither */
     uint64_t retry_us;         /* after a failure: not before */
     struct wr line;            /* scratch for one hop */
+    uint64_t window_us;        /* when the present window began */
+    unsigned notes, looks;     /* left in it */
+    unsigned share;            /* of HOP_SHARE_ALL */
     struct hop_stat stat;
 };
 void hops_init(struct hops *h, struct broker *b);

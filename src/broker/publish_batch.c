@@ -297,7 +297,7 @@ void publish_batch_end(struct publish_batch *batch, enum err err)
         list_init(&waiters);
         list_move(&waiters, &op->waiters);
         waiters_end(b, &waiters, op, err);
-        if (err == ERR_OK && b->set->conf.hops_percent > 0)
+        if (err == ERR_OK && hop_wanted(b))
             record_hop(b, op);
         publish_answer(b, op, err);
     }

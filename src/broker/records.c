@@ -295,6 +295,19 @@ static struct records *cache_find(struct records_cache *c, struct partition *p, 
     return r;
 }
 
+struct records *records_cached(struct broker *b, const struct uuid *topic, int32_t partition,
+                               int64_t offset)
+{
+    struct partition *p = partition_find(b, topic, partition);
+    struct records *r = p != NULL ? cache_find(&b->records, p, offset) : NULL;
+    struct record record;
+    uint32_t i = r != NULL ? records_find(r, offset) : 0;
+    if (r == NULL || i == r->count)
+        return NULL;
+    records_get(r, i, &record);
+    return record.offset == offset ? r : NULL;
+}
+
 void records_cache_trim(struct records_cache *c, struct partition *p, int64_t offset)
 {
     size_t n = 0;

@@ -35,6 +35,10 @@ enum err must_use records_decode(const struct batch_head *h, const uint8_t *p, i
                                  struct records **out);
 
 void records_cache_init(struct records_cache *c, size_t bytes_max);
+/* The batch that holds the record of this very offset, if it is here; borrowed, until the end of the
+ * call. On the partition's reactor. */
+struct records *records_cached(struct broker *b, const struct uuid *topic, int32_t partition,
+                               int64_t offset);
 /* The partition's batches below `offset` leave the cache. */
 void records_cache_trim(struct records_cache *c, struct partition *p, int64_t offset);
 /* All of the partition's. */

@@ -249,31 +249,7 @@ bool journey_cut(const struct journey *j)
     return j->cut;
 }
 
-void journey_take(struct journey *j, struct str text)
-{
-    struct hop hop;
-    struct arena scratch;
-    arena_init(&scratch, 64 << 10);
-    bool wanted =
-        read_hop(text, &scratch, &hop) && hop.trace.at != NULL && trace_known(j, hop.trace);
-    arena_free(&scratch);
-    if (!wanted)
-        return;
-    char *copy = arena_copy(&j->arena, text.at, text.len);
-    struct hop *kept = arena_zalloc(&j->arena, 1, sizeof(*kept));
-    if (copy == NULL || kept == NULL || j->hops_n == JOURNEY_HOPS_MAX ||
-        !read_hop((struct str){copy, text.len}, &j->arena, kept)) {
-        j->cut = true;
-        return;
-    }
-    if (j->hops_n == j->hops_cap) {
-        j->hops_cap = j->hops_cap != 0 ? 2 * j->hops_cap : 64;
-        j->hops = mem_realloc(j->hops, j->hops_cap * sizeof(j->hops[0]));
-    }
-    j->hops[j->hops_n++] = kept;
-}
-
-/* ---- the tree ---- */
+/* ---- events ---- */
 
 /* By time; of one moment an event is published before anything else happens to it. */
 static int by_time(const void *a, const void *b)
@@ -319,6 +295,53 @@ static struct node *node_get(struct journey *j, const struct hop *hop)
     map_insert(&j->nodes, &n->by_place, place_hash(&n->place));
     return n;
 }
+
+/* ---- what is kept ---- */
+
+static struct hop *keep(struct journey *j, struct str text)
+{
+    char *copy = arena_copy(&j->arena, text.at, text.len);
+    struct hop *kept = arena_zalloc(&j->arena, 1, sizeof(*kept));
+    if (copy == NULL || kept == NULL || j->hops_n == JOURNEY_HOPS_MAX ||
+        !read_hop((struct str){copy, text.len}, &j->arena, kept)) {
+        j->cut = true;
+        return NULL;
+    }
+    if (j->hops_n == j->hops_cap) {
+        j->hops_cap = j->hops_cap != 0 ? 2 * j->hops_cap : 64;
+        j->hops = mem_realloc(j->hops, j->hops_cap * sizeof(j->hops[0]));
+    }
+    j->hops[j->hops_n++] = kept;
+    return kept;
+}
+
+void journey_take(struct journey *j, struct str text)
+{
+    struct hop hop;
+    struct arena scratch;
+    arena_init(&scratch, 64 << 10);
+    bool wanted =
+        read_hop(text, &scratch, &hop) && hop.trace.at != NULL && trace_known(j, hop.trace);
+    arena_free(&scratch);
+    struct hop *kept = wanted ? keep(j, text) : NULL;
+    if (kept != NULL)
+        j->cut |= node_get(j, kept) == NULL;
+}
+
+void journey_rest(struct journey *j, struct str text)
+{
+    struct hop hop;
+    struct arena scratch;
+    arena_init(&scratch, 64 << 10);
+    struct node *n =
+        read_hop(text, &scratch, &hop) && hop.trace.at == NULL ? node_find(j, &hop.at) : NULL;
+    arena_free(&scratch);
+    struct hop *kept = n != NULL ? keep(j, text) : NULL;
+    if (kept != NULL)
+        kept->trace = n->trace;
+}
+
+/* ---- parents and children ---- */
 
 static bool is_below(const struct node *n, const struct node *ancestor)
 {

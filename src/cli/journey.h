@@ -3,6 +3,7 @@
  *
  *     journey_seek   over all hops: which traces are meant by the id that was given
  *     journey_take   over all hops again: those of these traces are kept
+ *     journey_rest   once more: those that name no trace, of events that were met
  *     journey_write  a tree a trace: events, what happened to each, what each caused
  *
  * Hops may come in any order; what is no hop is passed over. Nothing here talks to a broker.
@@ -26,6 +27,7 @@ void journey_free(struct journey *j);
 void journey_seek(struct journey *j, struct str hop);
 size_t journey_traces(const struct journey *j);
 void journey_take(struct journey *j, struct str hop);
+void journey_rest(struct journey *j, struct str hop);
 size_t journey_hops(const struct journey *j);
 /* More traces or hops than the limits: what is shown is not all. */
 bool journey_cut(const struct journey *j);

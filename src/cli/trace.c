@@ -1,5 +1,5 @@
 /* trace.c: `weir trace ID`: what happened to an event and what came of it, from the topic
- * weir.hops. Read twice over librdkafka: which traces are meant, then all hops of these. */
+ * weir.hops. Read three times over librdkafka: see journey.h. */
 #include "cli/cli.h"
 
 #include "cli/journey.h"
@@ -75,7 +75,9 @@ static enum err find(struct reader *r, struct journey *j, const char *id, struct
         err = err_say(
             text, ERR_NOT_FOUND,
             "nothing is known of %s: " HOP_TOPIC " holds no hop with this id, trace or place", id);
-    return err == ERR_OK ? read_hops(r, j, journey_take, text) : err;
+    if (err == ERR_OK)
+        err = read_hops(r, j, journey_take, text);
+    return err == ERR_OK ? read_hops(r, j, journey_rest, text) : err;
 }
 
 static void print(struct journey *j, bool json)

@@ -44,6 +44,12 @@ static struct hop hop_of(const char *traceparent)
                         .traceparent = str_of(traceparent)};
 }
 
+static void note(unsigned reactor, const struct hop *hop)
+{
+    if (hop_wanted(r.brokers[reactor]))
+        hop_note(r.brokers[reactor], hop);
+}
+
 static struct hop_stat stat_of(unsigned reactor)
 {
     struct hop_stat s;
@@ -100,7 +106,7 @@ static void test_what_is_written(void **state)
     make(1, 100);
     struct publish_cause cause = {id, 0, 7, STR_LIT("s\"x")};
     struct hop hop = hop_of(PARENT);
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     hop.step = HOP_SETTLE;
     hop.subscription = STR_LIT("fraud");
     hop.attempt = 3;
@@ -110,7 +116,7 @@ static void test_what_is_written(void **state)
     hop.correlation = STR_LIT("c");
     hop.cause = &cause;
     hop.traceparent = STR_LIT("not a trace");
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     settle();
     check_hop(0, "{\"step\":\"push\",\"at\":1767225600000,\"topic\":\"orders\",\"partition\":1,"
                  "\"offset\":12,\"trace\":\"" TRACE "\"}");
@@ -140,7 +146,7 @@ static void test_long_texts(void **state)
     make(1, 100);
     struct hop hop = hop_of(PARENT);
     hop.id = str_of(much);
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     settle();
     struct str v = hop_at(0, 0, NULL);
     char *text = mem_strndup(v.at, v.len);
@@ -202,17 +208,17 @@ static void test_sampling(void **state)
     (void)state;
     make(1, 0);
     struct hop hop = hop_of(PARENT);
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     assert_int_equal(stat_of(0).noted, 0);
     rig_free(&r);
     make(1, 100);
     hop = hop_of("00-" TRACE "-b9c7c989f97918e1-00"); /* its own wish */
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     hop = hop_of("00-" TRACE "-b9c7c989f97918e1-0a");
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     assert_int_equal(stat_of(0).noted, 0);
     hop = hop_of("00-" TRACE "-b9c7c989f97918e1-0b");
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     assert_int_equal(stat_of(0).noted, 1);
     rig_free(&r);
     make(2, 30);
@@ -223,7 +229,7 @@ static void test_sampling(void **state)
         event_trace_derive(&place, parent);
         hop = hop_of(parent);
         for (unsigned k = 0; k < 2; k++)
-            hop_note(r.brokers[k], &hop); /* all of a trace or none, everywhere */
+            note(k, &hop); /* all of a trace or none, everywhere */
         assert_int_equal(stat_of(0).noted, stat_of(1).noted);
         noted = (unsigned)stat_of(0).noted;
     }
@@ -237,10 +243,10 @@ static void test_own_topic(void **state)
     (void)state;
     make(1, 100);
     struct hop hop = hop_of(PARENT);
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     settle();
     hop.topic = rig_topic_id(&r, HOP_TOPIC);
-    hop_note(r.brokers[0], &hop);
+    note(0, &hop);
     assert_int_equal(stat_of(0).noted, 1);
     rig_free(&r);
 }
@@ -249,7 +255,7 @@ static void note_many(unsigned n)
 {
     struct hop hop = hop_of(PARENT);
     for (unsigned i = 0; i < n; i++)
-        hop_note(r.brokers[0], &hop);
+        note(0, &hop);
 }
 
 static void test_full_batches(void **state)
@@ -277,14 +283,87 @@ static void test_back_pressure(void **state)
     note_many(1);
     settle();
     rig_defer(&r, true);
-    note_many(10000);
+    for (int i = 0; i < 4; i++) {
+        fake_advance(&r.world, HOP_WINDOW_MS);
+        note_many(2500);
+    }
     struct hop_stat s = stat_of(0);
     assert_int_equal(s.noted + s.dropped, 10001);
-    assert_true(s.dropped > 5000);
+    assert_true(s.dropped > 5000 && s.skipped == 0);
     rig_defer(&r, false);
     settle();
     assert_non_null(hop_at(0, (int64_t)s.noted - 1, NULL).at);
     assert_null(hop_at(0, (int64_t)s.noted, NULL).at);
+    let_go();
+    rig_free(&r);
+}
+
+/* Hops of n events, each of its own trace. */
+static void note_traces(unsigned n)
+{
+    char parent[EVENT_TRACEPARENT_BYTES + 1];
+    for (unsigned i = 0; i < n; i++) {
+        struct event_place place = {"t", {{2}}, 0, i};
+        event_trace_derive(&place, parent);
+        struct hop hop = hop_of(parent);
+        note(0, &hop);
+    }
+}
+
+/* More than a window takes: fewer traces the next time, until what is noted fits; and all again
+ * when it is quiet. */
+static void test_windows(void **state)
+{
+    (void)state;
+    make(1, 100);
+    uint64_t noted = 0, last = 0;
+    for (int i = 0; i < 6; i++) {
+        fake_advance(&r.world, HOP_WINDOW_MS);
+        rig_run(&r);
+        noted = stat_of(0).noted;
+        note_traces(10000);
+        last = stat_of(0).noted - noted;
+        assert_true(last <= HOP_NOTES);
+    }
+    assert_in_range(last, 2000, 3000); /* a quarter of them, to their end */
+    assert_true(stat_of(0).skipped > 30000);
+    assert_int_equal(stat_of(0).dropped, 0);
+    for (int i = 0; i < 8; i++) {
+        fake_advance(&r.world, HOP_WINDOW_MS);
+        rig_run(&r);
+        noted = stat_of(0).noted;
+        note_traces(100);
+    }
+    assert_int_equal(stat_of(0).noted - noted, 100);
+    rig_free(&r);
+}
+
+/* What an event says of itself is found where its batch is decoded; else its place must do. */
+static void test_of_place(void **state)
+{
+    static const struct record_header h[] = {{STR_LIT("ce_id"), STR_LIT("e-1")},
+                                             {STR_LIT("ce_traceparent"), STR_LIT(PARENT)}};
+    struct batch_builder b;
+    (void)state;
+    make(1, 100);
+    batch_begin(&b, 0);
+    batch_add(&b, 1767225600000, (struct str){NULL, 0}, STR_LIT("x"), NULL, 0);
+    batch_add(&b, 1767225600000, (struct str){NULL, 0}, STR_LIT("y"), h, 2);
+    assert_int_equal(rig_produce(&r, 0, &id, 1, batch_end(&b), NULL), ERR_OK);
+    for (int decoded = 0; decoded < 2; decoded++) {
+        struct hop hop = {.step = HOP_SETTLE, .topic = id, .partition = 1, .offset = 1};
+        hop_note_place(r.brokers[0], &hop);
+        got = (struct records_op){.op.done = records_done, .topic = id, .partition = 1};
+        broker_records(r.brokers[0], &got);
+        rig_run(&r);
+    }
+    struct hop gone = {.step = HOP_SETTLE, .topic = {{9}}, .partition = 1, .offset = 1};
+    hop_note_place(r.brokers[0], &gone);
+    settle();
+    check_hop(0, "{\"step\":\"settle\",\"at\":1767225600000,\"topic\":\"orders\","
+                 "\"partition\":1,\"offset\":1}");
+    check_hop(1, "{\"step\":\"settle\",\"at\":1767225600000,\"topic\":\"orders\","
+                 "\"partition\":1,\"offset\":1,\"trace\":\"" TRACE "\",\"id\":\"e-1\"}");
     let_go();
     rig_free(&r);
 }
@@ -336,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_publish),         cmocka_unit_test(test_of_record),
         cmocka_unit_test(test_sampling),        cmocka_unit_test(test_own_topic),
         cmocka_unit_test(test_full_batches),    cmocka_unit_test(test_back_pressure),
+        cmocka_unit_test(test_windows),         cmocka_unit_test(test_of_place),
         cmocka_unit_test(test_disk_full),       cmocka_unit_test(test_topic_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
