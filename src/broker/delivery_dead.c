@@ -102,7 +102,9 @@ static bool letter_make(struct dead_letters *l, const struct dead_message *m,
                    .headers = h.at,
                    .headers_n = h.n,
                    .timestamp = -1},
+        .cause = {s->topic, l->d->index, m->offset, str_of(s->name)},
     };
+    delivery_hop_dead(l->d, m, record);
     return true;
 }
 
@@ -270,6 +272,8 @@ static void bury_add(struct bury *g, const struct ledger_taken *taken)
     };
     g->at[g->part.n++] = item;
     g->expired += taken->expired;
+    if (!wanted)
+        delivery_hop_gone(g->d, true, taken->offset, item->reason);
 }
 
 static size_t bury_take(struct delivery *d, struct ledger_taken taken[BURY_MAX])

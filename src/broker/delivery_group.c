@@ -244,6 +244,8 @@ static enum err part_settle(struct group_part *p)
         p->dropped += !letters;
         if (letters)
             part_letter(p, item);
+        else
+            delivery_hop_gone(p->d, false, lock_token_offset(&item->token), item->reason);
     }
     return ERR_OK;
 }

@@ -338,6 +338,16 @@ void delivery_group_start(struct delivery_group *group);
 enum err must_use delivery_settle_item(struct delivery *d, struct ledger_change *c,
                                        struct settle_item *item);
 
+/* ---- delivery_hop.c: for weir.hops ---- */
+
+void delivery_hop_received(const struct delivery *d, const struct message *m);
+void delivery_hop_settled(const struct delivery *d, enum settle_verb verb, int64_t offset);
+/* It is on its way to the dead letters. */
+void delivery_hop_dead(const struct delivery *d, const struct dead_message *m,
+                       const struct record *record);
+/* It is given up: expired, or without a place for dead letters. */
+void delivery_hop_gone(const struct delivery *d, bool expired, int64_t offset, struct str reason);
+
 /* ---- delivery_each.c ---- */
 
 /* Something done with the ledgers of a subscription: of one partition, or of all at once. */

@@ -39,7 +39,7 @@ struct settle_call {
 
 /* ---- one item ---- */
 
-enum err delivery_settle_item(struct delivery *d, struct ledger_change *c, struct settle_item *item)
+static enum err settle_item(struct delivery *d, struct ledger_change *c, struct settle_item *item)
 {
     struct ledger_time now = delivery_now(d->all);
     struct ledger_ref ref = ledger_ref(d->ledger, &item->token);
@@ -62,6 +62,14 @@ enum err delivery_settle_item(struct delivery *d, struct ledger_change *c, struc
         return ledger_release(c, ref, item->delay_ms, item->uncounted, now);
     }
     weir_unreachable();
+}
+
+enum err delivery_settle_item(struct delivery *d, struct ledger_change *c, struct settle_item *item)
+{
+    enum err err = settle_item(d, c, item);
+    if (err == ERR_OK)
+        delivery_hop_settled(d, item->verb, lock_token_offset(&item->token));
+    return err;
 }
 
 static bool is_buried(const struct delivery *d, const struct settle_item *item)

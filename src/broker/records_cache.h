@@ -35,8 +35,8 @@ enum err must_use records_decode(const struct batch_head *h, const uint8_t *p, i
                                  struct records **out);
 
 void records_cache_init(struct records_cache *c, size_t bytes_max);
-/* The batch that holds the record of this very offset, if it is here; borrowed, until the end of the
- * call. On the partition's reactor. */
+/* The batch that holds the record of this very offset, if it is here; borrowed, for this call. On
+ * the partition's reactor. */
 struct records *records_cached(struct broker *b, const struct uuid *topic, int32_t partition,
                                int64_t offset);
 /* The partition's batches below `offset` leave the cache. */

@@ -353,6 +353,7 @@ static void test_of_place(void **state)
     for (int decoded = 0; decoded < 2; decoded++) {
         struct hop hop = {.step = HOP_SETTLE, .topic = id, .partition = 1, .offset = 1};
         hop_note_place(r.brokers[0], &hop);
+        let_go();
         got = (struct records_op){.op.done = records_done, .topic = id, .partition = 1};
         broker_records(r.brokers[0], &got);
         rig_run(&r);
