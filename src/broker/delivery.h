@@ -209,6 +209,7 @@ void broker_rewind(struct broker *b, struct rewind_op *op);
 struct ledger_stat_op {
     struct op op;
     struct uuid subscription;
+    bool oldest; /* oldest_ms is wanted: that is read from the log */
     /* out. ready counts offsets between what was looked at and the log's end as messages, which a
      * filter may yet take from it */
     uint64_t ready, acquired, deferred, delayed, sessions;

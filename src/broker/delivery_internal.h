@@ -358,7 +358,9 @@ struct each_part {
     struct delivery *d;
     struct delivery_call call;
     struct list_op list;
+    struct records_op records;
     struct ledger_stat stat;
+    int64_t oldest_ms;
     struct delivery_totals {
         uint64_t delivered, accepted, released, dead_lettered, expired, dropped, unseen;
     } totals;

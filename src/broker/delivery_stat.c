@@ -2,14 +2,41 @@
 
 #include "base/mem.h"
 
-#include "broker/access.h"
-
 /* ---- what metrics show ---- */
 
 struct stat_call {
     struct delivery_each each;
     struct ledger_stat_op *op;
 };
+
+/* Of a batch that cannot be read nobody knows how old it is. */
+static void oldest_read(struct op *op)
+{
+    struct each_part *part = container_of(op, struct each_part, records.op);
+    if (part->records.n > 0)
+        part->oldest_ms = records_append_ms(part->records.batches[0]);
+    for (unsigned i = 0; i < part->records.n; i++)
+        records_unref(part->records.batches[i]);
+    each_answer(part, ERR_OK);
+}
+
+/* The floor is the oldest message that is not settled, if that is not the log's end. */
+static void stat_oldest(struct each_part *part)
+{
+    const struct delivery *d = part->d;
+    const struct ledger_stat_op *op = container_of(part->all, struct stat_call, each)->op;
+    int64_t floor = ledger_floor(d->ledger);
+    if (!op->oldest || d->at == NULL || floor >= d->at->end) {
+        each_answer(part, ERR_OK);
+        return;
+    }
+    part->records = (struct records_op){.op.done = oldest_read,
+                                        .topic = d->topic,
+                                        .partition = d->index,
+                                        .offset = floor,
+                                        .bytes_max = 1};
+    broker_records(d->all->broker, &part->records);
+}
 
 static void stat_run(struct each_part *part)
 {
@@ -25,7 +52,8 @@ static void stat_run(struct each_part *part)
         .dropped = d->dropped,
         .unseen = d->at != NULL && d->at->end > next ? (uint64_t)(d->at->end - next) : 0,
     };
-    each_answer(part, ERR_OK);
+    part->oldest_ms = -1;
+    stat_oldest(part);
 }
 
 static void stat_add(struct ledger_stat_op *op, const struct each_part *part)
@@ -44,6 +72,8 @@ static void stat_add(struct ledger_stat_op *op, const struct each_part *part)
     op->expired_total += t->expired;
     op->dropped_total += t->dropped;
     op->bytes += s->bytes;
+    if (part->oldest_ms >= 0 && (op->oldest_ms < 0 || part->oldest_ms < op->oldest_ms))
+        op->oldest_ms = part->oldest_ms;
 }
 
 static void stat_done(struct delivery_each *each, enum err err)
@@ -62,7 +92,8 @@ void broker_ledger_stat(struct broker *b, struct ledger_stat_op *op)
     struct stat_call *c = mem_zalloc(1, sizeof(*c));
     struct op kept = op->op;
     struct uuid subscription = op->subscription;
-    *op = (struct ledger_stat_op){.op = kept, .subscription = subscription, .oldest_ms = -1};
+    *op = (struct ledger_stat_op){
+        .op = kept, .subscription = subscription, .oldest = op->oldest, .oldest_ms = -1};
     op->op.home = b;
     c->op = op;
     c->each = (struct delivery_each){.broker = b,

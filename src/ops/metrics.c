@@ -1,8 +1,9 @@
-/* metrics.c: two rounds of questions, then the page.
+/* metrics.c: rounds of questions, then the page.
  *
- *     OFFSETS   the first and last offset of every partition of every topic
- *     GROUPS    the list of groups, then the committed offsets of each
- *     PAGE      written at once
+ *     OFFSETS         the first and last offset of every partition of every topic
+ *     GROUPS          the list of groups, then the committed offsets of each
+ *     SUBSCRIPTIONS   what their ledgers hold (metrics_subscriptions.h)
+ *     PAGE            written at once
  *
  * `waiting` counts the questions under way and the loop that asks them, so that answers that are
  * given at once do not end a round early.
@@ -11,6 +12,7 @@
 
 #include "base/mem.h"
 #include "broker/group.h"
+#include "ops/metrics_subscriptions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +49,7 @@ struct metrics {
     struct group_list_op list;
     struct metrics_group *groups;
     size_t groups_n;
+    struct metrics_subscriptions subscriptions;
 };
 
 /* ---- lines ---------------------------------------------------------------------------------- */
@@ -211,6 +214,7 @@ static void metrics_free(struct metrics *m)
         mem_free(m->groups[g].offsets);
         mem_free((char *)m->groups[g].name.at);
     }
+    metrics_subscriptions_free(&m->subscriptions);
     mem_free(m->groups);
     mem_free(m->partitions);
     mem_free(m);
@@ -222,10 +226,24 @@ static void page(struct metrics *m)
     wr_init(&w, 16384);
     page_topics(m, &w);
     page_groups(m, &w);
+    metrics_subscriptions_put(&m->subscriptions, &w);
     if (m->extra)
         m->extra(m->extra_arg, &w);
     m->done(m->arg, wr_take(&w));
     metrics_free(m);
+}
+
+/* ---- subscriptions -------------------------------------------------------------------------- */
+
+static void subscriptions_asked(struct metrics_subscriptions *subscriptions)
+{
+    page(container_of(subscriptions, struct metrics, subscriptions));
+}
+
+static void ask_subscriptions(struct metrics *m)
+{
+    m->subscriptions.done = subscriptions_asked;
+    metrics_subscriptions_ask(&m->subscriptions, m->broker);
 }
 
 /* ---- groups --------------------------------------------------------------------------------- */
@@ -243,7 +261,7 @@ static void group_fetched(struct op *op)
     }
     g->offsets_n = n;
     if (--g->all->waiting == 0)
-        page(g->all);
+        ask_subscriptions(g->all);
 }
 
 static void groups_listed(struct op *op)
@@ -268,7 +286,7 @@ static void groups_listed(struct op *op)
         broker_group_fetch(m->broker, f);
     }
     if (--m->waiting == 0)
-        page(m);
+        ask_subscriptions(m);
 }
 
 static void ask_groups(struct metrics *m)

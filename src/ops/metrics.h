@@ -8,6 +8,7 @@
  *     kafka_topic_partition_oldest_offset     gauge  topic, partition: the log start
  *     kafka_consumergroup_current_offset      gauge  consumergroup, topic, partition: committed
  *     kafka_consumergroup_lag                 gauge  likewise: what is left to read
+ *     weir_subscription_...                   see metrics_subscriptions.h
  *
  * One reactor. What could not be asked has no line.
  */

@@ -181,7 +181,7 @@ enum err rig_release(struct rig *r, unsigned from, struct uuid subscription, uin
 
 struct ledger_stat_op rig_stat(struct rig *r, struct uuid subscription)
 {
-    struct ledger_stat_op op = {.op.done = op_done, .subscription = subscription};
+    struct ledger_stat_op op = {.op.done = op_done, .subscription = subscription, .oldest = true};
     broker_ledger_stat(r->brokers[r->n - 1], &op);
     enum err err = wait(r, &op.op);
     weir_assert(err == ERR_OK);

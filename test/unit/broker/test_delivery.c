@@ -51,6 +51,7 @@ static void test_acquire_accept(void **state)
 {
     (void)state;
     check_acquire(10, "");
+    assert_int_equal(rig_stat(&rig, q).oldest_ms, -1);
     put_n(5);
     struct rig_acquire *a = rig_acquire(&rig, 0, q, 1, 3);
     assert_string_equal(rig_values(a), "v0 v1 v2 ");
@@ -64,6 +65,7 @@ static void test_acquire_accept(void **state)
         assert_int_equal(m->append_ms, rig_env(&rig, 0)->now_ms);
     }
     struct ledger_stat_op stat = rig_stat(&rig, q);
+    assert_int_equal(stat.oldest_ms, rig_env(&rig, 0)->now_ms);
     assert_int_equal(stat.ready, 2);
     assert_int_equal(stat.acquired, 3);
     assert_int_equal(rig_settle_all(&rig, 0, q, a, SETTLE_ACCEPT), ERR_OK);

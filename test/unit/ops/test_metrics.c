@@ -143,6 +143,20 @@ static void every_sample_has_its_type(void **state)
     }
 }
 
+static void subscriptions_have_their_numbers(void **state)
+{
+    (void)state;
+    struct topic_setting on = {STR_LIT("weir.queue"), STR_LIT("true")};
+    assert_int_equal(rig_create_with(&rig, "q", 2, &on, 1), ERR_OK);
+    put("q", 0, 3);
+    put("q", 1, 1);
+    gather();
+    assert_true(has("weir_subscription_ready{topic=\"q\",subscription=\"q\"} 4"));
+    assert_true(has("weir_subscription_acquired{topic=\"q\",subscription=\"q\"} 0"));
+    assert_true(has("weir_subscription_dead_lettered_total{topic=\"q\",subscription=\"q\"} 0"));
+    assert_int_equal(count("weir_subscription_ready{"), 1);
+}
+
 static void partitions_have_their_offsets(void **state)
 {
     (void)state;
@@ -264,11 +278,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-        TEST(an_empty_broker_has_a_page),           TEST(every_sample_has_its_type),
-        TEST(partitions_have_their_offsets),        TEST(groups_have_their_lag),
-        TEST(names_of_groups_are_escaped),          TEST(long_names_are_not_cut),
-        TEST(what_cannot_be_asked_has_no_line),     TEST(a_topic_may_go_while_it_is_asked),
-        cmocka_unit_test(values_are_written_whole),
+        TEST(an_empty_broker_has_a_page),       TEST(every_sample_has_its_type),
+        TEST(partitions_have_their_offsets),    TEST(groups_have_their_lag),
+        TEST(subscriptions_have_their_numbers), TEST(names_of_groups_are_escaped),
+        TEST(long_names_are_not_cut),           TEST(what_cannot_be_asked_has_no_line),
+        TEST(a_topic_may_go_while_it_is_asked), cmocka_unit_test(values_are_written_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
