@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -138,6 +139,32 @@ def test_a_crowd_logs_in_at_once(guarded):
         error = conn.recv("SaslAuthenticate", 1)[1]["error"]
         assert error == (58 if n % 10 == 0 else 0)
         conn.sock.close()
+
+
+@pytest.mark.parametrize("name", ("java", "confluent-kafka"))
+def test_clients_log_in_again_before_their_session_ends(tmp_path, name):
+    """A group member goes on through several sessions of two seconds; none runs out (KIP-368)."""
+    weir = Guarded(tmp_path)
+    weir.config.write_text("sasl-session: 2s\ngroup-delay: 0s\n" + weir.config.read_text())
+    weir.start()
+    weir.put_password("alice", PASSWORD, "SCRAM-SHA-256")
+    weir.run("confluent-kafka", "open", "create-topic", topic="t", partitions=1)
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in clients.login(**sasl("SCRAM-SHA-256")).items():
+            patch.setenv(variable, value)
+        member = clients.Client(name, weir.address("sasl")).start("group", group="g", topics="t")
+    member.wait(lambda all: any(event["event"] == "assigned" and event["partitions"]
+                                for event in all.events))
+    until, sent = time.monotonic() + 7, 0
+    while time.monotonic() < until:
+        weir.run("confluent-kafka", "open", "produce", topic="t", name="s", start=sent, count=1,
+                 codec="none", partition=0)
+        sent += 1
+        member.wait(lambda all: sum(event["event"] == "record" for event in all.events) >= sent)
+    member.finish()
+    weir.stop()
+    assert "the session has run out" not in weir.log.read_text()
+    assert sent > 3
 
 
 def is_cut_off(address):

@@ -52,6 +52,7 @@ static struct kafka_request *request_make(struct kafka_conn *conn, struct slice 
     struct kafka_request *rq = mem_zalloc(1, sizeof *rq);
     rq->conn = conn;
     rq->frame = frame;
+    rq->late = kafka_sasl_expired(conn);
     arena_init(&rq->arena, conn->front->conf.request_memory_max);
     chunkq_init(&rq->out);
     list_push(&conn->requests, &rq->link);
@@ -207,7 +208,7 @@ static void request_start(struct kafka_request *rq)
         kafka_respond_close(rq, "not a request that this broker knows");
         return;
     }
-    if (!kafka_sasl_admits(rq->conn, rq->api->key, &why)) {
+    if (!kafka_sasl_admits(rq, &why)) {
         kafka_respond_close(rq, why);
         return;
     }

@@ -57,6 +57,7 @@ struct kafka_request {
     int16_t version;
     bool flexible;
     bool silent; /* acks=0: nothing is sent */
+    bool late;   /* came after the session of its connection had run out */
     int32_t correlation_id;
     bool starved;       /* kafka_alloc has said NULL: the answer cannot be whole */
     struct slice frame; /* owns a reference */

@@ -90,15 +90,20 @@ void kafka_sasl_identify(struct kafka_conn *conn)
         become(conn, conn->pipe->identity);
 }
 
-bool kafka_sasl_admits(struct kafka_conn *conn, int16_t api_key, const char **why)
+bool kafka_sasl_expired(const struct kafka_conn *conn)
 {
+    return conn->session_until_us && env_mono_us(env_of(conn)) > conn->session_until_us;
+}
+
+bool kafka_sasl_admits(const struct kafka_request *rq, const char **why)
+{
+    int16_t key = rq->api->key;
     *why = NULL;
-    if (api_key == API_VERSIONS || api_key == API_SASL_HANDSHAKE ||
-        api_key == API_SASL_AUTHENTICATE)
+    if (key == API_VERSIONS || key == API_SASL_HANDSHAKE || key == API_SASL_AUTHENTICATE)
         return true;
-    if (!conn->known)
+    if (!rq->conn->known)
         *why = "a request before authentication";
-    else if (conn->session_until_us && env_mono_us(env_of(conn)) > conn->session_until_us)
+    else if (rq->late)
         *why = "the session has run out and the client has not authenticated again";
     return *why == NULL;
 }

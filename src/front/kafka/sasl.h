@@ -30,8 +30,10 @@ void kafka_sasl_open(struct kafka_conn *conn);
 void kafka_sasl_close(struct kafka_conn *conn);
 /* Before its first byte is looked at: TLS knows by now whom it has let in. */
 void kafka_sasl_identify(struct kafka_conn *conn);
-/* May a request of this kind be served now? False: why not. */
-bool kafka_sasl_admits(struct kafka_conn *conn, int16_t api_key, const char **why);
+/* Has the session run out? Asked when a request comes: it may wait for others afterwards. */
+bool kafka_sasl_expired(const struct kafka_conn *conn);
+/* May this request be served? False: why not. */
+bool kafka_sasl_admits(const struct kafka_request *rq, const char **why);
 /* The next frame is a token, not a request. */
 bool kafka_sasl_raw(const struct kafka_conn *conn);
 void kafka_sasl_raw_run(struct kafka_request *rq);

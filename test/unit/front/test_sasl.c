@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FETCH 1
 #define LIST_OFFSETS 2
 #define METADATA 3
 #define HANDSHAKE 17
@@ -472,6 +473,40 @@ static void sessions_run_out(void **state)
     assert_true(c->gone);
 }
 
+/* A request that came in time is served, however long it waits behind another. */
+static void requests_that_came_in_time_are_served(void **state)
+{
+    struct kafka_fetch_request_topic_partition p;
+    struct kafka_fetch_request_topic t = {
+        .topic = STR_LIT("t"), .partitions = &p, .partitions_n = 1};
+    struct kafka_fetch_request fetch;
+    struct kafka_metadata_request metadata_in;
+    (void)state;
+    make_user("alice", "secret");
+    with_session(60000);
+    struct client *c = client_open(&f, 0);
+    assert_int_equal(plain(c, "alice", "secret"), 0);
+    wire_default(&kafka_fetch_request_topic_partition_table, &p);
+    wire_default(&kafka_fetch_request_table, &fetch);
+    p.partition_max_bytes = 1 << 20;
+    fetch.max_wait_ms = 70000;
+    fetch.min_bytes = 1;
+    fetch.topics = &t;
+    fetch.topics_n = 1;
+    client_request(c, FETCH, 11, &fetch);
+    wire_default(&kafka_metadata_request_table, &metadata_in);
+    metadata_in.topics_n = -1;
+    client_request(c, METADATA, 9, &metadata_in);
+    int32_t id;
+    struct str body;
+    fake_advance(&f.rig.world, 70000);
+    front_run(&f);
+    assert_true(client_answer_bytes(c, &id, &body));
+    (void)client_answer(c, METADATA, 9);
+    assert_false(c->gone);
+    assert_int_equal(metadata(c), -2);
+}
+
 /* ---- managing credentials ---- */
 
 static struct kafka_alter_user_scram_request_upsertion upsertion(const char *name, int8_t mechanism,
@@ -660,6 +695,7 @@ int main(void)
         TEST(listeners_for_everybody),
         TEST(certificates_open_too),
         TEST(sessions_run_out),
+        TEST(requests_that_came_in_time_are_served),
         TEST(credentials_are_altered_and_described),
         TEST(only_owners_manage_credentials),
         TEST(metadata_shows_what_one_may_see),
