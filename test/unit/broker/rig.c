@@ -199,6 +199,20 @@ enum err rig_configure(struct rig *r, const char *name, const char *key, const c
     return wait(r, &op.op);
 }
 
+enum err rig_replace(struct rig *r, const char *name, int32_t partitions,
+                     const struct topic_setting *settings, size_t n)
+{
+    struct topic_configure_op op = {.op.done = op_done,
+                                    .actor = &rig_actor,
+                                    .name = str_of(name),
+                                    .settings = settings,
+                                    .settings_n = n,
+                                    .replace = true,
+                                    .partitions = partitions};
+    broker_topic_configure(r->brokers[0], &op);
+    return wait(r, &op.op);
+}
+
 const struct topic *rig_topic(struct rig *r, unsigned reactor, const char *name)
 {
     return broker_topic(r->brokers[reactor], str_of(name));

@@ -43,6 +43,9 @@ enum err rig_create_with(struct rig *r, const char *name, int32_t partitions,
 enum err rig_delete(struct rig *r, unsigned from, const char *name);
 enum err rig_grow(struct rig *r, unsigned from, const char *name, int32_t partitions);
 enum err rig_configure(struct rig *r, const char *name, const char *key, const char *value);
+/* All settings at once, and the number of partitions (0: as it is). */
+enum err rig_replace(struct rig *r, const char *name, int32_t partitions,
+                     const struct topic_setting *settings, size_t n);
 const struct topic *rig_topic(struct rig *r, unsigned reactor, const char *name);
 struct uuid rig_topic_id(struct rig *r, const char *name);
 

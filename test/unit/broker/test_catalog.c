@@ -321,6 +321,45 @@ static void test_configure(void **state)
     rig_free(&r);
 }
 
+/* Settings and partitions in one change: both, or neither. */
+static void test_replace(void **state)
+{
+    static const struct topic_setting old = {STR_LIT("segment.ms"), STR_LIT("5000")},
+                                      now = {STR_LIT("retention.ms"), STR_LIT("1234")};
+    struct rig r;
+    (void)state;
+    rig_make(&r, 2);
+    assert_int_equal(rig_create_with(&r, "a", 2, &old, 1), ERR_OK);
+    struct uuid id = rig_topic_id(&r, "a");
+    assert_int_equal(rig_replace(&r, "a", 1, &now, 1), ERR_PARTITIONS_INVALID);
+    assert_int_equal(rig_replace(&r, "a", BROKER_PARTITIONS_MAX + 1, &now, 1),
+                     ERR_PARTITIONS_INVALID);
+    fake_disk_fail(r.disk, FAKE_COMMIT, 1, 1, ERR_DISK_FULL);
+    assert_int_equal(rig_replace(&r, "a", 5, &now, 1), ERR_DISK_FULL);
+    for (int round = 0; round < 2; round++) {
+        const struct topic *t = rig_topic(&r, 1, "a");
+        assert_true(t->partitions == 2 && t->conf.segment_ms == 5000);
+        assert_int_equal(t->conf.retention_ms, 604800000);
+        rig_restart(&r);
+    }
+    assert_int_equal(rig_replace(&r, "a", 5, &now, 1), ERR_OK);
+    for (int round = 0; round < 2; round++) {
+        const struct topic *t = rig_topic(&r, 1, "a");
+        assert_true(t->partitions == 5 && t->conf.segment_ms == 604800000);
+        assert_int_equal(t->generation, 1);
+        for (uint32_t p = 0; p < 5; p++) {
+            const struct store_log_conf *c = fake_disk_conf(r.disk, &(struct store_log_id){id, p});
+            assert_int_equal(c->retention_ms, 1234);
+            assert_int_equal(c->segment_ms, 604800000);
+        }
+        rig_restart(&r);
+    }
+    assert_int_equal(rig_replace(&r, "a", 0, NULL, 0), ERR_OK);
+    assert_int_equal(rig_topic(&r, 1, "a")->conf.retention_ms, 604800000);
+    assert_int_equal(rig_topic(&r, 1, "a")->partitions, 5);
+    rig_free(&r);
+}
+
 struct told {
     struct topic_watcher w;
     char seen[256];
@@ -545,7 +584,7 @@ int main(void)
         cmocka_unit_test(test_failed_open),   cmocka_unit_test(test_failed_write),
         cmocka_unit_test(test_orphans),       cmocka_unit_test(test_killed),
         cmocka_unit_test(test_corrupt),       cmocka_unit_test(test_load_fails),
-        cmocka_unit_test(test_loading),
+        cmocka_unit_test(test_loading),       cmocka_unit_test(test_replace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
