@@ -161,12 +161,15 @@ static enum err read_all(struct spec_documents *out, const char *file, struct sp
 }
 
 /* Of JSON, an array of documents is as many trees. */
-static enum err spread_array(struct spec_trees *trees)
+static enum err spread_array(struct spec_trees *trees, struct err_text *wrong)
 {
     if (trees->n != 1 || !json_is_array(trees->at[0].root))
         return ERR_OK;
     json_t *array = trees->at[0].root;
     size_t n = json_array_size(array);
+    if (n > SPEC_DOCUMENTS_MAX)
+        return err_say(wrong, ERR_CONFIG_INVALID, "there are more than %d documents",
+                       SPEC_DOCUMENTS_MAX);
     struct spec_tree *at = arena_zalloc(&trees->memory, n, sizeof *at);
     if (!at)
         return ERR_MEMORY;
@@ -206,7 +209,7 @@ enum err spec_documents_json(struct str text, const char *file, struct spec_docu
     *out = (struct spec_documents){.trees = mem_zalloc(1, sizeof *out->trees)};
     enum err err = spec_trees_json(text, out->trees, &line, wrong);
     if (!err)
-        err = spread_array(out->trees);
+        err = spread_array(out->trees, wrong);
     return documents(err, file, line, out, where, wrong);
 }
 

@@ -48,6 +48,23 @@ static void test_json(void **state)
     spec_documents_free(&docs);
 }
 
+static void test_json_has_a_limit(void **state)
+{
+    json_t *array = json_array();
+    (void)state;
+    for (size_t i = 0; i <= SPEC_DOCUMENTS_MAX; i++)
+        json_array_append_new(array, json_object());
+    size_t len = json_dumpb(array, NULL, 0, 0);
+    char *text = malloc(len);
+    json_dumpb(array, text, len, 0);
+    assert_int_equal(spec_documents_json((struct str){text, len}, "f", &docs, &where, &wrong),
+                     ERR_CONFIG_INVALID);
+    assert_string_equal(wrong.s, "there are more than 1000 documents");
+    assert_null(docs.at);
+    free(text);
+    json_decref(array);
+}
+
 static void refused(const char *text, const char *place, const char *says)
 {
     char out[256];
@@ -110,9 +127,9 @@ static void test_kinds_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_several_of_yaml),         cmocka_unit_test(test_json),
-        cmocka_unit_test(test_refusals_name_the_place), cmocka_unit_test(test_places),
-        cmocka_unit_test(test_kinds_are_found),
+        cmocka_unit_test(test_several_of_yaml),  cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_has_a_limit), cmocka_unit_test(test_refusals_name_the_place),
+        cmocka_unit_test(test_places),           cmocka_unit_test(test_kinds_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
