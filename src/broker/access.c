@@ -288,7 +288,8 @@ static struct finding look(const struct access *a, enum access_kind kind, struct
 static bool key_opens(const char *principal, enum access_kind kind, struct str name)
 {
     const char *topic = principal + 4;
-    return kind == ACCESS_TOPIC && strncmp(topic, name.at, name.len) == 0 && topic[name.len] == '/';
+    return kind == ACCESS_TOPIC && strlen(topic) > name.len &&
+           memcmp(topic, name.at, name.len) == 0 && topic[name.len] == '/';
 }
 
 static bool is_internal(enum access_kind kind, struct str name)

@@ -168,6 +168,10 @@ static void without_declarations_everybody_owns_everything(void **state)
     assert_int_equal(access_roles(r.brokers[0], NULL, ACCESS_TOPIC, STR_LIT("t")), ACCESS_ANY);
     topic_may("Key:t/1", "t", SEND | RECV);
     topic_may("Key:t/1", "u", 0);
+    struct actor key = actor_of("Key:t/1");
+    static const char bytes[64] = "t/1"; /* a name that goes on behind a NUL */
+    assert_int_equal(
+        access_roles(r.brokers[0], &key, ACCESS_TOPIC, (struct str){bytes, sizeof bytes}), 0);
 }
 
 static void what_is_granted_is_closed_to_others(void **state)
