@@ -292,9 +292,14 @@ static bool key_opens(const char *principal, enum access_kind kind, struct str n
            memcmp(topic, name.at, name.len) == 0 && topic[name.len] == '/';
 }
 
+/* State topics, and those in which weir tells of what passes through all others. */
 static bool is_internal(enum access_kind kind, struct str name)
 {
-    return kind == ACCESS_TOPIC && name.len >= 2 && name.at[0] == '_' && name.at[1] == '_';
+    static const char own[] = "weir.";
+    if (kind != ACCESS_TOPIC || name.len < 2)
+        return false;
+    return (name.at[0] == '_' && name.at[1] == '_') ||
+           (name.len > sizeof(own) - 1 && memcmp(name.at, own, sizeof(own) - 1) == 0);
 }
 
 /* The roles that a principal has on a resource. */

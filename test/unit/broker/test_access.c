@@ -196,6 +196,8 @@ static void what_is_granted_is_closed_to_others(void **state)
     topic_may(ACCESS_ANONYMOUS, "u", SEND | RECV);
     topic_may("User:alice", "u", SEND | RECV);
     topic_may(ACCESS_ANONYMOUS, "__consumer_offsets", 0);
+    topic_may(ACCESS_ANONYMOUS, "weir.hops", 0);
+    topic_may("User:root", "weir.hops", SEND | RECV | OWN);
     topic_may("User:root", "__consumer_offsets", SEND | RECV | OWN);
     may("User:alice", ACCESS_CLUSTER, "", 0);
     may("User:root", ACCESS_CLUSTER, "", SEND | RECV | OWN);
