@@ -47,9 +47,11 @@ def status(conn, code, more="", body="so it goes"):
 
 
 class Hook:
-    """Listens until close(). scripts: name of an event -> list of actions."""
+    """Listens until close(). scripts: name of an event -> list of actions. handshake: the statuses
+    with which Event Grid's validation events are answered, with what answer(body) says."""
 
-    def __init__(self, scripts=None, certificate=None):
+    def __init__(self, scripts=None, certificate=None, handshake=(), answer=None):
+        self.handshake, self.validation = list(handshake), answer
         self.scripts = {name: list(actions) for name, actions in (scripts or {}).items()}
         self.seen, self.lock = [], threading.Lock()
         self.changed = threading.Condition(self.lock)
@@ -107,9 +109,13 @@ class Hook:
         with self.lock:
             script = self.scripts.get(name, [])
             action = script.pop(0) if script else 200
+        self.note(path, name, action, headers)
+        return action
+
+    def note(self, path, name, action, headers):
+        with self.changed:
             self.seen.append((path, name, action, headers))
             self.changed.notify_all()
-        return action
 
     def answer(self, conn):
         """One request; false: the connection is over."""
@@ -120,6 +126,11 @@ class Hook:
         method, path, headers, body = request
         if method == "OPTIONS":
             status(conn, 200)
+            return True
+        if headers.get("aeg-event-type") == "SubscriptionValidation":
+            code = self.handshake.pop(0)
+            self.note(path, "validation", code, headers)
+            status(conn, code, body=self.validation(body))
             return True
         name = re.split(r"\s", body, maxsplit=1)[0]
         return self.act(conn, self.action_of(path, name, headers))

@@ -15,6 +15,7 @@ import urllib.request
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+import broker
 import hooks
 
 pytestmark = [pytest.mark.managed, pytest.mark.weir_only]
@@ -236,6 +237,76 @@ def test_bad_tls_is_never_trusted(weir, api, hook, tmp_path):
         assert headers["weir-dead-letter-reason"] == "max-deliveries"
     assert not unknown.seen
     assert not plain.seen
+
+
+@pytest.fixture
+def weir_with(tmp_path):
+    """A weir with further options."""
+    started = []
+
+    def start(*options):
+        started.append(broker.Weir(tmp_path / f"weir-{len(started)}", threads=1))
+        started[-1].options += options
+        return started[-1].start()
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def test_named_authorities_are_trusted(weir_with, hook, tmp_path):
+    pem = certificate(tmp_path, "localhost")
+    one = hook(certificate=pem)
+    weir = weir_with("--egress-ca", f"{pem}.crt")
+    subscribe(Api(weir), "trusted", one.url("/"))
+    publish(weir, "trusted", ["a"])
+    one.await_names(["a"])
+
+
+def test_private_addresses_by_option(weir_with, hook):
+    one = hook()
+    weir = weir_with("--egress-private", "off")
+    for number, host in enumerate(["127.0.0.1", "localhost"]):
+        subscribe(Api(weir), f"private-{number}", one.url("/", host))
+        publish(weir, f"private-{number}", ["a"])
+        (_, headers), = read(weir, f"private-{number}.dead", 1)
+        assert headers["weir-dead-letter-outcome"] == "Forbidden"
+    assert not one.seen
+
+
+def test_sessions_stay_in_order(weir, api, hook):
+    """Each message of a key fails once, and none of them overtakes another."""
+    names = [f"{key}{number}" for number in range(8) for key in "abc"]
+    one = hook({name: [500] for name in names})
+    api.topic("ordered")
+    api.push("ordered", one.url("/"), retry={**RETRY, "attempts": 1000}, ordering="key",
+             start="earliest")
+    producer = Producer({"bootstrap.servers": weir.bootstrap, "acks": "all"})
+    for name in names:
+        producer.produce("ordered", value=name.encode(), key=name[0].encode())
+    producer.flush(PATIENCE_S)
+    one.await_seen(lambda seen: sum(action == 200 for _, _, action, _ in seen) == len(names), 300)
+    for key in "abc":
+        taken = [name for _, name, action, _ in one.seen if action == 200 and name[0] == key]
+        assert taken == [name for name in names if name[0] == key]
+
+
+def test_endpoint_is_asked_first(weir, api, hook):
+    """Event Grid's handshake: 202 is no consent; the code in a 200 is."""
+    def answer(body):
+        code = json.loads(body)[0]["data"]["validationCode"]
+        return json.dumps({"validationResponse": code})
+
+    one = hook(handshake=[202, 200], answer=answer)
+    api.topic("asked")
+    api.push("asked", one.url("/"), deliver={"format": "eventgrid", "validation": "pending:c0de"},
+             start="earliest")
+    publish(weir, "asked", ["a"])
+    one.await_seen(lambda seen: any(action == 200 and "Notification" in headers.values()
+                                    for _, _, action, headers in seen))
+    kinds = [headers["aeg-event-type"] for *_, headers in one.seen]
+    assert kinds == ["SubscriptionValidation", "SubscriptionValidation", "Notification"]
+    assert '"done"' in api.call("GET", "/api/v1/subscriptions/asked/push")[1]
 
 
 def test_metadata_addresses_are_never_called(weir, api):
