@@ -55,6 +55,7 @@ class Hook:
         self.scripts = {name: list(actions) for name, actions in (scripts or {}).items()}
         self.seen, self.lock = [], threading.Lock()
         self.changed = threading.Condition(self.lock)
+        self.open = 0  # connections that are not read to their end
         self.tls = None
         if certificate:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -75,6 +76,8 @@ class Hook:
                 conn, _ = self.listener.accept()
             except OSError:
                 return
+            with self.lock:
+                self.open += 1
             threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
 
     def serve(self, conn):
@@ -85,6 +88,19 @@ class Hook:
                 pass
         except (OSError, ValueError):
             conn.close()
+        finally:
+            with self.lock:
+                self.open -= 1
+                self.changed.notify_all()
+
+    def await_end(self, seconds=60):
+        """All that a client sent which is dead by now was read. The last connection in the queue is
+        our own."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            last.sendall(b"OPTIONS / HTTP/1.1\r\n\r\n")
+            assert last.recv(4096)
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.open == 0, timeout=seconds), self.open
 
     def read(self, conn):
         """-> (method, path, headers, body), None at the end of the connection."""
@@ -101,7 +117,10 @@ class Hook:
         length = int(headers.get("content-length", 0))
         assert length <= BODY_MAX
         while len(body) < length:
-            body += conn.recv(65536)
+            more = conn.recv(65536)
+            if not more:
+                return None
+            body += more
         method, path, _ = lines[0].split(" ")
         return method, path, headers, body.decode()
 

@@ -8,7 +8,6 @@ is sent again with the same token until it has one.
 """
 
 import base64
-import http.client
 import json
 import os
 import random
@@ -16,71 +15,21 @@ import threading
 import time
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
 
+import killing
 from history import DeadLetter, History, Settle
+from killing import PATIENCE_S, SEED, Http, KafkaWriter, Worker
 
 ROUNDS = int(os.environ.get("WIRE_KILLS", "10"))
-SEED = int(os.environ.get("WIRE_SEED", random.randrange(1 << 32)))
 TOPIC, PARTITIONS = "work", 4
 SUBSCRIPTIONS = {"short": (0.1, 4), "long": (2.0, 10)}  # lock in s, attempts
 RECEIVERS = 3  # of each
 SETTLES_BEFORE_KILL = (10, 150)
 BACKLOG = 300
-PATIENCE_S = 60
 RECEIVE_WAIT_S = 10  # the least that Event Grid knows
 VERBS = {"acknowledge": 60, "release": 12, "reject": 6, "renewLock": 8, "forget": 14}
 
 pytestmark = pytest.mark.managed
-
-
-class Http:
-    """One kept connection, which is opened again after a kill."""
-
-    def __init__(self, weir):
-        self.weir, self.conn = weir, None
-
-    def open(self):
-        deadline = time.monotonic() + PATIENCE_S
-        while self.conn is None:
-            conn = http.client.HTTPConnection(self.weir.host, self.weir.http_port, timeout=30)
-            try:
-                conn.connect()
-                self.conn = conn
-            except OSError:
-                assert time.monotonic() < deadline, "weir does not come back"
-                time.sleep(0.01)
-
-    def call(self, method, path, body=None, headers=()):
-        """-> (status, body), or None: no answer"""
-        self.open()
-        try:
-            self.conn.request(method, path, body, dict(headers))
-            answer = self.conn.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
-            self.conn.close()
-            self.conn = None
-            return None
-
-
-class Worker(threading.Thread):
-    """A thread that repeats `once` until it is told to end; what it raises fails the test."""
-
-    def __init__(self, load, number):
-        super().__init__(daemon=True)
-        self.load, self.number = load, number
-        self.name = f"{type(self).__name__}-{number}"
-        self.random = random.Random(f"{SEED} {self.name}")
-        self.failure = None
-
-    def run(self):
-        try:
-            while not self.ending():
-                self.once()
-        except BaseException as failure:  # noqa: the main thread raises it
-            self.failure = failure
-            self.load.failed.set()
 
 
 def text_of(name):
@@ -150,29 +99,20 @@ class BatchWriter(SingleWriter):
             self.acked.update(names)
 
 
-class KafkaWriter(Writer):
+class BrokerWriter(Writer):
+    """By Kafka."""
+
     def __init__(self, load, number):
         super().__init__(load, number)
-        self.producer = Producer({
-            "bootstrap.servers": load.weir.bootstrap, "enable.idempotence": True, "linger.ms": 1,
-            "delivery.timeout.ms": PATIENCE_S * 1000, "retry.backoff.ms": 20,
-            "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100, "log_level": 0,
-            "error_cb": lambda error: None,
-        })
-
-    def delivered(self, error, message):
-        assert error is None, error
-        self.acked.add(json.loads(message.value())["name"])
-
-    def send(self, name, partition):
-        self.producer.produce(TOPIC, text_of(name), partition=partition,
-                              on_delivery=self.delivered)
+        self.kafka = KafkaWriter(load.weir, TOPIC)
 
     def once(self):
         self.wait()
-        for _ in range(self.random.randint(1, 10)):
-            self.send(self.next_name(), self.random.randrange(PARTITIONS))
-        assert self.producer.flush(PATIENCE_S) == 0
+        names = [self.next_name() for _ in range(self.random.randint(1, 10))]
+        for name in names:
+            self.kafka.send(text_of(name), partition=self.random.randrange(PARTITIONS))
+        self.kafka.flush()
+        self.acked.update(names)
 
 
 # ---- receivers
@@ -255,17 +195,18 @@ class Receiver(Worker):
 # ---- the whole
 
 
-class Load:
+class Load(killing.Load):
     def __init__(self, weir):
-        self.weir = weir
-        self.draining, self.over, self.failed = (threading.Event() for _ in range(3))
+        super().__init__(weir)
+        self.draining, self.over = threading.Event(), threading.Event()
         self.histories = {name: History(*conf) for name, conf in SUBSCRIPTIONS.items()}
-        self.writers = [SingleWriter(self, 0), SingleWriter(self, 1), BatchWriter(self, 0),
-                        KafkaWriter(self, 0)]
-        self.receivers = [Receiver(self, number, name) for name in SUBSCRIPTIONS
-                          for number in range(RECEIVERS)]
-        for worker in self.writers + self.receivers:
-            worker.start()
+        self.writers, self.receivers = [], []
+
+    def begin(self):
+        self.writers = self.start([SingleWriter(self, 0), SingleWriter(self, 1),
+                                   BatchWriter(self, 0), BrokerWriter(self, 0)])
+        self.receivers = self.start([Receiver(self, number, name) for name in SUBSCRIPTIONS
+                                     for number in range(RECEIVERS)])
 
     def backlog(self):
         acked = sum(len(writer.acked) for writer in self.writers)
@@ -274,67 +215,29 @@ class Load:
     def settles(self):
         return sum(history.settles for history in self.histories.values())
 
-    def wait(self, done, what):
-        deadline = time.monotonic() + PATIENCE_S
-        while not done():
-            if self.failed.is_set():
-                raise next(w.failure for w in self.writers + self.receivers if w.failure)
-            assert time.monotonic() < deadline, f"in vain: {what()}"
-            time.sleep(0.005)
-
-    def join(self, workers):
-        for worker in workers:
-            worker.join(PATIENCE_S)
-            assert not worker.is_alive(), f"{worker.name} hangs"
-            if worker.failure:
-                raise worker.failure
-
 
 def subscribe(weir):
     """The topic, and its subscriptions with their dead letters."""
-    caller = Http(weir)
-    documents = [{"kind": "Topic", "metadata": {"name": TOPIC}, "spec": {"partitions": PARTITIONS}}]
+    killing.apply(weir, "Topic", TOPIC, partitions=PARTITIONS)
     for name, (lock_s, attempts) in SUBSCRIPTIONS.items():
-        documents.append({"kind": "Subscription", "metadata": {"name": name}, "spec": {
-            "topic": TOPIC, "start": "earliest", "lock": f"{int(lock_s * 1000)}ms",
-            "deadLetter": f"dead-{name}", "retry": {"attempts": attempts}}})
-    for document in documents:
-        status, body = caller.call("POST", "/api/v1/apply", json.dumps(
-            {"apiVersion": "weir/v1alpha1", **document}), {"Content-Type": "application/json"})
-        assert status == 200, body
+        killing.apply(weir, "Subscription", name, topic=TOPIC, start="earliest",
+                      lock=f"{int(lock_s * 1000)}ms", deadLetter=f"dead-{name}",
+                      retry={"attempts": attempts})
 
 
-def read_all(weir, topic):
-    """-> [(partition, offset, name, headers)]; nothing if there is no such topic"""
-    consumer = Consumer({"bootstrap.servers": weir.bootstrap, "group.id": "unused",
-                         "enable.auto.commit": False, "fetch.wait.max.ms": 10})
-    found = []
-    partitions = consumer.list_topics(timeout=30).topics
-    for partition in sorted(partitions[topic].partitions) if topic in partitions else ():
-        where = TopicPartition(topic, partition, 0)
-        _, high = consumer.get_watermark_offsets(where, timeout=30)
-        consumer.assign([where])
-        position = 0
-        deadline = time.monotonic() + PATIENCE_S
-        while position < high:
-            assert time.monotonic() < deadline, f"{topic} {partition}: {position} of {high}"
-            for message in consumer.consume(1000, timeout=0.5):
-                assert message.error() is None, message.error()
-                headers = {key: value.decode() for key, value in message.headers() or ()}
-                found.append((partition, message.offset(), json.loads(message.value())["name"],
-                              headers))
-                position = message.offset() + 1
-    consumer.close()
-    return found
+def read_names(weir):
+    """-> [(partition, offset, name)] of the topic"""
+    return [(partition, offset, json.loads(value)["name"])
+            for partition, offset, value, _ in killing.read_all(weir, TOPIC)]
 
 
 def letters_of(weir, subscription):
     letters = []
-    for _, _, name, headers in read_all(weir, f"dead-{subscription}"):
-        about = {key.removeprefix("weir-dead-letter-"): value for key, value in headers.items()}
+    for value, about in killing.letters_of(weir, f"dead-{subscription}"):
         assert about["subscription"] == subscription
-        letters.append(DeadLetter(name, about["reason"], int(about["deliveries"]), (
-            about["topic"], int(about["partition"]), int(about["offset"]))))
+        place = about["topic"], int(about["partition"]), int(about["offset"])
+        letters.append(DeadLetter(json.loads(value)["name"], about["reason"],
+                                  int(about["deliveries"]), place))
     return letters
 
 
@@ -352,7 +255,7 @@ def drain(load):
     """Everything is settled; and what stands behind it in each partition comes last."""
     load.draining.set()
     load.join(load.writers)
-    names = {name for _, _, name, _ in read_all(load.weir, TOPIC)}
+    names = {name for _, _, name in read_names(load.weir)}
     dead = {}
 
     def missing():
@@ -367,11 +270,11 @@ def drain(load):
     load.wait(done, missing)
     load.weir.kill()
     load.weir.start()
-    last = KafkaWriter(load, "last")
-    for partition in range(PARTITIONS):
-        last.send(last.next_name(), partition)
-    assert last.producer.flush(PATIENCE_S) == 0
-    load.wait(lambda: all(last.acked <= history.settled | history.doubted
+    kafka, last = KafkaWriter(load.weir, TOPIC), {f"last:{n}" for n in range(PARTITIONS)}
+    for partition, name in enumerate(sorted(last)):
+        kafka.send(text_of(name), partition=partition)
+    kafka.flush()
+    load.wait(lambda: all(last <= history.settled | history.doubted
                           for history in load.histories.values()), lambda: "the last messages")
     load.over.set()
     load.weir.kill()  # which ends the receives that wait
@@ -383,10 +286,11 @@ def test_kill_under_receivers(weir):
     print(f"WIRE_SEED={SEED}")
     subscribe(weir)
     load = Load(weir)
+    load.begin()
     kill_rounds(load)
     drain(load)
     log = {}
-    for partition, offset, name, _ in read_all(weir, TOPIC):
+    for partition, offset, name in read_names(weir):
         assert name not in log, f"{name} is stored twice"
         log[name] = (TOPIC, partition, offset)
     for writer in load.writers:
