@@ -142,6 +142,16 @@ static bool private_allowed(const struct serve *s)
            (s->options.egress_private == SERVE_EGRESS_AUTO && alone);
 }
 
+/* The link in Event Grid's validation events leads here, unless another address is said. */
+static void set_validation_url(struct serve *s)
+{
+    char url[SERVE_URL_MAX - sizeof HTTP_VALIDATION_PATH];
+    if (s->options.validation_url || !serve_listeners_url(&s->listeners, url, sizeof url))
+        return;
+    snprintf(s->validation_url, sizeof s->validation_url, "%s" HTTP_VALIDATION_PATH, url);
+    s->options.validation_url = s->validation_url;
+}
+
 static enum err make_parts(struct serve *s, const struct embedded_report *report,
                            struct err_text *text)
 {
@@ -160,11 +170,15 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
     hc.metrics = serve_metrics_page;
     hc.arg = &s->metrics;
     s->http = http_front_make(&hc, s->brokers, s->n);
-    s->push = serve_push_make(&s->options, private_allowed(s), s->brokers, s->envs, s->n);
-    s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka, s->http, s->push};
     s->listeners.kafka = s->kafka;
     s->listeners.http = s->http;
-    return serve_listeners_open(&s->listeners, SERVE_HTTP, s->loops, s->n, text);
+    enum err err = serve_listeners_open(&s->listeners, SERVE_HTTP, s->loops, s->n, text);
+    if (err)
+        return err;
+    set_validation_url(s);
+    s->push = serve_push_make(&s->options, private_allowed(s), s->brokers, s->envs, s->n);
+    s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka, s->http, s->push};
+    return ERR_OK;
 }
 
 static void run_loop(void *loop)

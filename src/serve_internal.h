@@ -23,6 +23,8 @@ struct serve_mail {
     struct serve *s;
 };
 
+#define SERVE_URL_MAX 256
+
 struct serve {
     int argc; /* of the start, for a reload */
     char **argv;
@@ -36,6 +38,7 @@ struct serve {
     struct embedded *embedded;
     struct kafka_front *kafka;
     struct http_front *http;
+    char validation_url[SERVE_URL_MAX]; /* the default of that option */
     struct serve_push *push;
     struct serve_metrics metrics;
     struct serve_listeners listeners;

@@ -119,6 +119,21 @@ const char *serve_listeners_put(const struct serve_listeners *l, enum serve_prot
     return out;
 }
 
+const char *serve_listeners_url(const struct serve_listeners *l, char *out, size_t cap)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const struct serve_listener *one = &l->at[i];
+        const char *addr = one->listener ? listener_addr(one->listener) : "";
+        bool own = *addr && strncmp(addr, "unix:", 5) && strncmp(addr, "0.0.0.0:", 8) &&
+                   strncmp(addr, "[::]:", 5);
+        if (one->protocol != SERVE_HTTP || !own)
+            continue;
+        snprintf(out, cap, "%s://%s", one->tls ? "https" : "http", addr);
+        return out;
+    }
+    return NULL;
+}
+
 void serve_listeners_reload(struct serve_listeners *l)
 {
     for (size_t i = 0; i < l->n; i++) {

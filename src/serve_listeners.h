@@ -40,6 +40,9 @@ void serve_listeners_close(struct serve_listeners *l, enum serve_protocol protoc
 /* The addresses of the protocol's listeners, with commas between; returns out. */
 const char *serve_listeners_put(const struct serve_listeners *l, enum serve_protocol protocol,
                                 char *out, size_t cap);
+/* How a browser on this machine reaches the first HTTP listener, "http://127.0.0.1:8080"; NULL:
+ * none is open on an address of its own. Returns out. */
+const char *serve_listeners_url(const struct serve_listeners *l, char *out, size_t cap);
 /* Reads the certificates again; what cannot be read stays as it was, and is logged. */
 void serve_listeners_reload(struct serve_listeners *l);
 /* After the loops have stopped. */

@@ -74,8 +74,9 @@ static const struct option table[] = {
     {"egress-origin", "WEIR_EGRESS_ORIGIN", OPTION_TEXT, AT(egress_origin), "weir", "NAME",
      "what endpoints are told of who calls: WebHook-Request-Origin, a DNS name", 0, 0, NULL, 0},
     {"validation-url", "WEIR_VALIDATION_URL", OPTION_TEXT, AT(validation_url), NULL, "URL",
-     "where owners of Event Grid endpoints confirm a subscription by hand; unset: they cannot", 0,
-     0, NULL, 0},
+     "where owners of Event Grid endpoints confirm a subscription by hand; unset: the first HTTP "
+     "listener, if it has an address of its own",
+     0, 0, NULL, 0},
     {"log-level", "WEIR_LOG_LEVEL", OPTION_CHOICE, AT(log_level), "info", "LEVEL",
      "least level of log lines on stderr", 0, 0, log_levels, OPTION_LIVE},
 };

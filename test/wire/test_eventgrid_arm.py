@@ -93,3 +93,16 @@ def test_what_is_wrong_with_a_subscription_is_said(target, topic, properties, wo
         params={"api-version": "2022-06-15"}, json={"properties": properties}, timeout=30)
     assert answer.status_code == 400
     assert word in answer.json()["error"]["message"]
+def test_an_event_hub_destination_is_a_topic_of_weir(js, manage, target, topic, unique):
+    hub = unique("hub")
+    made = requests.put(f"{target.http}{SCOPE}/{hub}", json={"location": "x"}, timeout=30)
+    assert made.status_code == 201, made.text
+    manage.event_subscriptions.begin_create_or_update(
+        f"{SCOPE}/{topic}", "to-hub", models.EventSubscription(
+            destination=models.EventHubEventSubscriptionDestination(
+                resource_id=f"/subscriptions/x/namespaces/n/eventhubs/{hub}"),
+            filter=models.EventSubscriptionFilter(subject_ends_with="/1")),
+        enforce_https=False).result()
+    js.call("publish", endpoint=endpoint(target, topic), key=KEY, schema="EventGrid",
+            events=[event_grid(i) for i in range(3)])
+    assert stored(target, hub, 1)[0]["headers"]["ce_id"] == "id-1"

@@ -11,9 +11,6 @@
 #include "broker/subscription.h"
 #include "front/http/request.h"
 
-/* Where weir's validation events send the owners of endpoints (flow/push.h: validation_url). */
-#define EVENTGRID_VALIDATION_PATH "/eventsubscriptions/validate"
-
 /* Is the path of ARM one of a namespace? */
 bool eventgrid_is_namespace(struct str path);
 

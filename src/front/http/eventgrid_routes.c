@@ -1,5 +1,6 @@
 /* What Event Grid's clients ask for. */
 #include "front/http/eventgrid.h"
+#include "front/http/http.h"
 
 /* clang-format off */
 #define EG eventgrid_problem
@@ -30,7 +31,7 @@ const struct http_route eventgrid_routes[EVENTGRID_ROUTES] = {
     {METHOD_POST, HTTP_BODY, PULL ":release", eventgrid_release, 0, EG},
     {METHOD_POST, HTTP_BODY, PULL ":reject", eventgrid_reject, 0, EG},
     {METHOD_POST, HTTP_BODY, PULL ":renewLock", eventgrid_renew, 0, EG},
-    {METHOD_GET, HTTP_PUBLIC, EVENTGRID_VALIDATION_PATH, eventgrid_validate, 0, EG},
+    {METHOD_GET, HTTP_PUBLIC, HTTP_VALIDATION_PATH, eventgrid_validate, 0, EG},
     EVENT_SUBSCRIPTION(PROVIDER "namespaces/{}/topics/{}/"),
     EVENT_SUBSCRIPTION(PROVIDER "topics/{}/"),
     EVENT_SUBSCRIPTION(PROVIDER),

@@ -27,6 +27,9 @@
 #define HTTP_IDLE_MS 75000
 #define HTTP_UNREAD_MS 60000
 
+/* Where owners of Event Grid endpoints confirm a subscription by hand (flow/push.h). */
+#define HTTP_VALIDATION_PATH "/eventsubscriptions/validate"
+
 #define HTTP_BODY_MAX_DEFAULT ((size_t)1 << 20)
 #define HTTP_BODIES_MAX_DEFAULT ((size_t)256 << 20)
 #define HTTP_CONNECTIONS_MAX_DEFAULT 10000
