@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+import time
 import urllib.request
 
 import pytest
 
 import broker
-from rawbatch import batches
+from rawbatch import batch, batches
 from rawkafka import Raw
 
 pytestmark = [pytest.mark.managed, pytest.mark.weir_only]
@@ -34,14 +35,16 @@ def publish(weir, topic, kind, number, key=None):
 
 def reject_all(weir, topic, subscription, count):
     where = f"/topics/{topic}/eventsubscriptions/{subscription}"
-    tokens = []
-    while len(tokens) < count:
-        got = post(weir, f"{where}:receive{API}&maxEvents=100&maxWaitTime=10")
-        assert got["value"], f"only {len(tokens)} of {count}"
-        tokens += [one["brokerProperties"]["lockToken"] for one in got["value"]]
-    done = post(weir, f"{where}:reject{API}", json.dumps({"lockTokens": tokens}).encode(),
-                content_type="application/json")
-    assert len(done["succeededLockTokens"]) == count, done
+    done = 0
+    while done < count:
+        got = post(weir, f"{where}:receive{API}&maxEvents=100&maxWaitTime=10")["value"]
+        assert got, f"only {done} of {count}"
+        tokens = [one["brokerProperties"]["lockToken"] for one in got]
+        answer = post(weir, f"{where}:reject{API}", json.dumps({"lockTokens": tokens}).encode(),
+                      content_type="application/json")
+        assert len(answer["succeededLockTokens"]) == len(tokens), answer
+        done += len(tokens)
+    assert done == count
 
 
 @pytest.fixture
@@ -151,6 +154,42 @@ spec: {partitions: 1}
     assert [one[0] for one in ids_of(weir, "repair", 1)] == ["paid-1"]
     assert "there is no topic nowhere" in command("dlq", "redrive", "orders.dead", "--to",
                                                   "nowhere", status=1)
+
+
+def test_killed_while_it_redrives(weir, command):
+    """Each letter is redriven exactly once, whatever kill -9 interrupts."""
+    count = 1500
+    command("apply", "-f", "-", stdin=DOCUMENTS.replace("partitions: 3", "partitions: 1"))
+    raw = Raw(weir.host, weir.port)
+    for first in range(0, count, 100):
+        values = [b"%d" % number for number in range(first, first + 100)]
+        assert raw.produce("orders", batch(values))["error"] == 0
+    raw.close()
+    reject_all(weir, "orders", "billing", count)
+    for extra in (100, 400, 900):
+        process = subprocess.Popen([str(broker.weir_binary()), "dlq", "redrive", "orders.dead",
+                                    "--server", weir.http], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        raw = Raw(weir.host, weir.port)
+        while raw.list_offset("orders", -1)["offset"] < count + extra and process.poll() is None:
+            pass
+        weir.kill()
+        raw.close()
+        process.wait(CALL_S)
+        weir.start()
+    deadline = time.monotonic() + CALL_S
+    while command("dlq", "list").splitlines()[1].split()[1] != "0":  # until the locks run out
+        redriven(command)
+        assert time.monotonic() < deadline
+    assert redriven(command) == 0
+    raw = Raw(weir.host, weir.port)
+    found, offset = [], 0
+    while offset < raw.list_offset("orders", -1)["offset"]:
+        for one in batches(raw.fetch("orders", offset)["records"]):
+            found += [int(record.value) for at, record in one.records() if at >= offset]
+            offset = one.base_offset + one.count
+    raw.close()
+    assert sorted(found) == sorted(list(range(count)) * 2)
 
 
 def test_a_topic_that_drops_duplicates_takes_them_again(weir, command):

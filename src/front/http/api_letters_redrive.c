@@ -6,7 +6,8 @@
  *        |    those that match --> settle with the appends of their records
  *        +-------------------------------+
  *
- * What does not match stays locked until the end, so that it is not looked at twice.
+ * What does not match stays locked until the end, so that it is not looked at twice, save in a
+ * request that takes longer than a lock lasts.
  */
 #include "front/http/api_letters.h"
 #include "front/http/verbs.h"
@@ -19,7 +20,7 @@
 #define AT_ONCE 100
 #define LOOKED_MAX 100000 /* by one request */
 #define BYTES_MAX ((size_t)4 << 20)
-#define LOCK_MS 600000
+#define LOCK_MS 10000 /* outlives a turn; what a kill leaves locked is free after that */
 #define MEMORY_MAX ((size_t)64 << 20)
 
 struct redrive {
