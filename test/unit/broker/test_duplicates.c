@@ -212,6 +212,29 @@ static void test_restart(void **state)
     rig_free(&r);
 }
 
+/* Most of the log is older than the window, or nothing is, or all. */
+static void test_restart_finds_the_window(void **state)
+{
+    char mid[16];
+    struct partition_stat stat;
+    (void)state;
+    for (unsigned old = 0; old <= 12; old++) {
+        make(1, 1);
+        for (unsigned i = 0; i < 12; i++) {
+            snprintf(mid, sizeof(mid), "%u", i);
+            if (i == old)
+                fake_advance(&r.world, WINDOW_MS + 1);
+            publish(0, "/a", mid);
+        }
+        if (old == 12)
+            fake_advance(&r.world, WINDOW_MS + 1);
+        rig_restart(&r);
+        assert_true(broker_partition_stat(r.brokers[0], &id, 0, &stat));
+        assert_int_equal(stat.ids, 12 - old);
+        rig_free(&r);
+    }
+}
+
 /* The log starts amid a batch, holds a batch that cannot be read, and answers later. */
 static void test_restart_odd_logs(void **state)
 {
@@ -433,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_under_way),
         cmocka_unit_test(test_first_fails),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_restart_finds_the_window),
         cmocka_unit_test(test_restart_odd_logs),
         cmocka_unit_test(test_killed_under_way),
         cmocka_unit_test(test_kafka_batch),
