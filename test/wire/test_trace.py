@@ -62,6 +62,61 @@ def test_found_by_every_id(target, name):
         assert trace(target, other).stdout.splitlines() == shown
 
 
+DECLARED = """
+apiVersion: weir/v1alpha1
+kind: Topic
+metadata: {{name: {name}}}
+spec: {{partitions: 1}}
+---
+apiVersion: weir/v1alpha1
+kind: Topic
+metadata: {{name: {name}.copy}}
+spec: {{partitions: 1}}
+---
+apiVersion: weir/v1alpha1
+kind: Subscription
+metadata: {{name: copy}}
+spec: {{topic: {name}, deliver: {{topic: {name}.copy}}}}
+---
+apiVersion: weir/v1alpha1
+kind: Subscription
+metadata: {{name: pull}}
+spec: {{topic: {name}}}
+"""
+
+
+def pull(target, name, verb, body=None):
+    answer = requests.post(f"{target.http}/topics/{name}/eventsubscriptions/pull:{verb}"
+                           "?api-version=2024-06-01", json=body, timeout=PATIENCE_S)
+    assert answer.ok, answer.text
+    return answer.json()
+
+
+def test_what_came_of_it(target, name):
+    """Delivered into another topic, and to a receiver that pulls."""
+    applied = subprocess.run([str(broker.weir_binary()), "apply", "--file", "-", "--server",
+                              target.http], input=DECLARED.format(name=name), text=True,
+                             capture_output=True, timeout=PATIENCE_S, check=False)
+    assert applied.returncode == 0, applied.stderr
+    event = uuid.uuid4().hex
+    publish(target, name, id=event)
+    received = pull(target, name, "receive")["value"]
+    assert [each["event"]["id"] for each in received] == [event]
+    pull(target, name, "acknowledge",
+         {"lockTokens": [received[0]["brokerProperties"]["lockToken"]]})
+    end = time.monotonic() + PATIENCE_S
+    shown = ""
+    while not ("accept" in shown and ".copy/0/0" in shown) and time.monotonic() < end:
+        shown = traced(target, event)
+    lines = shown.splitlines()
+    assert lines[1] == f"{name}/0/0  id {event}"
+    assert "publish" in lines[2]
+    assert "receive      pull  attempt 1" in lines[3]
+    assert "settle       pull  accept" in lines[4]
+    assert lines[5] == f"`- {name}.copy/0/0  id {event}"
+    assert "publish" in lines[6] and len(lines) == 7
+
+
 def test_json(target, name):
     event = uuid.uuid4().hex
     publish(target, name, id=event)
