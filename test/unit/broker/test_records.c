@@ -341,7 +341,7 @@ static void test_broken(void **state)
     produce(&w, 2);
     produce(&w, 2);
     fake_disk_damage(w.r.disk, &log, 1, BATCH_HEAD_BYTES + 6); /* in a value */
-    assert_int_equal(read_at(&w, 0, 1 << 20, &op), ERR_OK); /* what is good before it */
+    assert_int_equal(read_at(&w, 0, 1 << 20, &op), ERR_OK);    /* what is good before it */
     assert_int_equal(op.n, 1);
     let_go(&op);
     assert_int_equal(read_at(&w, 2, 1 << 20, &op), ERR_CORRUPT);
