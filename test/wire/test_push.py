@@ -309,6 +309,39 @@ def test_endpoint_is_asked_first(weir, api, hook):
     assert '"done"' in api.call("GET", "/api/v1/subscriptions/asked/push")[1]
 
 
+def test_owner_confirms_by_hand(weir, api, hook):
+    """The endpoint says 200 and no code: whoever opens the URL in the event confirms."""
+    urls = []
+
+    def answer(body):
+        urls.append(json.loads(body)[0]["data"]["validationUrl"])
+        return "thanks"
+
+    one = hook(handshake=[200], answer=answer)
+    api.topic("by-hand")
+    api.push("by-hand", one.url("/"), start="earliest",
+             deliver={"format": "eventgrid", "validation": "pending:c0de"})
+    publish(weir, "by-hand", ["a"])
+    one.await_names(["validation"])
+    with urllib.request.urlopen(urls[0], timeout=10) as page:
+        assert page.status == 200
+    one.await_seen(lambda seen: seen[-1][3]["aeg-event-type"] == "Notification")
+
+
+def test_library_is_loaded_at_first_use(weir, api, hook):
+    def is_loaded():
+        with open(f"/proc/{weir.pid}/maps", encoding="utf-8") as maps:
+            return "libcurl" in maps.read()
+
+    one = hook()
+    api.topic("lazy")
+    publish(weir, "lazy", ["a"])
+    assert not is_loaded()
+    api.push("lazy", one.url("/"), start="earliest")
+    one.await_names(["a"])
+    assert is_loaded()
+
+
 def test_metadata_addresses_are_never_called(weir, api):
     for number, url in enumerate(["http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/",
                                   "http://0.0.0.0:9/"]):
