@@ -287,6 +287,9 @@ static bool proof_ok(struct scram_server *s, const uint8_t *proof)
     digest(s->hash, key, n, stored);
     bool ok = secret_eq(stored, s->verifier.stored_key, n);
     secret_clear(key, sizeof key);
+#ifdef FAULT_proof_unchecked
+    return s->known;
+#endif
     return ok && s->known;
 }
 

@@ -366,6 +366,9 @@ bool access_allows(struct broker *b, const struct actor *actor, enum access_kind
                    struct str name, enum access_role role)
 {
     bool yes = (access_roles(b, actor, kind, name) & role) != 0;
+#ifdef FAULT_access_unchecked
+    return true;
+#endif
     if (!yes)
         denied(b->access, actor, kind, name, role);
     return yes;
@@ -403,6 +406,9 @@ bool access_refuses_topic(struct broker *b, struct op *op, const struct actor *a
 static bool key_is(const char *key, struct str presented)
 {
     size_t n = strlen(key);
+#ifdef FAULT_key_by_length
+    return n == presented.len;
+#endif
     return n != 0 && n == presented.len && secret_eq(key, presented.at, n);
 }
 
