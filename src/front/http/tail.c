@@ -67,6 +67,16 @@ static void put_id(struct tail *tail)
     wr_u8(&tail->out, '\n');
 }
 
+/* JSON has line ends between its tokens only, where a blank says the same; in a stream they would
+ * end the field. */
+static void join_lines(struct wr *w, size_t from)
+{
+    for (size_t i = from; i < w->len; i++) {
+        if (w->buf->data[i] == '\n' || w->buf->data[i] == '\r')
+            w->buf->data[i] = ' ';
+    }
+}
+
 /* ---- the reader ----------------------------------------------------------------------------- */
 
 static bool take_record(struct reader *r, const struct reader_part *part,
@@ -76,7 +86,9 @@ static bool take_record(struct reader *r, const struct reader_part *part,
     if (tail->out.len >= TAIL_BYTES)
         return false;
     wr_text(&tail->out, "data: ");
+    size_t from = tail->out.len;
     events_out_json(r, part, record, &tail->scratch, &tail->out);
+    join_lines(&tail->out, from);
     wr_u8(&tail->out, '\n');
     if (r->parts_n <= TAIL_IDS_MAX)
         put_id(tail);

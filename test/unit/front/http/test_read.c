@@ -339,6 +339,23 @@ static void a_tail_follows(void **state)
     assert_string_equal(tailed(d), "1/1");
 }
 
+/* Data with line ends in it stays one field of the stream, and the same JSON. */
+static void a_tail_has_a_line_an_event(void **state)
+{
+    struct web_client *c = tail("/topics/one", "");
+    struct web_answer a = web_ask(&web, "POST /topics/one HTTP/1.1\r\nHost: localhost\r\n"
+                                        "Content-Type: application/json\r\nContent-Length: 21\r\n"
+                                        "\r\n{\"a\":\r\n\n1,\n\"b\":\"x\\n\"}");
+    (void)state;
+    assert_int_equal(a.status, 202);
+    turn();
+    const char *data = strstr(text_of(c), "data: {");
+    assert_non_null(data);
+    size_t line = strcspn(data, "\r\n");
+    assert_non_null(memmem(data, line, "\"data\":{\"a\":   1, \"b\":\"x\\n\"}}", 28));
+    assert_int_equal(strncmp(data + line, "\nid: ", 5), 0);
+}
+
 static void a_tail_beats(void **state)
 {
     struct web_client *c = tail("/topics/one", "");
@@ -442,6 +459,7 @@ int main(void)
         TEST(what_retention_took_is_told),
         TEST(one_record_is_read),
         TEST(a_tail_follows),
+        TEST(a_tail_has_a_line_an_event),
         TEST(a_tail_beats),
         TEST(a_tail_ends_with_its_topic_and_with_the_broker),
         TEST(a_tail_grows_with_its_topic),
