@@ -15,6 +15,7 @@
 #include "broker/delivery_internal.h"
 #include "broker/group.h"
 #include "broker/partition.h"
+#include "broker/schedule.h"
 #include "broker/spread.h"
 #include "broker/subscription_catalog.h"
 #include "broker/topic_internal.h"
@@ -93,6 +94,7 @@ void broker_set_make(const struct broker_conf *conf, unsigned n, struct env **en
     add_state_topic(set, TOPIC_STATE_CATALOG, TOPIC_CATALOG_NAME, 1);
     add_state_topic(set, TOPIC_STATE_OFFSETS, TOPIC_OFFSETS_NAME, BROKER_SHARDS);
     add_state_topic(set, TOPIC_STATE_LEDGER, TOPIC_LEDGER_NAME, BROKER_SHARDS);
+    add_state_topic(set, TOPIC_STATE_SCHEDULED, TOPIC_SCHEDULED_NAME, BROKER_SHARDS);
 }
 
 static void broker_free(struct broker *b)
@@ -101,6 +103,7 @@ static void broker_free(struct broker *b)
     env_timer_stop(b->env, &b->sweep);
     groups_free(b->groups);
     deliveries_free(b->deliveries);
+    schedule_free(b->schedule);
     access_log_free(b->access_log);
     catalog_free(b->catalog);
     publish_free(&b->publish);
@@ -223,9 +226,10 @@ static void step_load(struct broker *b, struct spread_part *part)
     for (size_t i = 0; i < l->items_n; i++)
         access_copy_change(b->access, NULL, l->items[i]);
     remove_orphans(b);
-    lp->left += 2 + (unsigned)l->n;
+    lp->left += 3 + (unsigned)l->n;
     b->groups = groups_make(b, b->env, b->store, load_state, lp);
     deliveries_make(b, load_state, lp);
+    schedule_make(b, load_state, lp);
     for (size_t i = 0; i < l->n; i++)
         partitions_open(b, l->topics[i], 0, l->topics[i]->partitions, load_opened, lp);
     load_less(lp, ERR_OK);
@@ -275,6 +279,7 @@ static void step_clamp(struct broker *b, struct spread_part *part)
     *lp = (struct load_part){.broker = b, .part = part, .left = 2};
     groups_clamp(b->groups, clamp_done, lp);
     deliveries_clamp(b->deliveries, clamp_done, lp);
+    schedule_open(b->schedule);
 }
 
 static void load_spread(struct spread *s, struct broker *b, enum err err)

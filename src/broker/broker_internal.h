@@ -24,6 +24,7 @@ struct access;
 struct access_log;
 struct catalog;
 struct deliveries;
+struct schedule;
 struct groups;
 struct subscription_catalog;
 
@@ -53,6 +54,7 @@ struct broker {
     struct access *access;         /* this reactor's copy of users, grants and keys */
     struct access_log *access_log; /* reactor 0: the truth about them */
     struct deliveries *deliveries; /* NULL until loading began */
+    struct schedule *schedule;     /* likewise */
     bool loaded;
 };
 

@@ -27,7 +27,7 @@
 #include "broker/publish.h"
 #include "broker/records.h"
 
-enum message_state { MESSAGE_AVAILABLE, MESSAGE_ACQUIRED, MESSAGE_DEFERRED, MESSAGE_SCHEDULED };
+enum message_state { MESSAGE_AVAILABLE, MESSAGE_ACQUIRED, MESSAGE_DEFERRED };
 
 struct message {
     struct lock_token token; /* zero when peeked */
@@ -125,8 +125,8 @@ void broker_release_all(struct broker *b, struct release_op *op);
 /* A number for a new receiver. */
 uint64_t broker_owner(struct broker *b);
 
-/* Looks without acquiring: messages from `from` on that are not settled, scheduled ones included,
- * in offset order. */
+/* Looks without acquiring: messages from `from` on that are not settled, in offset order. Scheduled
+ * ones are not among them before they are due. */
 #define PEEK_BYTES_MAX ((size_t)8 << 20) /* of records, of a partition */
 struct peek_op {
     struct op op;

@@ -7,6 +7,7 @@
  */
 #include "broker/access.h"
 #include "broker/partition.h"
+#include "broker/schedule.h"
 
 #include <inttypes.h>
 
@@ -111,10 +112,12 @@ void publish_again(struct broker *b, struct publish_op *op)
     enum err err = partition_get(b, &op->topic, op->partition_out, &p);
     if (err == ERR_OK)
         err = publish_check(p, op);
-    if (err == ERR_OK)
-        publish_start(b, p, op);
-    else
+    if (err != ERR_OK)
         op_finish(b, &op->op, err);
+    else if (op->due_ms > (int64_t)env_now_ms(b->env))
+        schedule_publish(b, op);
+    else
+        publish_start(b, p, op);
 }
 
 static void publish_run(struct broker *b, struct op *op)
@@ -133,8 +136,6 @@ static enum err home_check(struct broker *b, struct publish_op *op)
     enum err err = publish_begin(b, op, &topic);
     if (err != ERR_OK)
         return err;
-    if (op->due_ms > (int64_t)env_now_ms(b->env))
-        return err_say(&op->text, ERR_REQUEST_INVALID, "records with a due time are not taken yet");
     op->partition_out = publish_choose(topic, op);
     if (op->partition_out < 0)
         op->partition_out = publish_by_turns(&b->publish, topic, about_bytes(&op->record));

@@ -19,7 +19,8 @@
  * a compacted topic, more than PUBLISH_HEADERS_MAX headers), ERR_DISK_FULL (all records of the
  * turn: nothing of them exists).
  *
- * A record with a due time waits in a side topic and is appended to its own when it is due; see
+ * A record with a due time waits, durably, in __weir_scheduled (schedule.h) and is appended to its
+ * own topic when it is due, with a new offset: nobody sees it before. ERR_BUSY: too many wait. See
  * broker_cancel in delivery.h.
  */
 #pragma once

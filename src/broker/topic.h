@@ -85,9 +85,11 @@ enum topic_state {
     TOPIC_STATE_OFFSETS = 2,
     TOPIC_STATE_ACCESS = 3,
     TOPIC_STATE_LEDGER = 4,
+    TOPIC_STATE_SCHEDULED = 5,
 };
 #define TOPIC_CATALOG_NAME "__weir_catalog"
 #define TOPIC_LEDGER_NAME "__weir_ledger"
+#define TOPIC_SCHEDULED_NAME "__weir_scheduled"
 #define TOPIC_OFFSETS_NAME "__consumer_offsets"
 struct uuid topic_state_id(enum topic_state state);
 bool topic_id_is_state(const struct uuid *id);
