@@ -55,8 +55,9 @@ static enum err take_field(struct reading *rd, size_t i, const struct jr_value *
     return rd->value[i].at != NULL ? ERR_OK : ERR_MEMORY;
 }
 
-static enum err take_member(struct reading *rd, struct str name, const struct jr_value *v)
+static enum err take_member(void *arg, struct str name, const struct jr_value *v)
 {
+    struct reading *rd = arg;
     if (str_is(name, "data")) {
         if (rd->data.at != NULL)
             return err_say(rd->text, ERR_RECORD_INVALID, "the event's data is there twice");
@@ -120,21 +121,8 @@ static enum err read_event(struct jr *j, struct str topic, struct arena *arena, 
                            struct err_text *text)
 {
     struct reading rd = {.arena = arena, .text = text};
-    struct jr_value name, value;
-    enum jr_type type;
-    enum err err = ERR_OK;
     event_init(out);
-    if (!jr_peek(j, &type))
-        return event_not_json(j, text);
-    if (type != JR_OBJECT)
-        return err_say(text, ERR_RECORD_INVALID, "an event is a JSON object");
-    jr_object(j);
-    while (err == ERR_OK && jr_member(j, &name) && jr_value(j, &value)) {
-        struct str key = jr_string(&name, arena);
-        err = key.at != NULL ? take_member(&rd, key, &value) : ERR_MEMORY;
-    }
-    if (err == ERR_OK && j->bad != NULL)
-        return event_not_json(j, text);
+    enum err err = event_members(j, arena, text, take_member, &rd);
     if (err == ERR_OK)
         err = set_all(&rd, topic, out);
     if (err != ERR_OK || rd.data.at == NULL)

@@ -40,6 +40,10 @@ enum err must_use event_check(const struct event *e, struct err_text *text);
 bool event_trace_ok(struct str value);
 /* A copy with a NUL in the arena; at NULL: it is full. */
 struct str event_copy(struct arena *arena, const char *text);
+/* Walks the members of the object that the cursor stands in front of; stops at the first error. */
+typedef enum err event_member_fn(void *arg, struct str name, const struct jr_value *v);
+enum err must_use event_members(struct jr *j, struct arena *arena, struct err_text *text,
+                                event_member_fn *take, void *arg);
 /* What is wrong with the document. */
 enum err must_use event_not_json(const struct jr *j, struct err_text *text);
 /* Is it text that a JSON string may hold: of a content type that says so, and UTF-8? */

@@ -74,8 +74,9 @@ static enum err take_attribute(struct reading *rd, struct str name, const struct
     return err;
 }
 
-static enum err take_member(struct reading *rd, struct str name, const struct jr_value *v)
+static enum err take_member(void *arg, struct str name, const struct jr_value *v)
 {
+    struct reading *rd = arg;
     bool data = str_is(name, "data"), base64 = str_is(name, "data_base64");
     if (!data && !base64)
         return take_attribute(rd, name, v);
@@ -142,15 +143,12 @@ enum err event_not_json(const struct jr *j, struct err_text *text)
                    j->bad);
 }
 
-/* One object, of which the cursor stands in front. */
-static enum err read_event(struct jr *j, struct arena *arena, struct event *out,
-                           struct err_text *text)
+enum err event_members(struct jr *j, struct arena *arena, struct err_text *text,
+                       event_member_fn *take, void *arg)
 {
-    struct reading rd = {.e = out, .arena = arena, .text = text};
     struct jr_value name, value;
     enum jr_type type;
     enum err err = ERR_OK;
-    event_init(out);
     if (!jr_peek(j, &type))
         return event_not_json(j, text);
     if (type != JR_OBJECT)
@@ -158,10 +156,18 @@ static enum err read_event(struct jr *j, struct arena *arena, struct event *out,
     jr_object(j);
     while (err == ERR_OK && jr_member(j, &name) && jr_value(j, &value)) {
         struct str key = jr_string(&name, arena);
-        err = key.at != NULL ? take_member(&rd, key, &value) : ERR_MEMORY;
+        err = key.at != NULL ? take(arg, key, &value) : ERR_MEMORY;
     }
-    if (err == ERR_OK && j->bad != NULL)
-        return event_not_json(j, text);
+    return err == ERR_OK && j->bad != NULL ? event_not_json(j, text) : err;
+}
+
+/* One object, of which the cursor stands in front. */
+static enum err read_event(struct jr *j, struct arena *arena, struct event *out,
+                           struct err_text *text)
+{
+    struct reading rd = {.e = out, .arena = arena, .text = text};
+    event_init(out);
+    enum err err = event_members(j, arena, text, take_member, &rd);
     if (err == ERR_OK && !rd.has_version)
         err = err_say(text, ERR_RECORD_INVALID, "the event has no specversion");
     return err == ERR_OK ? take_data(&rd) : err;
