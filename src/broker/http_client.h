@@ -73,6 +73,16 @@ static inline void http_call(struct http_client *c, struct http_call *call)
     c->ops->call(c, call);
 }
 
+/* A header of the answer, by its name in lower case; at NULL: there is none. Inside of done. */
+static inline struct str http_answer_header(const struct http_call *call, const char *name)
+{
+    for (size_t i = 0; i < call->answer_headers_n; i++) {
+        if (str_is(call->answer_headers[i].name, name))
+            return call->answer_headers[i].value;
+    }
+    return (struct str){NULL, 0};
+}
+
 /* done follows with HTTP_CANCELLED, unless it is on its way already. */
 static inline void http_cancel(struct http_client *c, struct http_call *call)
 {

@@ -107,6 +107,7 @@ void push_start(struct push *p)
 void push_stop(struct push *p, bool cut)
 {
     p->stopping = true;
+    p->cut = p->cut || cut;
     endpoints_stop(p->endpoints);
     list_for_safe (it, &p->pushers)
         pusher_stop(container_of(it, struct pusher, link), cut);

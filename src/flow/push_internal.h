@@ -34,7 +34,7 @@ struct push {
     struct subscription_watcher watcher;
     struct list pushers;
     uint32_t calls;
-    bool started, stopping, cut;
+    bool started, stopping, cut; /* cut: nothing is waited for any more */
     struct push_stats stats;
     struct push *first;         /* reactor 0's */
     struct push_mirror *mirror; /* likewise */
@@ -83,6 +83,12 @@ struct push_lane {
     struct env_timer again;
     struct session_op session;
 };
+
+static inline struct retry_policy push_policy(const struct subscription_conf *conf)
+{
+    return (struct retry_policy){(enum subscription_backoff)conf->backoff, conf->retry_first_ms,
+                                 conf->retry_max_ms};
+}
 
 /* pusher.c */
 /* first: of this life. What a former one held is given back before anything is acquired. */

@@ -107,7 +107,7 @@ static void settle_failed(struct push_lane *lane, enum err err)
         push_topic_failed(lane, err);
     } else if (drop_lost(lane) > 0) {
         push_lane_settle(lane);
-    } else if (err == ERR_NOT_FOUND || ++lane->tries == SETTLE_TRIES) {
+    } else if (err == ERR_NOT_FOUND || p->push->cut || ++lane->tries == SETTLE_TRIES) {
         /* The subscription is gone, or the locks will run out and bring the messages again. */
         env_log(p->push->env, ENV_WARN, "push.not_settled", "subscription=%s messages=%zu error=%s",
                 p->s->name, lane->settle.items_n, err_name(err));
@@ -141,15 +141,6 @@ void push_lane_settle(struct push_lane *lane)
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-static struct str header_of(const struct http_call *call, const char *name)
-{
-    for (size_t i = 0; i < call->answer_headers_n; i++) {
-        if (str_is(call->answer_headers[i].name, name))
-            return call->answer_headers[i].value;
-    }
-    return (struct str){NULL, 0};
-}
-
 /* For people: what went wrong, and how the endpoint put it. */
 static struct str describe(struct push_lane *lane)
 {
@@ -174,7 +165,8 @@ static struct retry_attempt attempt_of(const struct push_lane *lane)
     const struct http_call *call = &lane->call;
     struct env *env = lane->p->push->env;
     struct retry_attempt a = {.n = 1, .http = call->outcome, .status = call->status};
-    a.retry_after_ms = outcome_retry_after_ms(header_of(call, "retry-after"), env_now_ms(env));
+    a.retry_after_ms =
+        outcome_retry_after_ms(http_answer_header(call, "retry-after"), env_now_ms(env));
     env_random(env, &a.random, sizeof a.random);
     return a;
 }
@@ -184,8 +176,7 @@ static struct retry_attempt attempt_of(const struct push_lane *lane)
 static void judge_item(struct push_lane *lane, uint32_t i, struct retry_attempt a, struct str why)
 {
     const struct subscription_conf *conf = &lane->p->s->conf;
-    struct retry_policy policy = {(enum subscription_backoff)conf->backoff, conf->retry_first_ms,
-                                  conf->retry_max_ms};
+    struct retry_policy policy = push_policy(conf);
     struct settle_item *item = &lane->items[i];
     uint32_t deliveries = push_lane_message(lane, i)->deliveries;
     a.n = deliveries > 0 ? deliveries : 1;
@@ -251,9 +242,7 @@ static void note_hops(struct push_lane *lane, enum delivery_outcome outcome)
 static void judge(struct push_lane *lane)
 {
     struct pusher *p = lane->p;
-    const struct subscription_conf *conf = &p->s->conf;
-    struct retry_policy policy = {(enum subscription_backoff)conf->backoff, conf->retry_first_ms,
-                                  conf->retry_max_ms};
+    struct retry_policy policy = push_policy(&p->s->conf);
     struct retry_attempt a = attempt_of(lane);
     struct retry_verdict v = retry_judge(&policy, &a);
     lane->delivered = v.verb == RETRY_DELIVERED;
@@ -379,6 +368,10 @@ void push_lane_cancel(struct push_lane *lane)
 {
     if (lane->calling)
         http_cancel(lane->p->push->conf.http, &lane->call);
+    if (env_timer_armed(&lane->again)) { /* its settle failed: it is tried this once more */
+        env_timer_stop(lane->p->push->env, &lane->again);
+        push_lane_settle(lane);
+    }
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -123,19 +123,20 @@ static void add_attributes(struct build *b, const struct event *e)
             percent_encoded(b->arena, e->extensions[i].value));
 }
 
-static struct str upper_case(struct arena *arena, const char *name)
+struct str push_name_upper(struct arena *arena, const struct subscription *s)
 {
-    char *p = arena_strndup(arena, name, strlen(name));
+    size_t n = strlen(s->name);
+    char *p = arena_strndup(arena, s->name, n);
     for (char *at = p; at && *at; at++)
         *at = ascii_upper(*at);
-    return (struct str){p, strlen(name)};
+    return (struct str){p, n};
 }
 
 static void add_eventgrid(struct build *b, const struct message *first, const struct event *e)
 {
     struct str version = event_extension(e, STR_LIT("dataversion"));
     add(b, STR_LIT("aeg-event-type"), STR_LIT("Notification"));
-    add(b, STR_LIT("aeg-subscription-name"), upper_case(b->arena, b->s->name));
+    add(b, STR_LIT("aeg-subscription-name"), push_name_upper(b->arena, b->s));
     add(b, STR_LIT("aeg-delivery-count"),
         number(b, first->deliveries > 0 ? first->deliveries - 1 : 0));
     add_attribute(b, "aeg-data-version", version);

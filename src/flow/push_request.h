@@ -50,6 +50,8 @@ enum err must_use push_request_build(const struct subscription *s, const struct 
                                      struct wr *body, struct push_request *out,
                                      struct err_text *text);
 
+/* The subscription's name as aeg-subscription-name has it; at NULL: the arena is full. */
+struct str push_name_upper(struct arena *arena, const struct subscription *s);
 /* Does it deliver as Event Grid does? */
 bool push_is_eventgrid(const struct subscription *s);
 /* A field of the event, by its CloudEvents or Event Grid name, or a path into JSON data. at NULL:

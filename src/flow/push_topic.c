@@ -51,8 +51,7 @@ static void give_back(struct push_lane *lane, enum delivery_outcome outcome, boo
                       enum err err)
 {
     const struct subscription_conf *conf = &lane->p->s->conf;
-    struct retry_policy policy = {(enum subscription_backoff)conf->backoff, conf->retry_first_ms,
-                                  conf->retry_max_ms};
+    struct retry_policy policy = push_policy(conf);
     /* The schedule's answer to a server that is busy. */
     struct retry_attempt a = {.http = HTTP_ANSWERED, .status = 500, .retry_after_ms = -1};
     env_random(lane->p->push->env, &a.random, sizeof a.random);

@@ -196,17 +196,13 @@ static void write_event(struct handshake *h)
 
 static void eventgrid_request(struct handshake *h)
 {
-    struct str name = {arena_strndup(&h->arena, h->p->s->name, strlen(h->p->s->name)),
-                       strlen(h->p->s->name)};
-    char *upper = arena_strndup(&h->arena, name.at, name.len);
-    for (char *at = upper; *at; at++)
-        *at = ascii_upper(*at);
     write_event(h);
     h->headers[0] =
         (struct http_header){STR_LIT("Content-Type"), STR_LIT("application/json; charset=utf-8")};
     h->headers[1] =
         (struct http_header){STR_LIT("aeg-event-type"), STR_LIT("SubscriptionValidation")};
-    h->headers[2] = (struct http_header){STR_LIT("aeg-subscription-name"), {upper, name.len}};
+    h->headers[2] =
+        (struct http_header){STR_LIT("aeg-subscription-name"), push_name_upper(&h->arena, h->p->s)};
     h->call.method = "POST";
     h->call.headers_n = 3;
     h->call.body = (struct str){(const char *)h->body.buf->data, h->body.len};
@@ -249,19 +245,10 @@ static void cloudevents_request(struct handshake *h)
     h->call.headers_n = 1;
 }
 
-static struct str answer_header(const struct handshake *h, const char *name)
-{
-    for (size_t i = 0; i < h->call.answer_headers_n; i++) {
-        if (str_is(h->call.answer_headers[i].name, name))
-            return h->call.answer_headers[i].value;
-    }
-    return (struct str){NULL, 0};
-}
-
 static void cloudevents_answer(struct handshake *h)
 {
-    struct str origin = answer_header(h, "webhook-allowed-origin");
-    int64_t rate = rate_of(answer_header(h, "webhook-allowed-rate"));
+    struct str origin = http_answer_header(&h->call, "webhook-allowed-origin");
+    int64_t rate = rate_of(http_answer_header(&h->call, "webhook-allowed-rate"));
     bool named = origin.at != NULL && str_is(origin, h->p->push->conf.origin);
     if (h->call.outcome != HTTP_ANSWERED) {
         failed(h, h->call.error);

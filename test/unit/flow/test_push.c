@@ -537,6 +537,24 @@ static void cut_calls_are_not_counted(void **state)
     assert_int_equal(m->deliveries, 0);
 }
 
+/* A settle that cannot be written does not hold up the end: the lock brings the message again. */
+static void cut_ends_settles_that_fail(void **state)
+{
+    (void)state;
+    subscribe("s");
+    struct fake_message *m = add("x");
+    fake_delivery.settle_err = ERR_DISK_FULL;
+    fake_delivery.settle_errs_n = 100;
+    answer(200);
+    push_stop(push, false);
+    run();
+    assert_true(push_busy(push));
+    push_stop(push, true);
+    run();
+    assert_false(push_busy(push));
+    assert_int_equal(m->state, FAKE_ACQUIRED);
+}
+
 static void pull_subscriptions_are_left_alone(void **state)
 {
     (void)state;
@@ -894,6 +912,7 @@ int main(void)
         TEST(changed_meanwhile),
         TEST(stops_in_order),
         TEST(cut_calls_are_not_counted),
+        TEST(cut_ends_settles_that_fail),
         TEST(pull_subscriptions_are_left_alone),
         TEST(sessions_in_order),
         TEST(stops_amid_a_session),
