@@ -193,6 +193,9 @@ static void judge_item(struct push_lane *lane, uint32_t i, struct retry_attempt 
         item->verb = a.n < conf->attempts ? SETTLE_RELEASE : SETTLE_REJECT;
         item->delay_ms = v.wait_ms;
         item->reason = STR_LIT(PUSH_REASON_ATTEMPTS);
+#ifdef FAULT_push_forgets
+        item->verb = SETTLE_ACCEPT;
+#endif
         if (item->verb == SETTLE_RELEASE && is_expired(lane, push_lane_message(lane, i), v.wait_ms))
             expire(lane, item);
         break;
@@ -250,6 +253,9 @@ static void judge(struct push_lane *lane)
     note_hops(lane, v.outcome);
     /* What follows in a session must wait for what failed: it goes back with it. */
     uint32_t all = lane->delivered ? lane->n : lane->end - lane->from;
+#ifdef FAULT_push_overtakes
+    all = lane->n;
+#endif
     struct str why = lane->delivered ? (struct str){NULL, 0} : describe(lane);
     push_lane_items(lane, all);
     for (uint32_t i = 0; i < lane->n; i++)
