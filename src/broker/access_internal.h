@@ -74,6 +74,7 @@ bool access_owner_left(const struct access *a, const struct access_item *without
 /* ---- the log ---- */
 
 struct access_log;
+struct statelog;
 typedef void access_loaded_fn(void *arg, enum err err);
 /* Reads it; loaded once. b is reactor 0's. */
 struct access_log *access_log_open(struct broker *b, access_loaded_fn *loaded, void *arg);
@@ -81,5 +82,7 @@ void access_log_free(struct access_log *log);
 /* Every item, in no order: for the load. */
 void access_log_each(struct access_log *log, void (*fn)(void *arg, const struct access_item *item),
                      void *arg);
+/* Its state log, for tests. */
+struct statelog *access_log_of(struct access_log *log);
 /* On reactor 0, once everything is loaded. */
 void access_log_sweep(struct broker *b);

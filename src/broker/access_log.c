@@ -230,6 +230,11 @@ void access_log_free(struct access_log *log)
     mem_free(log);
 }
 
+struct statelog *access_log_of(struct access_log *log)
+{
+    return log->log;
+}
+
 void access_log_each(struct access_log *log, void (*fn)(void *arg, const struct access_item *item),
                      void *arg)
 {

@@ -8,6 +8,7 @@
 #include "broker/group.h"
 #include "broker/publish.h"
 #include "broker/records.h"
+#include "broker/statelog.h"
 #include "broker/subscription.h"
 
 #include "../check.h"
@@ -298,6 +299,33 @@ static void listings_are_in_name_order(void **state)
     }
     assert_null(access_find(r.brokers[0], ACCESS_USER, STR_LIT("aa")));
     assert_null(access_find(r.brokers[0], ACCESS_GRANT, STR_LIT("a")));
+}
+
+/* The log is cut behind snapshots as it grows: what has not changed for long is still there. */
+static void it_outlives_the_cutting_of_its_log(void **state)
+{
+    char name[16];
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "old-%u", i);
+        assert_int_equal(grant(name, "User:alice", RECV, ACCESS_TOPIC, name), ERR_OK);
+    }
+    for (unsigned i = 0; i < 24000; i++) {
+        struct access_op op = {.what = ACCESS_USER, .name = STR_LIT("busy")};
+        op.verifiers[0] = verifier(VERIFIER_SHA_256, (uint8_t)i);
+        op.verifiers[1] = verifier(VERIFIER_SHA_512, (uint8_t)(i + 1));
+        assert_int_equal(change(&op, ACCESS_ANONYMOUS), ERR_OK);
+    }
+    assert_true(statelog_start(access_log_of(r.brokers[0]->access_log)) > 0);
+    rig_restart(&r);
+    assert_int_equal(r.load_err, ERR_OK);
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "old-%u", i);
+        topic_may("User:bob", name, OWN);
+        topic_may("User:alice", name, RECV | OWN);
+    }
+    const struct access_item *busy = access_find(r.brokers[1], ACCESS_USER, STR_LIT("busy"));
+    assert_int_equal(busy->user.verifiers[0].stored_key[0], (uint8_t)23999);
 }
 
 static void clients_cannot_see_the_log(void **state)
@@ -824,6 +852,7 @@ int main(void)
         TEST(taking_a_grant_back_opens_again),
         TEST(it_is_all_there_after_a_restart),
         TEST(listings_are_in_name_order),
+        TEST(it_outlives_the_cutting_of_its_log),
         TEST(clients_cannot_see_the_log),
         TEST(what_does_not_change_is_not_written),
         TEST(changes_that_meet_go_one_by_one),
