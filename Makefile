@@ -11,8 +11,8 @@ PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
-.PHONY: help weir run tutorial test test-long crash bench lint fuzz docs fresh clean \
-    setup-build setup-run setup-test setup-fuzz build-all
+.PHONY: help weir run tutorial test test-long crash bench bench-log bench-events lint fuzz docs fresh clean \
+    setup-build setup-run setup-test setup-bench setup-fuzz build-all
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -41,10 +41,16 @@ crash: $(BUILD)/build.ninja ## power cuts that nobody has run yet, for SECONDS=6
 	@ninja -C $(BUILD) --quiet
 	@$(BUILD)/test/sim/weir_power --random --seconds $(or $(SECONDS),60)
 
-bench: $(BUILD)/build.ninja ## measure weir beside a floor server; PEER=kafka: beside Kafka too
+bench: bench-log bench-events ## measure weir beside a floor server and nginx; PEER=kafka: Kafka too
+
+bench-log: $(BUILD)/build.ninja
 	@$(if $(findstring kafka,$(PEER)),tools/setup test)
 	@ninja -C $(BUILD) --quiet
 	@bench/run
+
+bench-events: setup-bench $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+	@bench/events
 
 lint: setup-test ## include layers, house rules, formatting
 	@tools/lint
@@ -66,7 +72,7 @@ fresh: ## run `make run` and `make test` on a clone in a bare Debian 12 (needs r
 clean: ## remove all build folders
 	rm -rf build build-* compile_commands.json
 
-setup-build setup-run setup-test setup-fuzz:
+setup-build setup-run setup-test setup-bench setup-fuzz:
 	@tools/setup $(subst setup-,,$@)
 
 $(BUILD)/build.ninja: | setup-build

@@ -165,7 +165,7 @@ def document(results):
 PANEL_WIDTH, BAR, GAP, LABEL, VALUE = 440, 20, 6, 84, 70
 
 
-def panel(x, y, title, unit, bars):
+def panel(x, y, title, unit, bars, label=LABEL):
     """bars: (name, value, text). Returns SVG and the height."""
     room = PANEL_WIDTH - LABEL - VALUE
     longest = max(value for _, value, _ in bars) or 1
@@ -175,12 +175,22 @@ def panel(x, y, title, unit, bars):
     for name, value, text in bars:
         width = max(1.0, room * value / longest)
         middle = at + BAR / 2 + 4
-        out.append(f'<text x="{x + LABEL - 6}" y="{middle}" class="name">{name}</text>')
-        out.append(f'<rect x="{x + LABEL}" y="{at}" width="{width:.1f}" height="{BAR}" '
+        out.append(f'<text x="{x + label - 6}" y="{middle}" class="name">{name}</text>')
+        out.append(f'<rect x="{x + label}" y="{at}" width="{width:.1f}" height="{BAR}" '
                    f'fill="{COLOURS.get(name, "#666666")}"/>')
-        out.append(f'<text x="{x + LABEL + width + 6:.1f}" y="{middle}">{text}</text>')
+        out.append(f'<text x="{x + label + width + 6:.1f}" y="{middle}">{text}</text>')
         at += BAR + GAP
     return out, at - y
+
+
+def drawing(parts, width, height):
+    style = ("text{font-family:sans-serif;font-size:12px;fill:#24292f}"
+             ".title{font-weight:bold;font-size:14px}.unit{fill:#6e7781;font-size:11px}"
+             ".name{text-anchor:end}")
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}">\n<style>{style}</style>\n'
+            f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n'
+            + "\n".join(parts) + "\n</svg>\n")
 
 
 def svg(results):
@@ -195,14 +205,7 @@ def svg(results):
         part, height = panel(20 + column * (PANEL_WIDTH + 30), column_y[column], title, unit, bars)
         out += part
         column_y[column] += height + 22
-    width, height = 2 * PANEL_WIDTH + 70, max(column_y)
-    style = ("text{font-family:sans-serif;font-size:12px;fill:#24292f}"
-             ".title{font-weight:bold;font-size:14px}.unit{fill:#6e7781;font-size:11px}"
-             ".name{text-anchor:end}")
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}">\n<style>{style}</style>\n'
-            f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n'
-            + "\n".join(out) + "\n</svg>\n")
+    return drawing(out, 2 * PANEL_WIDTH + 70, max(column_y))
 
 
 def write_docs(results, folder):
