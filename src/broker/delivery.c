@@ -118,6 +118,7 @@ static struct delivery *delivery_make(struct deliveries *all, const struct uuid 
     list_init(&d->dirty);
     list_init(&d->jobs);
     d->expiry_ms = INT64_MAX;
+    d->dispatch_at = -1;
     d->armed = true; /* there may be receivers already */
     map_insert(&all->ledgers, &d->node, key_hash(&key));
     struct ledger_conf conf = conf_of(d);
@@ -455,6 +456,7 @@ static void add_ledgers(struct deliveries *all, const struct subscription *s, in
 
 static void ledger_conf_change(struct delivery *d, const struct subscription *now)
 {
+    dispatch_drop(d->at);
     subscription_unref(d->s);
     d->s = subscription_ref(now);
     struct ledger_conf conf = conf_of(d);
@@ -470,6 +472,7 @@ static void delivery_end(struct delivery *d)
     if (d->leaving)
         return;
     struct partition *p = d->at;
+    dispatch_drop(p);
     d->leaving = true;
     list_remove(&d->link);
     d->at = NULL;

@@ -57,7 +57,9 @@ struct acquire_op {
     uint32_t lock_ms;      /* 0: the subscription's */
     bool settled; /* accepted with the acquisition, durable before it leaves: at most once */
     /* ORDER_KEY: whose session; at NULL: the next free one that has messages. A session that one
-     * owner holds is ERR_SESSION_LOCKED for others. */
+     * owner holds is ERR_SESSION_LOCKED for others. Asked for by name, it is looked for in the
+     * partition of its id (publish_partition_of), unless `partition` says another one: who got it
+     * as the next free one gives the partition of its messages. */
     struct str session;
     /* out */
     struct message *messages; /* valid until acquire_free; message_drop what is not wanted longer */

@@ -101,6 +101,8 @@ struct delivery {
     uint32_t acquired;            /* as its receivers were told */
     bool burying;                 /* delivery_dead.c */
     int64_t floor;                /* as its partition counts it */
+    int64_t asked_ms;             /* monotonic: the last take; 0: none */
+    int32_t dispatch_at;          /* its place in the partition's set of filters; -1: none */
     bool expiring;                /* delivery_expiry.c */
     int64_t expiry_ms;  /* monotonic: when to look at the oldest message again; INT64_MAX: never */
     int64_t expired_to; /* what lies below has had its time to live looked at */
@@ -169,6 +171,14 @@ enum err must_use delivery_look(struct delivery *d, struct records *batch, uint3
 
 /* Tells it that what is new of the batch is over: dead, or left out where nobody wants it. */
 enum err must_use delivery_look_over(struct delivery *d, struct records *batch);
+
+/* ---- delivery_dispatch.c ---- */
+
+enum dispatch_answer { DISPATCH_UNKNOWN, DISPATCH_TAKES, DISPATCH_LEAVES };
+/* Does the filter take the batch's i-th record? Unknown: ask the filter itself. */
+enum dispatch_answer dispatch_ask(struct delivery *d, struct records *batch, uint32_t i);
+/* The subscriptions are others, or one of them goes; NULL is allowed. */
+void dispatch_drop(struct partition *p);
 
 /* ---- delivery_take.c ---- */
 

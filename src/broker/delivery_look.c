@@ -51,10 +51,17 @@ static bool matches(const struct delivery *d, const struct record *record, struc
            (d->s->filter_too == NULL || expr_matches(d->s->filter_too, &source.source));
 }
 
-static enum err look_record(struct delivery *d, const struct record *record, struct arena *memory)
+static bool takes(struct delivery *d, struct records *batch, uint32_t i,
+                  const struct record *record, struct arena *memory)
 {
-    if (d->s->filter != NULL && !matches(d, record, memory))
-        return ERR_OK; /* left out: the next one says so */
+    if (d->s->filter == NULL)
+        return true;
+    enum dispatch_answer answer = dispatch_ask(d, batch, i);
+    return answer == DISPATCH_UNKNOWN ? matches(d, record, memory) : answer == DISPATCH_TAKES;
+}
+
+static enum err look_record(struct delivery *d, const struct record *record)
+{
     struct str session = {NULL, 0};
     if (d->s->conf.order == ORDER_KEY)
         session = session_of(record);
@@ -75,7 +82,8 @@ static enum err look_records(struct delivery *d, struct records *batch, uint32_t
     arena_init(&memory, EVENT_MEMORY);
     for (; i < n && err == ERR_OK && ledger_ready(d->ledger) < want; i++) {
         records_get(batch, i, &record);
-        err = look_record(d, &record, &memory);
+        if (takes(d, batch, i, &record, &memory))
+            err = look_record(d, &record); /* else left out: the next one says so */
     }
     arena_free(&memory);
     if (err != ERR_OK)

@@ -433,6 +433,7 @@ static void take_run(struct broker *b, struct op *op)
     t->read.done = take_read_done;
     t->call.written = take_written;
     delivery_enter(t->d);
+    t->d->asked_ms = delivery_now(t->d->all).mono_ms;
     delivery_job_start(t->d, &t->job, take_job);
 }
 

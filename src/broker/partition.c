@@ -31,6 +31,7 @@ static void partition_free(struct partition *p)
 {
     list_remove(&p->producing);
     list_remove(&p->trimming);
+    dispatch_drop(p);
     records_cache_forget(&p->broker->records, p);
     producers_free(p->producers);
     duplicates_free(p->duplicates);

@@ -36,6 +36,7 @@ struct partition {
     struct list watches;         /* watch_op */
     struct list deliveries;      /* struct delivery: ledgers of its messages */
     int64_t floor;               /* below it all of them are settled; INT64_MAX: there are none */
+    struct dispatch *dispatch;   /* filters evaluated together (delivery_dispatch.c); NULL: none */
     struct list trimming;        /* to be trimmed up to the floor (delivery_floor.c) */
     struct producers *producers; /* NULL: has met none */
     struct list producing;       /* in broker->producing while it has producers */
