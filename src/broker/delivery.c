@@ -20,6 +20,7 @@
 #define SESSIONS_WINDOW_MAX 1000000u /* messages looked at, to find those of a session */
 #define MS_US 1000
 #define FIRST_EXPIRY_MS 60000
+#define SWEEP_US ((uint64_t)60 * 1000 * 1000)
 
 /* ---- finding ---- */
 
@@ -360,6 +361,7 @@ static void turn_fire(struct env_timer *timer)
 void delivery_touch(struct delivery *d)
 {
     struct deliveries *all = d->all;
+    d->touched = true;
     if (list_linked(&d->dirty))
         return;
     if (list_empty(&all->dirty))
@@ -401,6 +403,21 @@ static void clock_fire(struct env_timer *timer)
         delivery_touch(d);
     }
     clock_arm(all);
+}
+
+/* What nobody has touched for a while keeps its window in the form that is written. */
+static void sweep_fire(struct env_timer *timer)
+{
+    struct deliveries *all = container_of(timer, struct deliveries, sweep);
+    struct ledger_time now = delivery_now(all);
+    for (struct map_node *n = map_next(&all->ledgers, NULL); n != NULL;
+         n = map_next(&all->ledgers, n)) {
+        struct delivery *d = delivery_of(n);
+        if (!d->touched && !d->leaving && d->pending == 0 && !ledger_conf(d->ledger)->sessions)
+            ledger_pack(d->ledger, now);
+        d->touched = false;
+    }
+    env_timer_set(all->broker->env, timer, SWEEP_US);
 }
 
 /* ---- partitions and subscriptions come, change, go ---- */
@@ -661,6 +678,7 @@ struct deliveries *deliveries_make(struct broker *b, void (*loaded)(void *arg, e
         .broker = b,
         .turn.fire = turn_fire,
         .clock.fire = clock_fire,
+        .sweep.fire = sweep_fire,
         .subscriptions.changed = subscription_changed,
         .topics.changed = topic_changed,
         .loading = 1,
@@ -701,6 +719,7 @@ void deliveries_free(struct deliveries *all)
         return;
     env_timer_stop(all->broker->env, &all->turn);
     env_timer_stop(all->broker->env, &all->clock);
+    env_timer_stop(all->broker->env, &all->sweep);
     floors_free(all);
     list_remove(&all->subscriptions.link);
     list_remove(&all->topics.link);
@@ -784,6 +803,7 @@ void deliveries_clamp(struct deliveries *all, void (*done)(void *arg, enum err e
     const struct subscription *s = NULL;
     *c = (struct clamping){.left = 1, .done = done, .arg = arg};
     all->open = true;
+    env_timer_set(all->broker->env, &all->sweep, SWEEP_US);
     fold_end(all);
     while ((s = broker_subscription_next(all->broker, NULL, s)) != NULL)
         add_ledgers(all, s, 0, topics_find_id(&all->broker->topics, &s->topic)->partitions);

@@ -56,7 +56,8 @@ struct deliveries {
     uint32_t owners;      /* given out by broker_owner */
     struct list trimming; /* struct partition: up to its floor */
     struct env_timer trim;
-    bool open; /* loaded, and set to the ends of the partitions */
+    struct env_timer sweep; /* idle ledgers are packed */
+    bool open;              /* loaded, and set to the ends of the partitions */
     unsigned loading;
     enum err load_err;
     void (*loaded)(void *arg, enum err err);
@@ -96,6 +97,7 @@ struct delivery {
     struct delivery_job *job;     /* the one that runs */
     struct heap_node due;         /* in all->due */
     bool armed;                   /* its receivers want to know when there is more than armed_at */
+    bool touched;                 /* since the last sweep */
     bool news;                    /* of what is in the log */
     uint32_t armed_at;            /* messages available */
     uint32_t acquired;            /* as its receivers were told */

@@ -333,6 +333,32 @@ static void test_deleted(void **state)
     assert_int_equal(rig_stat(&rig, q).acquired, 1);
 }
 
+static void short_lock(struct acquire_op *op)
+{
+    op->lock_ms = 1;
+}
+
+/* A ledger that nobody touches needs less memory, and forgets nothing. */
+static void test_idle(void **state)
+{
+    (void)state;
+    struct uuid id = rig_topic_id(&rig, "q");
+    assert_int_equal(rig_produce(&rig, 0, &id, 0, rig_batch(600, 1), NULL), ERR_OK);
+    struct rig_acquire *a = rig_acquire_with(&rig, 0, q, 1, 600, 0, short_lock);
+    rig_run(&rig);
+    assert_int_equal(a->op.n, 600);
+    rig_acquire_free(a);
+    rig_wait(&rig, 10);
+    uint64_t bytes = rig_stat(&rig, q).bytes;
+    rig_wait(&rig, 61000);
+    rig_wait(&rig, 61000);
+    assert_true(rig_stat(&rig, q).bytes < bytes * 3 / 4);
+    a = rig_acquire(&rig, 0, q, 1, 600);
+    assert_int_equal(a->op.n, 600);
+    assert_int_equal(a->op.messages[599].deliveries, 2);
+    rig_acquire_free(a);
+}
+
 /* A queue that was none for a while begins anew. */
 static void test_queue_again(void **state)
 {
@@ -504,8 +530,8 @@ int main(void)
         BOTH(test_restart),         BOTH(test_wait),          BOTH(test_fair),
         BOTH(test_settled_at_once), BOTH(test_release_all),   BOTH(test_disk_full),
         BOTH(test_errors),          BOTH(test_deleted),       BOTH(test_queue_again),
-        BOTH(test_filter),          BOTH(test_peek),          BOTH(test_deferred),
-        BOTH(test_rewind),          BOTH(test_owners),
+        BOTH(test_filter),          BOTH(test_peek),          BOTH(test_idle),
+        BOTH(test_deferred),        BOTH(test_rewind),        BOTH(test_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
