@@ -149,14 +149,25 @@ static void add_weir(struct build *b, const struct message *first)
     add(b, STR_LIT("weir-delivery"), number(b, first->deliveries));
 }
 
+/* What a header may not hold becomes a blank: the value came with an event, not with a setting. */
+static struct str header_text(struct arena *arena, struct str s)
+{
+    char *p = arena_strndup(arena, s.at, s.len);
+    for (size_t i = 0; p && i < s.len; i++) {
+        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f)
+            p[i] = ' ';
+    }
+    return (struct str){p, p ? s.len : 0};
+}
+
 static void add_trace(struct build *b, const struct event *e)
 {
     struct str parent = event_extension(e, STR_LIT("traceparent"));
     struct str vendor = event_extension(e, STR_LIT("tracestate"));
     if (parent.at != NULL)
-        add(b, STR_LIT("traceparent"), parent);
+        add(b, STR_LIT("traceparent"), header_text(b->arena, parent));
     if (parent.at != NULL && vendor.at != NULL)
-        add(b, STR_LIT("tracestate"), vendor);
+        add(b, STR_LIT("tracestate"), header_text(b->arena, vendor));
 }
 
 /* ---- delivery properties -------------------------------------------------------------------- */
@@ -170,17 +181,6 @@ static bool is_reserved(struct str name)
             return true;
     }
     return ascii_begins(name, "aeg-") || ascii_begins(name, "ce-");
-}
-
-/* What a header may not hold becomes a blank: the value came with an event, not with a setting. */
-static struct str header_text(struct arena *arena, struct str s)
-{
-    char *p = arena_strndup(arena, s.at, s.len);
-    for (size_t i = 0; p && i < s.len; i++) {
-        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f)
-            p[i] = ' ';
-    }
-    return (struct str){p, p ? s.len : 0};
 }
 
 static void add_property(struct build *b, const struct delivery_property *p, const struct event *e)
