@@ -376,9 +376,10 @@ struct ledger_session {
 };
 
 /* Locks a session: id.at NULL: the one that has waited longest of those with a message to give and
- * no lock; else this one, with messages or not. ERR_SESSION_LOCKED: another owner's; ERR_NOT_FOUND:
- * none is free; ERR_REQUEST_INVALID: id too long; ERR_BUSY. An owner may hold several; locking once
- * more what it holds renews it. lock_ms 0: the subscription's. */
+ * no lock; else this one, with messages or not. ERR_SESSION_LOCKED: another owner's, or its last
+ * owner's settles are in doubt (if they fail, their messages come first); ERR_NOT_FOUND: none is
+ * free; ERR_REQUEST_INVALID: id too long; ERR_BUSY. An owner may hold several; locking once more
+ * what it holds renews it. lock_ms 0: the subscription's. */
 enum err must_use ledger_session_lock(struct ledger *l, uint64_t owner, struct str id,
                                       uint32_t lock_ms, struct ledger_time now,
                                       struct ledger_session *out);

@@ -317,6 +317,20 @@ static void item_settle(struct ledger *l, struct change_item *item, struct ledge
     page_settle(l, p, item->index);
 }
 
+/* It may come back no more, or it is back. */
+static void item_decided(const struct change_item *item)
+{
+    struct session *s = item->session;
+    if (s == NULL || item->was.state != LEDGER_ACQUIRED || item->was.burying)
+        return;
+    weir_assert(s->settling_n > 0);
+    s->settling_n--;
+    if (item->lock_no != s->lock_no) {
+        weir_assert(s->former_n > 0);
+        s->former_n--;
+    }
+}
+
 void changes_void(struct ledger *l)
 {
     list_for (it, &l->changes) {
@@ -326,6 +340,7 @@ void changes_void(struct ledger *l)
             if (item->page == NULL || item->is_void)
                 continue;
             item_unref(l, item);
+            item_decided(item);
             item->is_void = true;
         }
     }
@@ -382,6 +397,7 @@ static void item_done(struct ledger *l, struct ledger_change *c, struct change_i
         l->in_doubt_n--;
         l->acquired_n--;
         p->acquired_n--;
+        item_decided(item);
         item_apply(l, c, item, ok);
     }
     if (s != NULL) {

@@ -117,10 +117,12 @@ struct session {
     uint64_t owner;
     int64_t due; /* monotonic ms; INT64_MAX: no end */
     bool locked;
-    bool known;       /* the log may hold a lock or state of it */
-    bool state_doubt; /* a change of the state is under way */
-    uint32_t doubt_n; /* messages in doubt */
-    uint32_t lock_no; /* grows as a lock ends */
+    bool known;          /* the log may hold a lock or state of it */
+    bool state_doubt;    /* a change of the state is under way */
+    uint32_t doubt_n;    /* messages in doubt */
+    uint32_t settling_n; /* of these, those that a holder settles */
+    uint32_t former_n;   /* of these, those whose lock is over: nobody goes on behind them */
+    uint32_t lock_no;    /* grows as a lock ends */
     uint32_t writes;
     struct slice state;
     /* Offsets of unsettled messages, in order, as differences to base: a ring would need no moves,

@@ -249,7 +249,7 @@ void session_refresh(struct ledger *l, struct session *s)
         session_free(l, s);
         return;
     }
-    bool ready = !s->locked && s->n != 0 && next_given(l, s, 0) < s->n;
+    bool ready = !s->locked && s->former_n == 0 && s->n != 0 && next_given(l, s, 0) < s->n;
     if (ready == list_linked(&s->ready_link))
         return;
     if (ready)
@@ -287,6 +287,7 @@ void session_unlock(struct ledger *l, struct session *s)
     heap_remove(&l->sessions->due, &s->due_node);
     s->locked = false;
     s->lock_no++;
+    s->former_n = s->settling_n;
     for (uint32_t i = 0; i < s->n; i++) {
         struct ledger_page *p;
         unsigned index;
@@ -332,7 +333,7 @@ enum err ledger_session_lock(struct ledger *l, uint64_t owner, struct str id, ui
     else if ((s = session_get(l, id)) == NULL)
         return ERR_BUSY;
 #ifndef FAULT_session_shared
-    if (s->locked && s->owner != owner)
+    if (s->locked ? s->owner != owner : s->former_n != 0)
         return ERR_SESSION_LOCKED;
 #endif
     s->owner = owner;

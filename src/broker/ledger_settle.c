@@ -40,6 +40,7 @@ static void doubt(struct ledger_change *c, struct ledger_page *p, unsigned index
     }
     if (item->session != NULL) {
         item->session->doubt_n++;
+        item->session->settling_n += e->state == LEDGER_ACQUIRED && !e->burying;
         item->lock_no = item->session->lock_no;
     }
     e->in_doubt = 1;

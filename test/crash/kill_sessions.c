@@ -134,8 +134,11 @@ static void check_order(const struct session *s, const struct note *n)
     for (uint32_t i = s->settled + 1; i < n->number; i++) {
         const struct known *m = &s->m[i];
         bool unknown = !m->sent && !m->seen;
-        check(m->settled || m->doubtful || unknown || (m->held && m->hold == s->hold), n,
-              "before one that was to come first");
+        if (m->settled || m->doubtful || unknown || (m->held && m->hold == s->hold))
+            continue;
+        fprintf(stderr, "message %u: seen %d, held %d by hold %u, trying %d, delivery %u\n", i,
+                m->seen, m->held, m->hold, (int)m->trying, m->deliveries);
+        fail(n, "before one that was to come first");
     }
 }
 

@@ -74,6 +74,28 @@ static bool session_gives(const struct world *w, unsigned no, int64_t from, int6
     return false;
 }
 
+/* Something of it is being settled by who does not hold it any more. */
+static bool session_waits(const struct world *w, unsigned no)
+{
+    for (size_t f = 0; f <= w->flights_n; f++) {
+        const struct flight *fl = f == w->flights_n ? &w->open : &w->flights[f];
+        for (size_t i = 0; i < fl->doubts_n; i++) {
+            const struct doubt *d = &fl->doubts[i];
+            const struct model_message *m = &w->m[d->offset];
+            if (session_no(d->offset) == no && m->state == LEDGER_ACQUIRED && !m->burying &&
+                d->lock_no != w->sessions[no].lock_no)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool session_is_free(const struct world *w, unsigned no)
+{
+    int64_t o;
+    return !w->sessions[no].locked && !session_waits(w, no) && session_gives(w, no, 0, &o);
+}
+
 void do_acquire_session(struct world *w, const struct step *s)
 {
     struct ledger_taken out[64];
@@ -85,7 +107,7 @@ void do_acquire_session(struct world *w, const struct step *s)
     int64_t o;
     bool free_one = false;
     for (unsigned i = 0; i < SESSIONS; i++)
-        free_one |= !w->sessions[i].locked && session_gives(w, i, 0, &o);
+        free_one |= session_is_free(w, i);
     enum err err = ledger_session_lock(w->l, owner, id, 0, w->now, &info);
     if (w->rewinding || (any && !free_one)) {
         CHECK(w, err == (w->rewinding ? ERR_BUSY : ERR_NOT_FOUND));
@@ -94,10 +116,10 @@ void do_acquire_session(struct world *w, const struct step *s)
     if (any && err == ERR_OK) {
         for (no = 0; no < SESSIONS && !str_eq(info.id, session_id(no)); no++)
             ;
-        CHECK(w, no < SESSIONS && !w->sessions[no].locked && session_gives(w, no, 0, &o));
+        CHECK(w, no < SESSIONS && session_is_free(w, no));
     }
     struct model_session *ms = &w->sessions[no];
-    if (ms->locked && ms->owner != owner) {
+    if (ms->locked ? ms->owner != owner : session_waits(w, no)) {
         CHECK(w, err == ERR_SESSION_LOCKED);
         return;
     }

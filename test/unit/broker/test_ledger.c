@@ -306,11 +306,11 @@ static void test_sessions(void **state)
     };
     CHECK_STEPS(&keyed, steps);
     static const struct ledger_step lost[] = {
-        {"look 0 3 s; lock a s; get a s 2; accept 0; wait 1000; lock b s; get b s 3",
-         "s; 0 1; s; 1:2 2"},
-        {"fail; state", "floor 0 next 3: 0r 1a2 2a"}, /* it is not b's by chance */
-        {"get b s 9; expire1 0; expire1 2; accept 0; write; state",
-         "0:2; NOT_FOUND; NOT_FOUND; floor 1 next 3: 1a2 2a"},
+        {"look 0 3 s; lock a s; get a s 2; accept 0; wait 1000; sessions; lock b s; lock b *",
+         "s; 0 1; s=3, 0 ready; SESSION_LOCKED; NOT_FOUND"}, /* 0 may come back */
+        {"fail; sessions; lock b s; get b s 9", "s=3, 1 ready; s; 0:2 1:2 2"},
+        {"expire1 0; expire1 2; accept 0; wait 1000; lock c s; write; lock c *; get c s 9; state",
+         "NOT_FOUND; NOT_FOUND; SESSION_LOCKED; s; 1:3 2:2; floor 1 next 3: 1a3 2a2"},
         {"rewind 0; write; write; sessions; state", "0 ready; floor 0 next 0:"},
     };
     CHECK_STEPS(&keyed, lost);
