@@ -203,25 +203,36 @@ uint32_t delivery_acquired(const struct delivery *d)
     return stat.acquired;
 }
 
+/* What delivery_available leaves out: messages of a session that is held, for its holder. */
+static uint32_t ready_inside(const struct delivery *d)
+{
+    return ledger_conf(d->ledger)->sessions ? ledger_ready(d->ledger) : 0;
+}
+
 void delivery_arm(struct delivery *d)
 {
     d->armed = true;
     d->news = false;
     d->armed_at = delivery_available(d);
+    d->armed_inside = ready_inside(d);
 }
 
 static void tell_receivers(struct delivery *d)
 {
     uint32_t available = delivery_available(d), acquired = delivery_acquired(d);
-    bool more = d->armed && (available > d->armed_at || (d->news && available > 0));
+    uint32_t inside = ready_inside(d);
+    bool more = d->armed &&
+                (available > d->armed_at || (d->news && available > 0) || inside > d->armed_inside);
     bool fewer = d->s->conf.in_flight_max > 0 && acquired < d->acquired;
     if (available < d->armed_at)
         d->armed_at = available;
+    if (inside < d->armed_inside)
+        d->armed_inside = inside;
     if (!more && !fewer)
         return;
     d->armed = d->armed && !more;
     d->acquired = acquired;
-    receivers_tell(d, available);
+    receivers_tell(d, more && available == 0 ? 1 : available);
 }
 
 /* ---- the end of the turn ---- */

@@ -100,6 +100,7 @@ struct delivery {
     bool touched;                 /* since the last sweep */
     bool news;                    /* of what is in the log */
     uint32_t armed_at;            /* messages available */
+    uint32_t armed_inside;        /* and those that are ready in sessions */
     uint32_t acquired;            /* as its receivers were told */
     bool burying;                 /* delivery_dead.c */
     int64_t floor;                /* as its partition counts it */

@@ -273,6 +273,17 @@ static void test_sessions(void **state)
     rig_run(&rig);
     assert_string_equal(rig_values(a), "a2 ");
     assert_int_equal(a->op.messages[0].deliveries, 2);
+    /* who holds it waits for one that was released, too */
+    struct settle_item later = {
+        .token = a->op.messages[0].token, .verb = SETTLE_RELEASE, .delay_ms = 500};
+    assert_int_equal(rig_settle(&rig, 0, s, &later, 1), ERR_OK);
+    rig_acquire_free(a);
+    a = rig_acquire_with(&rig, 0, s, 3, 10, 10000, session_a);
+    rig_run(&rig);
+    assert_false(a->done);
+    rig_wait(&rig, 500);
+    assert_true(a->done);
+    assert_string_equal(rig_values(a), "a2 ");
     rig_acquire_free(a);
 }
 
