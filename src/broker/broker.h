@@ -40,6 +40,8 @@ struct broker_conf {
     int64_t offsets_retention_ms;            /* offsets.retention.minutes */
     int64_t producer_expiration_ms;          /* producer.id.expiration.ms */
     size_t records_cache_bytes;              /* of each reactor: see records.h */
+    /* When snapshots of ledgers and waiting records are due (statelog.h); 0: its default */
+    uint64_t state_slack_bytes;
 };
 extern const struct broker_conf broker_conf_default;
 

@@ -268,15 +268,16 @@ static void write_done(struct statelog_append *a, enum err err)
     delivery_leave(d);
 }
 
-/* The records as one batch; the entities that they are of. */
-static void records_gather(const struct ledger_take *take, int64_t now_ms, struct batch_builder *b,
-                           struct statelog_entity **entities)
+struct statelog_entity **delivery_records(const struct ledger_take *take, int64_t now_ms,
+                                          struct batch_builder *b)
 {
+    struct statelog_entity **entities = mem_zalloc(take->n, sizeof(struct statelog_entity *));
     batch_begin(b, 0);
     for (size_t i = 0; i < take->n; i++) {
         entities[i] = &take->records[i].entity->log;
         batch_add(b, now_ms, take->records[i].key, take->records[i].value, NULL, 0);
     }
+    return entities;
 }
 
 static void write_start(struct delivery *d)
@@ -301,8 +302,7 @@ static void write_start(struct delivery *d)
         delivery_leave(d);
         return;
     }
-    w->entities = mem_zalloc(w->take.n, sizeof(struct statelog_entity *));
-    records_gather(&w->take, now.wall_ms, &b, w->entities);
+    w->entities = delivery_records(&w->take, now.wall_ms, &b);
     w->append.done = write_done;
     w->append.relaxed = !w->take.settles;
 #ifdef FAULT_settle_early
@@ -716,6 +716,7 @@ struct deliveries *deliveries_make(struct broker *b, void (*loaded)(void *arg, e
                                      .ops = &log_ops,
                                      .user = &all->shards[i],
                                      .loaded = shard_loaded,
+                                     .slack_bytes = b->set->conf.state_slack_bytes,
                                      .vital = true /* what is settled makes room */};
         statelog_open(&conf, &all->shards[i].log);
     }

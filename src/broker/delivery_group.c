@@ -55,18 +55,24 @@ static void part_ended(struct op *op)
     end_less(part_of(op)->group);
 }
 
-/* The ledger first: a state log that is told goes on to snapshots. */
+/* From inside of statelog_joined. */
+static void part_told(struct statelog_append *a, enum err err)
+{
+    struct group_part *p = container_of(a, struct group_part, append);
+    ledger_done(p->change, err, delivery_now(p->d->all));
+}
+
 static void end_run(struct broker *b, struct op *op)
 {
     struct group_part *p = part_of(op);
     struct delivery *d = p->d;
     enum err err = p->group->err;
-    if (p->taken)
+    if (p->joined)
+        statelog_joined(&p->append, err);
+    else if (p->taken)
         ledger_done(p->change, err, delivery_now(d->all));
     else
         ledger_change_cancel(p->change);
-    if (p->joined)
-        statelog_joined(&p->append, err);
     mem_free(p->entities);
     d->dead_lettered += err == ERR_OK ? p->letters.ops_n : 0;
     d->dropped += err == ERR_OK ? p->dropped : 0;
@@ -146,12 +152,8 @@ static void join_run(struct broker *b, struct op *op)
         op_finish(b, op, ERR_OK);
         return;
     }
-    p->entities = mem_zalloc(p->take.n, sizeof(struct statelog_entity *));
-    batch_begin(&batch, 0);
-    for (size_t i = 0; i < p->take.n; i++) {
-        p->entities[i] = &p->take.records[i].entity->log;
-        batch_add(&batch, now.wall_ms, p->take.records[i].key, p->take.records[i].value, NULL, 0);
-    }
+    p->entities = delivery_records(&p->take, now.wall_ms, &batch);
+    p->append.done = part_told;
     statelog_join(p->d->shard->log, &p->append, &batch, p->entities, p->take.n, part_ready);
 }
 

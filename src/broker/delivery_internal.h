@@ -136,6 +136,9 @@ void delivery_touch(struct delivery *d);
 struct ledger_change *delivery_change(struct delivery *d);
 /* Told when all that the ledger has to tell by now is written: durable, if there are settles. */
 void delivery_tell(struct delivery *d, struct delivery_call *call);
+/* What a ledger has to tell, as a batch, and the entities that it is about (mem_free). */
+struct statelog_entity **delivery_records(const struct ledger_take *take, int64_t now_ms,
+                                          struct batch_builder *b);
 /* Writes now what would be written at the end of the turn. */
 void delivery_flush(struct delivery *d);
 void delivery_enter(struct delivery *d);

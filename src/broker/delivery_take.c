@@ -448,6 +448,10 @@ void take_start(struct broker *b, struct take *t)
     t->going = t->again = t->locked = t->looked = false;
     t->err = ERR_OK;
     t->read = (struct delivery_read){0};
-    weir_assert(s != NULL);
+    t->op.home = b;
+    if (s == NULL) { /* deleted meanwhile */
+        op_finish(b, &t->op, ERR_NOT_FOUND);
+        return;
+    }
     op_submit(b, broker_shard_of_partition(&s->topic, t->partition), &t->op);
 }

@@ -322,7 +322,8 @@ struct schedule *schedule_make(struct broker *b, void (*loaded)(void *arg, enum 
                                      .partition = i,
                                      .ops = &log_ops,
                                      .user = &all->shards[i],
-                                     .loaded = shard_loaded};
+                                     .loaded = shard_loaded,
+                                     .slack_bytes = b->set->conf.state_slack_bytes};
         statelog_open(&conf, &all->shards[i].log);
     }
     load_less(all, ERR_OK);

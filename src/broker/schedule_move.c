@@ -50,15 +50,19 @@ static void entry_back(struct scheduled *e, size_t together, enum err err)
     heap_insert(&all->due, &e->due, env_now_ms(all->broker->env) + RETRY_MS);
 }
 
+/* From inside of statelog_joined: nothing may be snapshotted that has gone. */
+static void tombstones_written(struct statelog_append *a, enum err err)
+{
+    struct move *m = container_of(a, struct move, append);
+    for (size_t i = 0; i < m->n && err == ERR_OK; i++)
+        schedule_drop(m->entries[i]);
+}
+
 static void move_end(struct move *m)
 {
     struct schedule *all = m->shard->all;
-    for (size_t i = 0; i < m->n; i++) {
-        if (m->err == ERR_OK)
-            schedule_drop(m->entries[i]);
-        else
-            entry_back(m->entries[i], m->n, m->err);
-    }
+    for (size_t i = 0; i < m->n && m->err != ERR_OK; i++)
+        entry_back(m->entries[i], m->n, m->err);
     if (m->err != ERR_OK)
         env_log(all->broker->env, ENV_WARN, "schedule.move", "records=%zu error=%s", m->n,
                 err_name(m->err));
@@ -116,6 +120,7 @@ static void outputs_ready(struct publish_join *join, enum err err)
         m->entities[i] = &m->entries[i]->entity;
         schedule_gone(&batch, m->entries[i], (int64_t)env_now_ms(m->shard->all->broker->env));
     }
+    m->append.done = tombstones_written;
     statelog_join(m->shard->log, &m->append, &batch, m->entities, m->n, tombstones_ready);
 }
 

@@ -81,9 +81,11 @@ static void entity_since(struct statelog *log, struct statelog_entity *e, int64_
 
 void statelog_forget(struct statelog *log, struct statelog_entity *e)
 {
-    weir_assert(e->pending == 0);
-    if (log->snapshot == e) /* was waiting for the write that ended it */
+    bool snapshotting = log->snapshot == e && log->writing;
+    weir_assert(e->pending == (snapshotting ? 1u : 0u) && e->waiting == 0);
+    if (log->snapshot == e) /* is on its way, or was waiting for the write that ended it */
         log->snapshot = NULL;
+    e->pending = 0;
     e->held = false;
     if (!e->known)
         return;
@@ -344,6 +346,8 @@ void statelog_joined(struct statelog_append *a, enum err err)
 {
     struct statelog *log = a->log;
     write_over(a, err);
+    if (a->done != NULL)
+        a->done(a, err);
     statelog_step(log);
 }
 
@@ -512,12 +516,14 @@ static void snapshot_done(struct store_group *group, enum err err)
 {
     struct statelog *log = container_of(group, struct statelog, snapshot_group);
     struct statelog_entity *e = log->snapshot;
-    e->pending--;
     log->snapshot = NULL;
     log->writing = false;
+    if (e != NULL) /* it was not forgotten meanwhile */
+        e->pending--;
     if (err == ERR_OK) {
         log->round_bytes += log->snapshot_batch.len;
-        entity_since(log, e, log->snapshot_append.base_offset);
+        if (e != NULL)
+            entity_since(log, e, log->snapshot_append.base_offset);
     } else {
         log->round = false; /* no room just now: the next round tries again */
     }

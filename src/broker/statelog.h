@@ -97,9 +97,12 @@ void statelog_write_all(struct statelog *log, struct statelog_append *a, struct 
  * adds a->append to its group, on any reactor, and when the group is done or was given up calls
  * statelog_joined here, exactly once; with an error the write is over.
  *
- * From ready to statelog_joined the entities are not snapshotted. Who joins several logs to one
- * group waits for them one after the other, in the order of their partitions: two that waited for
- * each other's entities would wait for ever.
+ * From ready to statelog_joined the entities are not snapshotted. It calls done, if that is set:
+ * there memory becomes what the log says, since a snapshot may follow at once; and only there an
+ * entity can be forgotten that the write was about.
+ *
+ * Who joins several logs to one group waits for them one after the other, in the order of their
+ * partitions: two that waited for each other's entities would wait for ever.
  *
  * A join is not ordered among the writes about its entities: what they say must not depend on
  * that. */
@@ -107,7 +110,8 @@ void statelog_join(struct statelog *log, struct statelog_append *a, struct batch
                    struct statelog_entity **entities, size_t n,
                    void (*ready)(struct statelog_append *a, enum err err));
 void statelog_joined(struct statelog_append *a, enum err err);
-/* Nothing is alive of it any more and no write about it is under way: forget it. */
+/* Nothing is alive of it any more and no write of the caller's about it is under way: forget it. (A
+ * snapshot of it may be, whose record comes to nothing: the caller's writes tell of the end.) */
 void statelog_forget(struct statelog *log, struct statelog_entity *entity);
 /* Offset behind the last durable record, for tests and metrics. */
 int64_t statelog_end(const struct statelog *log);

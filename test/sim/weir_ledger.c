@@ -623,6 +623,8 @@ static void run_seed(uint64_t seed, bool trace)
     conf.sync_us = (uint32_t)(50 + rng_below(&r, 400));
     conf.checkpoint_ms = 2 + rng_below(&r, 200);
     conf.retention_ms = 10 + rng_below(&r, 200);
+    if (rng_one_in(&r, 2))
+        conf.broker.state_slack_bytes = 200 + rng_below(&r, 3000);
     conf.trace = trace;
     weir_sim_make(&s.w, &conf);
     start();

@@ -11,7 +11,9 @@ static struct rig rig;
 
 static int setup(void **state)
 {
-    rig_make(&rig, *state != NULL ? 3 : 1);
+    rig_prepare(&rig, *state != NULL ? 3 : 1);
+    rig.conf.state_slack_bytes = 300; /* snapshots all the time */
+    rig_boot(&rig);
     return 0;
 }
 

@@ -218,6 +218,68 @@ static void test_ahead_of_log(void **state)
     rig_acquire_free(a);
 }
 
+struct busy {
+    struct peek_op peek;
+    struct rewind_op rewind;
+    struct ledger_stat_op stat;
+    struct release_op release;
+    unsigned answered;
+};
+
+static struct busy *busy_now;
+
+static void busy_done(struct op *op)
+{
+    op->done = NULL;
+    busy_now->answered++;
+}
+
+/* The topic goes while all kinds of verbs are on their way: each is answered, nothing is left. */
+static void test_deleted_meanwhile(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 60; i++) {
+        struct uuid q = rig_queue(&rig, "x", 3);
+        struct busy b = {.peek = {.subscription = q, .partition = -1, .messages_max = 10},
+                         .rewind = {.subscription = q, .partition = -1, .time_ms = 1},
+                         .stat = {.subscription = q, .oldest = true},
+                         .release = {.subscription = q, .owner = 1}};
+        busy_now = &b;
+        for (int32_t p = 0; p < 3; p++)
+            put("x", p, NULL, 0);
+        struct rig_acquire *held = rig_acquire(&rig, 0, q, 1, 1);
+        struct settle_item item = {.token = held->op.messages[0].token, .verb = SETTLE_REJECT};
+        struct settle_op settle = {
+            .op.done = busy_done, .subscription = q, .items = &item, .items_n = 1};
+        b.peek.op.done = b.rewind.op.done = b.stat.op.done = b.release.op.done = busy_done;
+        rig_defer(&rig, true);
+        struct rig_acquire *a = rig_acquire_start(&rig, i % rig.n, q, 2, 5, 0);
+        struct rig_acquire *w = rig_acquire_with(&rig, 0, q, 3, 5, 100000, partition_two);
+        broker_settle(rig.brokers[0], &settle);
+        broker_peek(rig.brokers[rig.n - 1], &b.peek);
+        broker_rewind(rig.brokers[0], &b.rewind);
+        broker_ledger_stat(rig.brokers[0], &b.stat);
+        broker_release_all(rig.brokers[0], &b.release);
+        for (unsigned k = 0; k < i / 2; k++) {
+            fake_deliver(&rig.world, k % rig.n);
+            if (k % 4 == 3)
+                fake_fire(&rig.world);
+            if (k % 3 == 2)
+                fake_store_step(rig.stores[k / 3 % rig.n]);
+        }
+        assert_int_equal(rig_delete(&rig, 0, "x"), ERR_OK);
+        rig_defer(&rig, false);
+        rig_run(&rig);
+        rig_wait(&rig, 100001);
+        assert_int_equal(b.answered, 5);
+        assert_true(a->done && w->done);
+        rig_acquire_free(a);
+        rig_acquire_free(w);
+        rig_acquire_free(held);
+        peek_free(&b.peek);
+    }
+}
+
 /* ---- sessions ---- */
 
 static void ordered(struct subscription_conf *conf)
@@ -297,9 +359,10 @@ static void test_sessions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_all_partitions), BOTH(test_one_partition), BOTH(test_turns),
-        BOTH(test_in_flight),      BOTH(test_growth),        BOTH(test_ahead_of_log),
-        BOTH(test_sessions),
+        BOTH(test_all_partitions), BOTH(test_one_partition),
+        BOTH(test_turns),          BOTH(test_in_flight),
+        BOTH(test_growth),         BOTH(test_ahead_of_log),
+        BOTH(test_sessions),       BOTH(test_deleted_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,9 @@ static struct uuid t;
 
 static int setup(void **state)
 {
-    rig_make(&rig, *state != NULL ? 3 : 1);
+    rig_prepare(&rig, *state != NULL ? 3 : 1);
+    rig.conf.state_slack_bytes = 300; /* snapshots all the time */
+    rig_boot(&rig);
     assert_int_equal(rig_create(&rig, 0, "t", 3), ERR_OK);
     t = rig_topic_id(&rig, "t");
     return 0;

@@ -226,18 +226,11 @@ static void done(struct statelog_append *a, enum err err)
         done_entity(f, c, c->other, err);
 }
 
-/* A join, in a group of its own. The state log is told of its end before the change is applied, as
- * a caller may do that applies at once, and after it otherwise. */
+/* A join, in a group of its own. */
 static void join_done(struct store_group *group, enum err err)
 {
     struct change *c = container_of(group, struct change, group);
-    if (!c->f->apply_at_once && err == ERR_OK) {
-        row_set(c->f, c->entity, c->key, c->value);
-        if (c->other < ENTITIES)
-            row_set(c->f, c->other, c->key, c->value);
-    }
     statelog_joined(&c->append, err);
-    done(&c->append, err);
 }
 
 static void join_ready(struct statelog_append *a, enum err err)
@@ -592,6 +585,31 @@ static void test_join_told_late(void **state)
     teardown(&f);
 }
 
+/* One is forgotten while its snapshot is on its way: the others go on. */
+static void test_forget_in_snapshot(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f, 1, 300);
+    unsigned forgotten = 0;
+    for (unsigned i = 0; i < 400; i++) {
+        fake_store_defer(f.store, true);
+        assert_true(submit(&f, i % 3, i % KEYS, i + 1));
+        unsigned before = f.snapshots;
+        fake_store_step(f.store);
+        struct row *row = f.rows[i % 3];
+        if (f.snapshots > before && row != NULL && row->entity.pending == 1) {
+            statelog_forget(f.log, &row->entity);
+            forgotten++;
+        }
+        fake_store_run(f.store);
+        fake_store_defer(f.store, false);
+    }
+    assert_true(forgotten > 10);
+    check_memory(&f);
+    teardown(&f);
+}
+
 /* A long log is read in parts, whether the store answers at once or later. */
 static void test_long_load(void **state)
 {
@@ -611,12 +629,19 @@ static void test_long_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),          cmocka_unit_test(test_first_writes),
-        cmocka_unit_test(test_cannot_be_made), cmocka_unit_test(test_stays_short),
-        cmocka_unit_test(test_cost),           cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_all_gone),       cmocka_unit_test(test_failed_snapshot_and_trim),
-        cmocka_unit_test(test_random),         cmocka_unit_test(test_load_fails),
-        cmocka_unit_test(test_long_load),      cmocka_unit_test(test_join_told_late),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_first_writes),
+        cmocka_unit_test(test_cannot_be_made),
+        cmocka_unit_test(test_stays_short),
+        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_all_gone),
+        cmocka_unit_test(test_failed_snapshot_and_trim),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_load_fails),
+        cmocka_unit_test(test_long_load),
+        cmocka_unit_test(test_join_told_late),
+        cmocka_unit_test(test_forget_in_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
