@@ -99,8 +99,8 @@ class BatchWriter(SingleWriter):
             self.acked.update(names)
 
 
-class BrokerWriter(Writer):
-    """By Kafka."""
+class RecordWriter(Writer):
+    """Over Kafka's protocol."""
 
     def __init__(self, load, number):
         super().__init__(load, number)
@@ -204,7 +204,7 @@ class Load(killing.Load):
 
     def begin(self):
         self.writers = self.start([SingleWriter(self, 0), SingleWriter(self, 1),
-                                   BatchWriter(self, 0), BrokerWriter(self, 0)])
+                                   BatchWriter(self, 0), RecordWriter(self, 0)])
         self.receivers = self.start([Receiver(self, number, name) for name in SUBSCRIPTIONS
                                      for number in range(RECEIVERS)])
 
