@@ -117,6 +117,14 @@ void event_write_json(const struct event *e, struct wr *out);
  *     data              data, application/json
  *     dataVersion       extension dataversion
  *     metadataVersion   extension metadataversion ("1", put there by Event Grid)
+ *
+ * A dead letter (delivery.h) has, in CloudEvents and in Event Grid's schema:
+ *
+ *     deadletterreason         deadLetterReason, in Event Grid's words where it has one
+ *     deliveryattempts         deliveryAttempts
+ *     lastdeliveryoutcome      lastDeliveryOutcome
+ *     publishtime              publishTime
+ *     lastdeliveryattempttime  lastDeliveryAttemptTime
  */
 /* One element of the array that is published; fields as event_of_json. */
 enum err must_use event_of_eventgrid(struct str json, struct str topic, struct arena *arena,

@@ -8,6 +8,7 @@
 #include "base/base64.h"
 #include "base/when.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -176,6 +177,45 @@ static void write_data(struct wr *w, const struct event *e)
 }
 
 /* Clients want every member to be there. */
+/* Event Grid's word for why a message became a dead letter; what a receiver said stays. */
+static void write_reason(struct wr *w, struct str reason, struct str outcome)
+{
+    char text[128];
+    if (str_is(reason, "max-deliveries"))
+        reason = STR_LIT("MaxDeliveryAttemptsExceeded");
+    else if (str_is(reason, "expired"))
+        reason = STR_LIT("TimeToLiveExceeded");
+    else if (str_is(reason, "refused") && outcome.at != NULL && outcome.len < 64) {
+        snprintf(text, sizeof(text), "UndeliverableDueToHttp%.*s", (int)outcome.len, outcome.at);
+        reason = str_of(text);
+    }
+    write_member(w, "deadLetterReason", reason);
+}
+
+/* What Event Grid adds to a dead letter, behind everything else. */
+static void write_letter(struct wr *w, const struct event *e)
+{
+    struct str reason = event_extension(e, STR_LIT("deadletterreason"));
+    struct str attempts = event_extension(e, STR_LIT("deliveryattempts"));
+    struct str outcome = event_extension(e, STR_LIT("lastdeliveryoutcome"));
+    struct str published = event_extension(e, STR_LIT("publishtime"));
+    struct str last = event_extension(e, STR_LIT("lastdeliveryattempttime"));
+    int64_t n;
+    if (reason.at == NULL)
+        return;
+    write_reason(w, reason, outcome);
+    if (attempts.at != NULL && str_to_i64(attempts, &n) == ERR_OK) {
+        json_write_raw(w, STR_LIT(",\"deliveryAttempts\":"));
+        json_write_int(w, n);
+    }
+    if (outcome.at != NULL)
+        write_member(w, "lastDeliveryOutcome", outcome);
+    if (published.at != NULL)
+        write_member(w, "publishTime", published);
+    if (last.at != NULL)
+        write_member(w, "lastDeliveryAttemptTime", last);
+}
+
 void event_write_eventgrid(const struct event *e, struct str topic, struct wr *out)
 {
     char when[WHEN_TEXT_MAX];
@@ -191,5 +231,6 @@ void event_write_eventgrid(const struct event *e, struct str topic, struct wr *o
     write_data(out, e);
     write_member(out, "dataVersion", event_extension(e, STR_LIT("dataversion")));
     write_member(out, "metadataVersion", metadata.at != NULL ? metadata : STR_LIT("1"));
+    write_letter(out, e);
     wr_u8(out, '}');
 }

@@ -13,8 +13,23 @@
 #define PREFIX "ce_"
 #define PREFIX_BYTES (sizeof(PREFIX) - 1)
 
-/* Headers of Kafka clients that say the same as an extension, where the extension is not there. */
-static const char *const plain[] = {"traceparent", "tracestate", "correlationid"};
+#define LETTER "weir-dead-letter-"
+
+/* Headers that say the same as an extension, where the extension is not there: those of Kafka
+ * clients' tracing, and those of dead letters (delivery_dead.c), under Event Grid's names. */
+static const struct {
+    const char *header, *extension;
+    bool is_ms; /* Unix ms, which the extension has as a time */
+} plain[] = {
+    {"traceparent", "traceparent", false},
+    {"tracestate", "tracestate", false},
+    {"correlationid", "correlationid", false},
+    {LETTER "reason", "deadletterreason", false},
+    {LETTER "deliveries", "deliveryattempts", false},
+    {LETTER "outcome", "lastdeliveryoutcome", false},
+    {LETTER "last-delivery", "lastdeliveryattempttime", true},
+    {LETTER "timestamp", "publishtime", true},
+};
 #define PLAIN_COUNT (sizeof(plain) / sizeof(plain[0]))
 
 /* ---- a record as an event ---- */
@@ -53,7 +68,7 @@ static void take_attribute(struct event *e, struct str name, struct str value)
 static void take_plain(struct reading *rd, struct str key, struct str value)
 {
     for (size_t i = 0; i < PLAIN_COUNT; i++)
-        if (str_is(key, plain[i]) && usable(value))
+        if (str_is(key, plain[i].header) && usable(value))
             rd->plain[i] = value;
 }
 
@@ -81,12 +96,31 @@ static void set_if_missing(struct event *e, struct str name, struct str value)
         return; /* no room: the event's own ones are worth more */
 }
 
+/* at NULL: no time, or the arena is full. */
+static struct str time_of_ms(struct reading *rd, struct str value)
+{
+    int64_t ms;
+    char *text = arena_alloc(rd->arena, WHEN_TEXT_MAX);
+    if (text == NULL || str_to_i64(value, &ms) != ERR_OK)
+        return (struct str){NULL, 0};
+    return str_of(when_put_datetime(ms, text));
+}
+
+static void add_plain(struct reading *rd)
+{
+    for (size_t i = 0; i < PLAIN_COUNT; i++) {
+        struct str value = rd->plain[i];
+        if (plain[i].is_ms && value.at != NULL)
+            value = time_of_ms(rd, value);
+        set_if_missing(rd->e, str_of(plain[i].extension), value);
+    }
+}
+
 /* What holds for every event. */
 static void add_extensions(struct reading *rd)
 {
     struct event *e = rd->e;
-    for (size_t i = 0; i < PLAIN_COUNT; i++)
-        set_if_missing(e, str_of(plain[i]), rd->plain[i]);
+    add_plain(rd);
     if (usable(rd->record->key))
         set_if_missing(e, STR_LIT("partitionkey"), rd->record->key);
     if (event_extension(e, STR_LIT("traceparent")).at != NULL)

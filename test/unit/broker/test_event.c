@@ -392,6 +392,36 @@ static void test_odd_headers(void **state)
     assert_str(event_extension(&e, STR_LIT("correlationid")), "c");
 }
 
+/* What the headers of a dead letter say is told under Event Grid's names. */
+static void test_dead_letter(void **state)
+{
+    const struct record_header h[] = {
+        {STR_LIT("ce_id"), STR_LIT("1")},
+        {STR_LIT("weir-dead-letter-reason"), STR_LIT("max-deliveries")},
+        {STR_LIT("weir-dead-letter-deliveries"), STR_LIT("3")},
+        {STR_LIT("weir-dead-letter-outcome"), STR_LIT("Busy")},
+        {STR_LIT("weir-dead-letter-last-delivery"), STR_LIT("1767225600000")},
+        {STR_LIT("weir-dead-letter-timestamp"), STR_LIT("soon")},
+    };
+    struct publish_record r = {.headers = h, .headers_n = sizeof(h) / sizeof(h[0])};
+    struct wr out;
+    (void)state;
+    read_record(&r, 0);
+    assert_str(event_extension(&e, STR_LIT("deadletterreason")), "max-deliveries");
+    assert_str(event_extension(&e, STR_LIT("deliveryattempts")), "3");
+    assert_str(event_extension(&e, STR_LIT("lastdeliveryoutcome")), "Busy");
+    assert_str(event_extension(&e, STR_LIT("lastdeliveryattempttime")), "2026-01-01T00:00:00Z");
+    assert_null(event_extension(&e, STR_LIT("publishtime")).at);
+    wr_init(&out, 64);
+    event_write_eventgrid(&e, (struct str){NULL, 0}, &out);
+    wr_u8(&out, 0);
+    assert_non_null(strstr((const char *)out.buf->data,
+                           ",\"deadLetterReason\":\"MaxDeliveryAttemptsExceeded\","
+                           "\"deliveryAttempts\":3,\"lastDeliveryOutcome\":\"Busy\","
+                           "\"lastDeliveryAttemptTime\":\"2026-01-01T00:00:00Z\"}"));
+    wr_free(&out);
+}
+
 static void test_structured(void **state)
 {
     struct record_header h[] = {
@@ -462,7 +492,8 @@ int main(void)
         TEST(test_names),       TEST(test_values),         TEST(test_extensions),
         TEST(test_types),       TEST(test_there_and_back), TEST(test_key_and_data),
         TEST(test_refused),     TEST(test_derived),        TEST(test_derived_types),
-        TEST(test_odd_headers), TEST(test_structured),     TEST(test_source),
+        TEST(test_odd_headers), TEST(test_dead_letter),    TEST(test_structured),
+        TEST(test_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
