@@ -93,6 +93,12 @@ static enum err build(const char *origin)
     return push_request_build(&s, messages, messages_n, origin, &arena, &body, &request, &text);
 }
 
+/* Is the text in the body? */
+static bool body_has(const char *part)
+{
+    return memmem(request.body.at, request.body.len, part, strlen(part)) != NULL;
+}
+
 static void check_body(const char *expected)
 {
     char got[16384];
@@ -153,8 +159,8 @@ static void structured(void **state)
     assert_int_equal(build(NULL), ERR_OK);
     assert_string_equal(header("Content-Type"), "application/cloudevents+json; charset=utf-8");
     assert_null(header("ce-id"));
-    assert_non_null(strstr((const char *)request.body.at, "\"id\":\"A-1\""));
-    assert_non_null(strstr((const char *)request.body.at, "\"data\":{\"a\":1}"));
+    assert_true(body_has("\"id\":\"A-1\""));
+    assert_true(body_has("\"data\":{\"a\":1}"));
     assert_int_equal(request.body.at[0], '{');
 }
 
@@ -187,7 +193,7 @@ static void event_grid(void **state)
     assert_null(header("weir-delivery"));
     assert_true(json_valid(request.body));
     assert_int_equal(request.body.at[0], '[');
-    assert_non_null(strstr((const char *)request.body.at, "\"eventType\":\"paid\""));
+    assert_true(body_has("\"eventType\":\"paid\""));
 }
 
 static void cloudevents_as_event_grid_does(void **state)
