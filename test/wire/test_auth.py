@@ -1,5 +1,6 @@
 """Who may come in: SASL and client certificates, by unmodified clients, with TLS and without."""
 
+import json
 import os
 import re
 import socket
@@ -406,6 +407,24 @@ def test_keys_open_one_topic_over_http(closed):
     assert http(closed, "/topics/keyed", "-u", "root:wrong", *body) == 401
     assert http(closed, "/topics/keyed", "-u", f"receiver:{PASSWORD}", *body) == 403
     assert http(closed, "/api/v1/users/root", "-X", "DELETE") == 403
+
+
+def test_event_grids_control_plane_shows_what_the_caller_may_see(closed):
+    group = "/subscriptions/s/resourceGroups/topics/providers/Microsoft.EventGrid/topics"
+    hook = f"{group}/hidden/providers/Microsoft.EventGrid/eventSubscriptions/hook"
+    made = {"properties": {"destination": {
+        "endpointType": "WebHook", "properties": {"endpointUrl": "https://127.0.0.1:1/h?code=x"}}}}
+    root, receiver = (("-u", f"{name}:{PASSWORD}") for name in ("root", "receiver"))
+    assert http(closed, hook, *root, "-X", "PUT", "-H", "content-type: application/json",
+                "-d", json.dumps(made)) == 201
+    for path in (f"{group}/hidden", hook, f"{hook}/getDeliveryAttributes", f"{hook}/getFullUrl"):
+        method = ("-X", "POST") if "/get" in path else ()
+        assert http(closed, path, *root, *method) == 200, path
+        assert http(closed, path, *receiver, *method) == 404, path
+        assert http(closed, path, *method) == 404, path
+    seen = subprocess.run(["curl", "-s", *receiver, closed.http + group],
+                          capture_output=True, text=True, timeout=30)
+    assert [topic["name"] for topic in json.loads(seen.stdout)["value"]] == ["orders"]
 
 
 def test_secrets_are_in_no_log_and_no_listing(closed):

@@ -1,6 +1,7 @@
 #include "front/http/eventgrid.h"
 
 #include "base/json.h"
+#include "broker/access.h"
 
 #include <string.h>
 
@@ -47,12 +48,18 @@ bool eventgrid_is_namespace(struct str path)
     return false;
 }
 
+bool eventgrid_sees(struct http_request *rq, const struct topic *topic)
+{
+    return access_roles(rq->broker, &rq->actor, ACCESS_TOPIC, str_of(topic->name)) != 0;
+}
+
 const struct topic *eventgrid_topic(struct http_request *rq, struct str name)
 {
     const struct topic *topic = broker_topic(rq->broker, name);
-    if (!topic)
-        http_answer_problem(rq, 404, "NotFound", "there is no topic %.*s", (int)name.len, name.at);
-    return topic;
+    if (topic && eventgrid_sees(rq, topic))
+        return topic;
+    http_answer_problem(rq, 404, "NotFound", "there is no topic %.*s", (int)name.len, name.at);
+    return NULL;
 }
 
 const struct subscription *eventgrid_subscription(struct http_request *rq,

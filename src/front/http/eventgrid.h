@@ -17,8 +17,10 @@ bool eventgrid_is_namespace(struct str path);
 /* {"error":{"code":"NotFound","message":"..."}}, as all of these APIs have it. */
 http_problem_fn eventgrid_problem;
 
-/* The topic of the first parameter; NULL: it does not exist, and 404 has been answered. */
+/* The topic of that name; NULL: there is none that the caller may see, 404 has been answered. */
 const struct topic *eventgrid_topic(struct http_request *rq, struct str name);
+/* Has the caller any role there? */
+bool eventgrid_sees(struct http_request *rq, const struct topic *topic);
 /* And one of its subscriptions, likewise. */
 const struct subscription *eventgrid_subscription(struct http_request *rq,
                                                   const struct topic *topic, struct str name);

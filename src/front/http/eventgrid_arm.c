@@ -15,6 +15,7 @@
 #include "front/http/eventgrid_subscription.h"
 
 #include "base/assert.h"
+#include "broker/access.h"
 #include "front/http/conn.h"
 
 #include <stdio.h>
@@ -40,12 +41,21 @@ struct arm {
 
 /* ---- whose ----------------------------------------------------------------------------------- */
 
-/* The resource id of the topic: the path up to and with /topics/T. */
+static bool stands_at(struct str path, size_t at, const char *word)
+{
+    size_t n = strlen(word);
+    return at + n < path.len && strncasecmp(path.at + at, word, n) == 0;
+}
+
+/* The resource id of the topic: the path up to and with /topics/T, of a provider's: a resource
+ * group may be called topics, too. */
 static bool topic_id_of(struct str path, char *out, struct str *topic)
 {
     const char word[] = "/topics/";
-    for (size_t i = 0; i + sizeof word - 1 < path.len; i++) {
-        if (strncasecmp(path.at + i, word, sizeof word - 1) != 0)
+    bool provided = false;
+    for (size_t i = 0; i < path.len; i++) {
+        provided |= stands_at(path, i, "/providers/");
+        if (!provided || !stands_at(path, i, word))
             continue;
         size_t from = i + sizeof word - 1, to = from;
         while (to < path.len && path.at[to] != '/')
@@ -133,6 +143,13 @@ void eventgrid_arm_full_url(struct http_request *rq)
     const struct subscription *s = a ? eventgrid_subscription(rq, a->topic, a->name) : NULL;
     if (!s)
         return;
+    /* What of a URL is secret only its owner is told. */
+    enum err err =
+        access_check(rq->broker, &rq->actor, ACCESS_TOPIC, str_of(a->topic->name), ACCESS_OWNER);
+    if (err) {
+        http_answer_error(rq, err, NULL);
+        return;
+    }
     if (s->conf.deliver != DELIVER_URL) {
         http_answer_problem(rq, 400, "InvalidRequest", "event subscription %s has no endpoint URL",
                             s->name);

@@ -68,7 +68,7 @@ void eventgrid_arm_topic_list(struct http_request *rq)
     while ((t = broker_topic_next(rq->broker, t))) {
         char id[2048];
         int n = snprintf(id, sizeof id, "%.*s/%s", (int)rq->path.len, rq->path.at, t->name);
-        if (!t->internal && (size_t)n < sizeof id)
+        if (!t->internal && (size_t)n < sizeof id && eventgrid_sees(rq, t))
             json_array_append_new(value, resource(rq, str_of(id), t));
     }
     json_object_set_new(out, "value", value);

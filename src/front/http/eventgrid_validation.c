@@ -14,6 +14,7 @@ struct confirming {
     struct http_request *rq;
     struct subscription_conf conf;
     struct subscription_put_op put;
+    const struct subscription *s; /* a reference: conf's texts are its */
 };
 
 static void refuse(struct http_request *rq)
@@ -36,6 +37,7 @@ static void confirmed(struct op *op)
     struct confirming *c = container_of(op, struct confirming, put.op);
     if (c->put.subscription)
         subscription_unref(c->put.subscription);
+    subscription_unref(c->s);
     if (op->err == ERR_BUSY || op->err == ERR_NOT_FOUND)
         refuse(c->rq);
     else if (op->err)
@@ -60,6 +62,7 @@ void eventgrid_validate(struct http_request *rq)
         return;
     }
     c->rq = rq;
+    c->s = subscription_ref(s);
     c->conf = s->conf;
     c->conf.validation = STR_LIT("done");
     /* On behalf of the broker: the code is what authorises. */
