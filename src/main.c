@@ -51,7 +51,7 @@ static const struct command aliases[] = {
 
 static void usage(FILE *to)
 {
-    fprintf(to, "weir: a durable event log that Kafka clients use\n\n"
+    fprintf(to, "weir: a durable event log for clients of Kafka, HTTP and Event Grid\n\n"
                 "usage: weir COMMAND [options]\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
@@ -62,7 +62,8 @@ static void usage(FILE *to)
             "  echo hello | weir produce greetings   in another terminal: send a record\n"
             "  weir consume greetings                and read it\n"
             "\n"
-            "`weir COMMAND --help` explains each one. Kafka clients connect to 127.0.0.1:9092.\n"
+            "`weir COMMAND --help` explains each one. Kafka clients connect to 127.0.0.1:9092,\n"
+            "HTTP clients (CloudEvents, Event Grid) to 127.0.0.1:8080.\n"
             "Under the names kafka-topics.sh and kafka-consumer-groups.sh (make links to weir)\n"
             "it takes Kafka's own options.\n");
 }

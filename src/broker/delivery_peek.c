@@ -34,6 +34,16 @@ static enum err check_ready(const struct broker *b, const struct subscription *s
     return s != NULL ? ERR_OK : ERR_NOT_FOUND;
 }
 
+/* Answers the op with the error, or because the caller may not; false: it goes on. */
+static bool refused(struct broker *b, struct op *op, enum err err, const struct actor *actor,
+                    const struct subscription *s)
+{
+    if (err == ERR_OK)
+        return access_refuses_topic(b, op, actor, &s->topic, ACCESS_RECEIVER);
+    op_finish(b, op, err);
+    return true;
+}
+
 /* ---- peek ---- */
 
 struct peek_call {
@@ -95,11 +105,7 @@ void broker_peek(struct broker *b, struct peek_op *op)
         err = ERR_REQUEST_INVALID;
     if (err == ERR_OK && (op->partition < -1 || op->partition >= t->partitions))
         err = ERR_TOPIC_UNKNOWN;
-    if (err != ERR_OK) {
-        op_finish(b, &op->op, err);
-        return;
-    }
-    if (access_refuses_topic(b, &op->op, op->actor, &s->topic, ACCESS_RECEIVER))
+    if (refused(b, &op->op, err, op->actor, s))
         return;
     struct peek_call *c = mem_zalloc(1, sizeof(*c));
     c->op = op;
@@ -193,11 +199,7 @@ void broker_receive_deferred(struct broker *b, struct deferred_op *op)
     enum err err = check_ready(b, s);
     if (err == ERR_OK && op->offsets_n > ACQUIRE_MESSAGES_MAX)
         err = ERR_REQUEST_INVALID;
-    if (err != ERR_OK) {
-        op_finish(b, &op->op, err);
-        return;
-    }
-    if (access_refuses_topic(b, &op->op, op->actor, &s->topic, ACCESS_RECEIVER))
+    if (refused(b, &op->op, err, op->actor, s))
         return;
     struct deferred_call *c = mem_zalloc(1, sizeof(*c));
     c->op = op;

@@ -61,6 +61,9 @@ enum err must_use event_extension_set(struct event *e, struct str name, struct s
  * attribute can have this name, or this value; text says why. */
 enum err must_use event_attribute_set(struct event *e, struct str name, struct str value,
                                       struct err_text *text);
+/* The value as it stands in a ce- header (HTTP binding 3.1.3.2): blank, quote, percent and all that
+ * is not printable ASCII is percent-encoded. at NULL: the arena is full. */
+struct str event_percent_encode(struct str value, struct arena *arena);
 /* A media type whose subtype is json or ends in +json, parameters aside. */
 bool event_type_is_json(struct str datacontenttype);
 /* application/cloudevents..., in any case, with parameters: the structured mode (of any format),

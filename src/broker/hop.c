@@ -222,13 +222,6 @@ void hop_of_headers(struct hop *hop, const struct record_header *headers, size_t
     derive(hop, text);
 }
 
-void hop_of_event(struct hop *hop, const struct event *e)
-{
-    hop->id = e->id;
-    hop->traceparent = event_extension(e, STR_LIT("traceparent"));
-    hop->correlation = event_extension(e, STR_LIT("correlationid"));
-}
-
 /* ---- into the topic ---- */
 
 static void hops_flush(struct hops *h);

@@ -44,7 +44,6 @@
 #define HOP_TEXT_MAX 256   /* of an id, a name or an outcome; more is cut */
 
 struct broker;
-struct event;
 
 /* clang-format off */
 #define HOP_STEPS(X)                                                                               \
@@ -85,7 +84,6 @@ void hop_of_record(struct hop *hop, const struct record *record, struct hop_text
 /* The same of headers that are on their way in. */
 void hop_of_headers(struct hop *hop, const struct record_header *headers, size_t n,
                     struct hop_text *text);
-void hop_of_event(struct hop *hop, const struct event *e);
 
 /* On the reactor of b, before a hop is put together: is it worth it? A few ns. */
 bool hop_wanted(struct broker *b);

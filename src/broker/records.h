@@ -1,5 +1,4 @@
-/* records.h: a partition's records one by one, for readers that look into batches: ledgers, HTTP,
- * and later Redis, AMQP, NATS.
+/* records.h: a partition's records one by one, for readers that look into batches: ledgers, HTTP.
  *
  * Batches are read from the store, checked, decompressed and indexed once, and kept in a cache of
  * each reactor (broker_conf.records_cache_bytes, least recently used first out), so that many

@@ -31,10 +31,10 @@
 #define SUBSCRIPTION_TTL_PULL_MS ((int64_t)7 * 24 * 3600 * 1000)
 
 enum subscription_deliver {
-    DELIVER_PULL,  /* receivers acquire: HTTP, AMQP, Redis, NATS, RabbitMQ */
-    DELIVER_URL,   /* weir posts to an endpoint */
-    DELIVER_TOPIC, /* weir appends to another topic or queue of its own */
-    DELIVER_FUNCTION,
+    DELIVER_PULL,     /* receivers acquire */
+    DELIVER_URL,      /* weir posts to an endpoint */
+    DELIVER_TOPIC,    /* weir appends to another topic or queue of its own */
+    DELIVER_FUNCTION, /* refused: there are no functions */
 };
 
 enum subscription_order {
@@ -95,7 +95,7 @@ struct subscription_conf {
     int64_t timeout_ms;          /* of one call; 30 s */
     int64_t concurrency;         /* calls at once; 16 */
     struct spec_list properties; /* struct delivery_property */
-    struct str validation;       /* Event Grid's handshake: at NULL, "pending:<code>", "done" */
+    struct str validation;       /* how far the endpoint's consent is (flow/push_validate.h) */
     struct spec_map labels;
 };
 extern const struct spec_kind subscription_kind;

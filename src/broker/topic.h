@@ -54,7 +54,6 @@ struct topic_conf {
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
     int64_t delete_retention_ms, min_compaction_lag_ms, max_compaction_lag_ms;
     double min_cleanable_dirty_ratio;
-    int64_t min_insync_replicas;
     enum topic_time timestamp_type;
     int64_t gzip_level, lz4_level,
         zstd_level; /* kept and shown; batches stay as producers sent them */

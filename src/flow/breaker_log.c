@@ -18,7 +18,6 @@
 #define EVENT_BYTES_MAX ((size_t)64 << 10)
 #define READ_BYTES ((size_t)1 << 20)
 #define AGAIN_US ((uint64_t)1000000)
-#define RETENTION_MS "2592000000" /* BREAKER_LOG_RETENTION */
 
 /* One event on its way. */
 struct note {
@@ -87,7 +86,8 @@ static void topic_made(struct op *op)
 
 static void make_topic(struct breaker_log *log)
 {
-    log->setting = (struct topic_setting){STR_LIT("retention.ms"), STR_LIT(RETENTION_MS)};
+    log->setting =
+        (struct topic_setting){STR_LIT("retention.ms"), STR_LIT(BREAKER_LOG_RETENTION_MS)};
     log->create = (struct topic_create_op){.op.done = topic_made,
                                            .name = STR_LIT(BREAKER_LOG_TOPIC),
                                            .partitions = 1,

@@ -8,7 +8,8 @@
  *               "since", "retryAt"}      rates in per cent, -1: too few calls; times in Unix ms
  *
  * The last event of an endpoint is its state. The topic is made with its first event and keeps them
- * for BREAKER_LOG_RETENTION: it is an ordinary topic, which operators may subscribe to, and change.
+ * for BREAKER_LOG_RETENTION_MS: it is an ordinary topic, which operators may subscribe to, and
+ * change.
  *
  * Events are appended one after the other, so that their order in the log is that of the changes;
  * what cannot be appended is tried again, and dropped after BREAKER_LOG_TRIES (a breaker works
@@ -21,7 +22,7 @@
 #include "flow/endpoint.h"
 
 #define BREAKER_LOG_TOPIC "weir.breakers"
-#define BREAKER_LOG_RETENTION "30d"
+#define BREAKER_LOG_RETENTION_MS "2592000000" /* 30 days */
 #define BREAKER_LOG_TRIES 30
 #define BREAKER_LOG_WAITING_MAX 1000 /* events; the oldest is dropped */
 

@@ -64,38 +64,10 @@ static struct str number(struct build *b, uint32_t n)
     return (struct str){arena_strndup(b->arena, text, (size_t)len), (size_t)len};
 }
 
-static bool is_plain(unsigned char ch)
-{
-    return ch > 0x20 && ch < 0x7f && ch != '"' && ch != '%';
-}
-
-/* CloudEvents HTTP 3.1.3.2. */
-static struct str percent_encoded(struct arena *arena, struct str s)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++)
-        n += is_plain((unsigned char)s.at[i]) ? 1 : 3;
-    if (n == s.len)
-        return s;
-    char *p = arena_alloc(arena, n), *at = p;
-    for (size_t i = 0; p && i < s.len; i++) {
-        unsigned char ch = (unsigned char)s.at[i];
-        if (is_plain(ch)) {
-            *at++ = (char)ch;
-        } else {
-            *at++ = '%';
-            *at++ = hex[ch >> 4];
-            *at++ = hex[ch & 15];
-        }
-    }
-    return (struct str){p, n};
-}
-
 static void add_attribute(struct build *b, const char *name, struct str value)
 {
     if (value.at != NULL)
-        add(b, str_of(name), percent_encoded(b->arena, value));
+        add(b, str_of(name), event_percent_encode(value, b->arena));
 }
 
 static struct str prefixed(struct arena *arena, const char *prefix, struct str name)
@@ -120,7 +92,7 @@ static void add_attributes(struct build *b, const struct event *e)
     add_attribute(b, "ce-dataschema", e->dataschema);
     for (size_t i = 0; i < e->extensions_n; i++)
         add(b, prefixed(b->arena, "ce-", e->extensions[i].name),
-            percent_encoded(b->arena, e->extensions[i].value));
+            event_percent_encode(e->extensions[i].value, b->arena));
 }
 
 struct str push_name_upper(struct arena *arena, const struct subscription *s)

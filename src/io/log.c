@@ -14,23 +14,11 @@
 static _Atomic enum env_level log_level = ENV_INFO;
 static log_sink_fn *log_sink;
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const level_marks[] = {"DEBUG", "INFO", "WARN", "ERROR"};
 
 void log_set_level(enum env_level level)
 {
     atomic_store_explicit(&log_level, level, memory_order_relaxed);
-}
-
-bool log_level_parse(const char *s, enum env_level *out)
-{
-    for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
-        if (strcmp(s, level_names[i]) == 0) {
-            *out = (enum env_level)i;
-            return true;
-        }
-    }
-    return false;
 }
 
 void log_set_sink(log_sink_fn *sink)

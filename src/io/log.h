@@ -15,8 +15,6 @@
 
 /* Lines below the level are dropped. Default ENV_INFO. */
 void log_set_level(enum env_level level);
-/* "debug" "info" "warn" "error"; false: none of them. */
-bool log_level_parse(const char *s, enum env_level *out);
 /* Takes whole lines instead of stderr (tests, simulations); NULL: stderr again. */
 typedef void log_sink_fn(const char *line, size_t len);
 void log_set_sink(log_sink_fn *sink);

@@ -18,7 +18,6 @@
 #define LAYOUT_PATH_MAX 4096
 #define LAYOUT_DIR_MAX 3800    /* longest data folder path that is accepted */
 #define LAYOUT_LOG_NAME_MAX 40 /* 22 characters, '-', a number, NUL */
-#define LAYOUT_DEAD ".deleted" /* end of the name of a log's folder on its way out */
 
 struct layout_path {
     char s[LAYOUT_PATH_MAX];

@@ -83,9 +83,3 @@ enum err segment_walk_next(struct segment_walk *w, struct batch_head *head, uint
     w->at += head->bytes;
     return ERR_OK;
 }
-
-void segment_walk_back(struct segment_walk *w, uint32_t at)
-{
-    weir_assert(at <= w->at);
-    w->at = at;
-}

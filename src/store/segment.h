@@ -52,5 +52,3 @@ void segment_walk_init(struct segment_walk *w, struct disk_file *file, uint32_t 
  * next call). ERR_NOT_FOUND: the end. ERR_CORRUPT: no batch there, or one that passes the end. */
 enum err must_use segment_walk_next(struct segment_walk *w, struct batch_head *head, uint32_t *at,
                                     const uint8_t **raw);
-/* Steps back over the batch that was just returned: it comes again. */
-void segment_walk_back(struct segment_walk *w, uint32_t at);

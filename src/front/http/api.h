@@ -19,7 +19,6 @@
 #include "front/http/request.h"
 #include "spec/spec.h"
 
-#define API_DOCUMENTS_MAX SPEC_DOCUMENTS_MAX
 #define API_BODY_MAX ((size_t)4 << 20)
 #define API_PAGE 1000 /* of a listing, unless ?limit= says otherwise */
 #define API_PAGE_MAX 10000

@@ -123,23 +123,11 @@ enum err binary_read(struct http_request *rq, struct event *out, struct err_text
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* Section 3.1.3.2: blank, quote, percent and all that is not printable ASCII is encoded. */
 static void write_field(struct http_request *rq, const char *name, struct str value)
 {
-    struct wr w;
-    if (!value.at)
-        return;
-    wr_init(&w, value.len + 1);
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.at[i];
-        if (c > ' ' && c < 0x7f && c != '"' && c != '%')
-            wr_u8(&w, c);
-        else
-            wr_printf(&w, "%%%02X", c);
-    }
-    if (w.len)
-        http_header(rq, name, "%.*s", (int)w.len, (const char *)w.buf->data);
-    wr_free(&w);
+    struct str text = value.len ? event_percent_encode(value, &rq->arena) : value;
+    if (text.at && text.len)
+        http_header(rq, name, "%.*s", (int)text.len, text.at);
 }
 
 void binary_write(struct http_request *rq, const struct event *e)

@@ -12,14 +12,15 @@
 #define MINUTE_MS INT64_C(60000)
 #define DAY_MS (24 * 60 * MINUTE_MS)
 
-static json_t *section(json_t *in, const char *name)
+static json_t *new_section(json_t *in, const char *name)
 {
     json_t *made = json_object();
     json_object_set_new(in, name, made);
     return made;
 }
 
-static void put_text(json_t *in, const char *name, const char *text)
+/* NULL: null, which is what Azure shows. */
+static void put_text_or_null(json_t *in, const char *name, const char *text)
 {
     json_object_set_new(in, name, text ? json_string(text) : json_null());
 }
@@ -45,9 +46,9 @@ static struct str label_of(const struct subscription *s, const char *name)
 
 static json_t *write_property(const struct delivery_property *p, bool secrets)
 {
-    json_t *out = json_object(), *properties = section(out, "properties");
+    json_t *out = json_object(), *properties = new_section(out, "properties");
     json_object_set_new(out, "name", text_of(p->name));
-    put_text(out, "type", p->source_field.at ? "Dynamic" : "Static");
+    put_text_or_null(out, "type", p->source_field.at ? "Dynamic" : "Static");
     if (p->source_field.at) {
         json_object_set_new(properties, "sourceField", text_of(p->source_field));
         return out;
@@ -94,8 +95,8 @@ static const char *endpoint_type(const struct subscription *s)
 
 static json_t *write_destination(const struct subscription *s, bool secrets)
 {
-    json_t *out = json_object(), *p = section(out, "properties");
-    put_text(out, "endpointType", endpoint_type(s));
+    json_t *out = json_object(), *p = new_section(out, "properties");
+    put_text_or_null(out, "endpointType", endpoint_type(s));
     if (s->conf.deliver == DELIVER_URL)
         write_webhook(s, p, secrets);
     else
@@ -109,8 +110,8 @@ static json_t *write_dead_letter(const struct subscription *s)
 {
     if (!s->conf.dead_letter.at)
         return json_null();
-    json_t *out = json_object(), *p = section(out, "properties");
-    put_text(out, "endpointType", "StorageBlob");
+    json_t *out = json_object(), *p = new_section(out, "properties");
+    put_text_or_null(out, "endpointType", "StorageBlob");
     json_object_set_new(p, "blobContainerName", text_of(s->conf.dead_letter));
     json_object_set_new(p, "resourceId", text_of(label_of(s, EVENTGRID_LABEL_BLOB)));
     return out;
@@ -156,7 +157,7 @@ static void write_delivery(const struct subscription *s, json_t *out, bool secre
         json_object_set_new(out, "destination", write_destination(s, secrets));
         return;
     }
-    json_t *with = section(out, "deliveryWithResourceIdentity");
+    json_t *with = new_section(out, "deliveryWithResourceIdentity");
     json_object_set_new(with, "identity",
                         json_loadb(identity.at, identity.len, JSON_DECODE_ANY, NULL));
     json_object_set_new(with, "destination", write_destination(s, secrets));
@@ -164,9 +165,9 @@ static void write_delivery(const struct subscription *s, json_t *out, bool secre
 
 static json_t *write_basic(const struct subscription *s, const char *topic_id, bool secrets)
 {
-    json_t *out = json_object(), *retry = section(out, "retryPolicy");
-    put_text(out, "topic", topic_id);
-    put_text(out, "provisioningState", eventgrid_subscription_state(s));
+    json_t *out = json_object(), *retry = new_section(out, "retryPolicy");
+    put_text_or_null(out, "topic", topic_id);
+    put_text_or_null(out, "provisioningState", eventgrid_subscription_state(s));
     write_delivery(s, out, secrets);
     json_object_set_new(out, "filter", write_filter(s));
     json_object_set_new(out, "labels", write_labels(s));
@@ -194,29 +195,29 @@ static void write_mode(const struct subscription *s, json_t *mode)
     put_iso(mode, "eventTimeToLive", s->ttl_ms);
     if (!s->conf.dead_letter.at)
         return;
-    json_t *with = section(mode, "deadLetterDestinationWithResourceIdentity");
+    json_t *with = new_section(mode, "deadLetterDestinationWithResourceIdentity");
     json_object_set_new(with, "deadLetterDestination", write_dead_letter(s));
 }
 
 static json_t *write_namespace(const struct subscription *s, bool secrets)
 {
-    json_t *out = json_object(), *delivery = section(out, "deliveryConfiguration");
+    json_t *out = json_object(), *delivery = new_section(out, "deliveryConfiguration");
     bool pull = s->conf.deliver == DELIVER_PULL;
-    json_t *mode = section(delivery, pull ? "queue" : "push");
-    put_text(delivery, "deliveryMode", pull ? "Queue" : "Push");
+    json_t *mode = new_section(delivery, pull ? "queue" : "push");
+    put_text_or_null(delivery, "deliveryMode", pull ? "Queue" : "Push");
     if (pull)
         put_int(mode, "receiveLockDurationInSeconds", s->conf.lock_ms / 1000);
     else
         write_delivery(s, mode, secrets);
     write_mode(s, mode);
-    json_t *kept = write_filter(s), *filters = section(out, "filtersConfiguration");
+    json_t *kept = write_filter(s), *filters = new_section(out, "filtersConfiguration");
     if (json_object_get(kept, "includedEventTypes"))
         json_object_set(filters, "includedEventTypes", json_object_get(kept, "includedEventTypes"));
     if (json_object_get(kept, "advancedFilters"))
         json_object_set(filters, "filters", json_object_get(kept, "advancedFilters"));
     json_decref(kept);
-    put_text(out, "eventDeliverySchema", "CloudEventSchemaV1_0");
-    put_text(out, "provisioningState", eventgrid_subscription_state(s));
+    put_text_or_null(out, "eventDeliverySchema", "CloudEventSchemaV1_0");
+    put_text_or_null(out, "provisioningState", eventgrid_subscription_state(s));
     json_object_set_new(out, "expirationTimeUtc", write_time(s->conf.expires_ms));
     return out;
 }

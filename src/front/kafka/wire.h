@@ -37,8 +37,6 @@ enum wire_kind {
     WIRE_ARRAY_UUID
 };
 
-#define WIRE_VERSION_MAX 99
-
 struct wire_message;
 
 struct wire_field {
