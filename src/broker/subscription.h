@@ -86,8 +86,7 @@ struct subscription_conf {
     int64_t retry_first_ms, retry_max_ms;
     struct str dead_letter;   /* a topic; at NULL: what cannot be delivered is dropped, counted */
     bool dead_letter_expired; /* what outlives its ttl goes there too; on by default */
-    bool dead_letter_filter_error;
-    int64_t expires_ms; /* the subscription itself is deleted then; -1: never */
+    int64_t expires_ms;       /* the subscription itself is deleted then; -1: never */
     /* Push */
     int64_t format;              /* enum subscription_format */
     int64_t batch_events_max;    /* 1 */
