@@ -25,7 +25,7 @@ enum http_outcome {
     HTTP_UNRESOLVED,  /* the name has no address */
     HTTP_UNREACHABLE, /* refused, reset, no route, closed before an answer */
     HTTP_TLS_FAILED,  /* handshake or certificate */
-    HTTP_FORBIDDEN,   /* the address (after resolution, or of a redirect) is never a destination */
+    HTTP_FORBIDDEN,   /* the address, after resolution, is never a destination */
     HTTP_ANSWER_BAD,  /* no HTTP */
     HTTP_CALL_BAD, /* the URL is none of http(s), or a header has a line break: nothing was sent */
     HTTP_CANCELLED,

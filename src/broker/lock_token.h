@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-/* 16 opaque bytes (Service Bus: the delivery tag and lock token GUID; Event Grid: base64url). Not
- * to be guessed by accident; a later acquisition of the same message has another one. */
+/* 16 opaque bytes (Event Grid: as base64). Not to be guessed by accident; a later acquisition of
+ * the same message has another one. */
 struct lock_token {
     uint8_t b[16];
 };

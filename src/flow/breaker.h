@@ -17,7 +17,7 @@
  *   - a call is slow if it took longer than slow_us; a rate counts all calls in the window
  *   - no rate before `calls_min` calls; a count window never asks for more than it holds
  *   - a time window sums the present second of the clock and those before it
- *   - who asks in OPEN later than the wait makes it HALF_OPEN; half_open_max_us ends HALF_OPEN
+ *   - who asks in OPEN later than the wait makes it HALF_OPEN; half_open_us ends HALF_OPEN
  *   - what was permitted before a change of state and ends after it counts in the present state
  *
  * Beyond those rules, for who makes the calls (flow/push):

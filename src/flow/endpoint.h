@@ -8,7 +8,7 @@
  *     room?  -> begin (a permit) -> call -> end (how it went) or abandon (it was not made)
  *
  * While the breaker is OPEN and its wait is over, the endpoint is asked by an OPTIONS request,
- * which carries no event: only an answer that is not 5xx lets messages try it again.
+ * which carries no event: only an answer that is neither 429 nor 5xx lets messages try it again.
  *
  * An endpoint lives while somebody uses it or its breaker is not CLOSED. One reactor.
  */

@@ -10,7 +10,7 @@
 
 #define SETTLE_AGAIN_US ((uint64_t)1000000)
 #define SETTLE_TRIES 60
-#define ANSWER_BYTES 4096 /* for descriptions; replies of functions will want more */
+#define ANSWER_BYTES 4096 /* for descriptions */
 #define DESCRIPTION_BYTES 200
 
 static void begin(struct push_lane *lane);
