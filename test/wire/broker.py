@@ -140,3 +140,12 @@ class Weir:
         text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         line = next(line for line in text.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
+
+    def open_sockets(self):
+        found = 0
+        for link in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                found += os.readlink(link).startswith("socket:")
+            except FileNotFoundError:
+                pass  # closed meanwhile
+        return found

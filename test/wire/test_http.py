@@ -349,16 +349,6 @@ def test_stopping_answers_who_waits(weir, unique):
 
 # ---- clients that misbehave ----------------------------------------------------------------------
 
-def open_sockets(pid):
-    found = 0
-    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            found += os.readlink(link).startswith("socket:")
-        except FileNotFoundError:
-            pass  # closed meanwhile
-    return found
-
-
 def raw_answer(port, data, close=True):
     """What comes back for these bytes, until the server closes or falls silent."""
     with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as sock:
@@ -459,7 +449,7 @@ def test_malformed_requests_disturb_nobody(weir, unique):
     url = f"{weir.http}/topics/{topic}"
     requests.post(url, data="0", timeout=PATIENCE_S)
     flood(weir.http_port, 3000, 0)  # what is kept for reuse is there now
-    before, memory = open_sockets(weir.pid), weir.rss_bytes()
+    before, memory = weir.open_sockets(), weir.rss_bytes()
     workers = 4
     with concurrent.futures.ProcessPoolExecutor(workers) as pool:
         floods = [pool.submit(flood, weir.http_port, MALFORMED // workers, seed)
@@ -474,9 +464,9 @@ def test_malformed_requests_disturb_nobody(weir, unique):
         assert sum(one.result() for one in floods) >= MALFORMED
     assert stored(weir, topic) == calm
     until = time.monotonic() + PATIENCE_S
-    while open_sockets(weir.pid) > before and time.monotonic() < until:
+    while weir.open_sockets() > before and time.monotonic() < until:
         time.sleep(0.05)
-    assert open_sockets(weir.pid) <= before
+    assert weir.open_sockets() <= before
     assert weir.rss_bytes() < memory + (24 << 20)
 
 
