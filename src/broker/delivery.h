@@ -117,7 +117,7 @@ void broker_settle(struct broker *b, struct settle_op *op);
 /* Everything that the owner holds of the subscription (or of all: a zero id) becomes available
  * again, uncounted if nothing of it was looked at. */
 struct release_op {
-    struct op op;
+    struct op op; /* no actor: nobody but a receiver's own front knows its owner's number */
     struct uuid subscription;
     uint64_t owner;
     bool uncounted;
@@ -210,6 +210,7 @@ void broker_rewind(struct broker *b, struct rewind_op *op);
 /* What metrics, scalers and describe calls show. Over all partitions. */
 struct ledger_stat_op {
     struct op op;
+    const struct actor *actor;
     struct uuid subscription;
     bool oldest; /* oldest_ms is wanted: that is read from the log */
     /* out. ready counts offsets between what was looked at and the log's end as messages, which a

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 
 /* A session is in the partition of its id, unless who published its messages chose otherwise: then
- * the partitions are asked one after the other. */
+ * the partitions are asked one after the other, until one has it for this owner. */
 struct session_call {
     struct op op; /* travels */
     struct session_op *user;
@@ -14,7 +14,7 @@ struct session_call {
     int32_t first, tried, partitions;
     struct delivery *d;
     struct delivery_call call;
-    enum err err; /* of the first that was asked */
+    bool locked; /* another owner holds one of this name */
 };
 
 static struct session_call *call_of(struct op *op)
@@ -103,13 +103,15 @@ static void session_done(struct op *op)
     struct session_call *c = call_of(op);
     struct session_op *user = c->user;
     struct broker *b = c->broker;
-    if (c->tried == 0)
-        c->err = op->err;
-    if (op->err == ERR_LOCK_LOST && ++c->tried < c->partitions) {
+    enum err err = op->err;
+    bool elsewhere = err == ERR_LOCK_LOST || err == ERR_SESSION_LOCKED;
+    c->locked = c->locked || err == ERR_SESSION_LOCKED;
+    if (elsewhere && ++c->tried < c->partitions) {
         ask(c);
         return;
     }
-    enum err err = op->err == ERR_LOCK_LOST ? c->err : op->err;
+    if (elsewhere && c->locked)
+        err = ERR_SESSION_LOCKED;
     mem_free(c);
     user->at = NULL;
     op_finish(b, &user->op, err);

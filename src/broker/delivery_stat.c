@@ -1,3 +1,4 @@
+#include "broker/access.h"
 #include "broker/delivery_internal.h"
 
 #include "base/mem.h"
@@ -89,12 +90,17 @@ static void stat_done(struct delivery_each *each, enum err err)
 
 void broker_ledger_stat(struct broker *b, struct ledger_stat_op *op)
 {
-    struct stat_call *c = mem_zalloc(1, sizeof(*c));
-    struct op kept = op->op;
     struct uuid subscription = op->subscription;
-    *op = (struct ledger_stat_op){
-        .op = kept, .subscription = subscription, .oldest = op->oldest, .oldest_ms = -1};
+    const struct subscription *s = broker_subscription_by_id(b, &subscription);
+    *op = (struct ledger_stat_op){.op = op->op,
+                                  .actor = op->actor,
+                                  .subscription = subscription,
+                                  .oldest = op->oldest,
+                                  .oldest_ms = -1};
     op->op.home = b;
+    if (s != NULL && access_refuses_topic(b, &op->op, op->actor, &s->topic, ACCESS_ANY))
+        return;
+    struct stat_call *c = mem_zalloc(1, sizeof(*c));
     c->op = op;
     c->each = (struct delivery_each){.broker = b,
                                      .subscription = subscription,

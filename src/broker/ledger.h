@@ -383,7 +383,7 @@ struct ledger_session {
 enum err must_use ledger_session_lock(struct ledger *l, uint64_t owner, struct str id,
                                       uint32_t lock_ms, struct ledger_time now,
                                       struct ledger_session *out);
-/* For these, ERR_LOCK_LOST: owner does not hold it. */
+/* For these, ERR_SESSION_LOCKED: another owner holds it; ERR_LOCK_LOST: nobody does. */
 size_t ledger_session_acquire(struct ledger *l, uint64_t owner, struct str id,
                               struct ledger_time now, struct ledger_taken *out, size_t n);
 enum err must_use ledger_session_renew(struct ledger *l, uint64_t owner, struct str id,

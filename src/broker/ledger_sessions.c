@@ -344,19 +344,23 @@ enum err ledger_session_lock(struct ledger *l, uint64_t owner, struct str id, ui
     return ERR_OK;
 }
 
-static struct session *session_held(const struct ledger *l, uint64_t owner, struct str id)
+static enum err session_held(const struct ledger *l, uint64_t owner, struct str id,
+                             struct session **out)
 {
     weir_check(l, LEDGER_MAGIC);
-    struct session *s = l->sessions != NULL ? session_find(l, id) : NULL;
-    return s != NULL && s->locked && s->owner == owner ? s : NULL;
+    struct session *s = *out = l->sessions != NULL ? session_find(l, id) : NULL;
+    if (s == NULL || !s->locked)
+        return ERR_LOCK_LOST;
+    return s->owner == owner ? ERR_OK : ERR_SESSION_LOCKED;
 }
 
 enum err ledger_session_renew(struct ledger *l, uint64_t owner, struct str id, uint32_t lock_ms,
                               struct ledger_time now, int64_t *locked_until_ms)
 {
-    struct session *s = session_held(l, owner, id);
-    if (s == NULL)
-        return ERR_LOCK_LOST;
+    struct session *s;
+    enum err err = session_held(l, owner, id, &s);
+    if (err != ERR_OK)
+        return err;
     if (l->rewinding != NULL)
         return ERR_BUSY;
     struct ledger_session info;
@@ -371,9 +375,10 @@ enum err ledger_session_release(struct ledger *l, uint64_t owner, struct str id,
                                 struct ledger_time now)
 {
     (void)now;
-    struct session *s = session_held(l, owner, id);
-    if (s == NULL)
-        return ERR_LOCK_LOST;
+    struct session *s;
+    enum err err = session_held(l, owner, id, &s);
+    if (err != ERR_OK)
+        return err;
     if (l->rewinding != NULL)
         return ERR_BUSY;
     session_unlock(l, s);
@@ -407,9 +412,9 @@ bool sessions_step(struct ledger *l, struct ledger_time now, unsigned n)
 size_t ledger_session_acquire(struct ledger *l, uint64_t owner, struct str id,
                               struct ledger_time now, struct ledger_taken *out, size_t n)
 {
-    struct session *s = session_held(l, owner, id);
+    struct session *s;
     size_t done = 0;
-    if (s == NULL)
+    if (session_held(l, owner, id, &s) != ERR_OK)
         return 0;
     n = in_flight_room(l, n);
     for (uint32_t i = 0; done < n && (i = next_given(l, s, i)) < s->n; i++) {
@@ -426,20 +431,21 @@ size_t ledger_session_acquire(struct ledger *l, uint64_t owner, struct str id,
 enum err ledger_session_state(const struct ledger *l, uint64_t owner, struct str id,
                               struct slice *out)
 {
-    const struct session *s = session_held(l, owner, id);
-    if (s == NULL)
-        return ERR_LOCK_LOST;
-    *out = s->state;
-    return ERR_OK;
+    struct session *s;
+    enum err err = session_held(l, owner, id, &s);
+    if (err == ERR_OK)
+        *out = s->state;
+    return err;
 }
 
 enum err ledger_session_set_state(struct ledger_change *c, uint64_t owner, struct str id,
                                   struct slice state)
 {
-    struct session *s = session_held(c->ledger, owner, id);
+    struct session *s;
+    enum err err = session_held(c->ledger, owner, id, &s);
     weir_assert(!c->taken);
-    if (s == NULL)
-        return ERR_LOCK_LOST;
+    if (err != ERR_OK)
+        return err;
     if (s->state_doubt || c->ledger->rewinding != NULL)
         return ERR_BUSY;
     struct change_item *item = change_item_add(c);

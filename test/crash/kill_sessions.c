@@ -220,9 +220,15 @@ static void on_state(struct session *s, const struct note *n)
     s->state_maybe = 0;
 }
 
+/* The lock ran out; somebody else may have it by now. */
+static bool is_lost(enum err err)
+{
+    return err == ERR_LOCK_LOST || err == ERR_SESSION_LOCKED;
+}
+
 static void on_was_set(struct session *s, const struct note *n)
 {
-    check(n->err == ERR_OK || (n->err == ERR_LOCK_LOST && lock_over(s, n->at_us)), n, "not set");
+    check(n->err == ERR_OK || (is_lost(n->err) && lock_over(s, n->at_us)), n, "not set");
     if (n->err == ERR_OK)
         s->state = n->number;
     s->state_trying = 0;
@@ -230,7 +236,7 @@ static void on_was_set(struct session *s, const struct note *n)
 
 static void on_left(struct session *s, const struct note *n)
 {
-    check(n->err == ERR_OK || (n->err == ERR_LOCK_LOST && lock_over(s, n->at_us)), n, "not left");
+    check(n->err == ERR_OK || (is_lost(n->err) && lock_over(s, n->at_us)), n, "not left");
 }
 
 static void on_leave(struct session *s, const struct note *n)

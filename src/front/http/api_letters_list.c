@@ -90,12 +90,14 @@ static void count_log(struct box *box, const struct topic *t)
 
 static void count(struct box *box)
 {
-    struct broker *b = box->all->rq->broker;
+    struct http_request *rq = box->all->rq;
+    struct broker *b = rq->broker;
     const struct topic *t = broker_topic(b, box->topic);
     const struct subscription *s =
         t ? broker_subscription(b, &t->id, STR_LIT(LETTERS_SUBSCRIPTION)) : NULL;
     if (s) {
-        box->stat = (struct ledger_stat_op){.op.done = stat_done, .subscription = s->id};
+        box->stat = (struct ledger_stat_op){
+            .op.done = stat_done, .actor = &rq->actor, .subscription = s->id};
         broker_ledger_stat(b, &box->stat);
     } else if (t) {
         count_log(box, t);

@@ -372,7 +372,7 @@ void do_session(struct world *w, const struct step *s)
     int64_t until;
     if (!w->by_session || w->rewinding)
         return;
-    enum err want = holds ? ERR_OK : ERR_LOCK_LOST;
+    enum err want = holds ? ERR_OK : ms->locked ? ERR_SESSION_LOCKED : ERR_LOCK_LOST;
     if (s->c % 3 == 0) {
         CHECK(w, ledger_session_renew(w->l, owner, session_id(no), 0, w->now, &until) == want);
         if (holds)

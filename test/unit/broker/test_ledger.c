@@ -295,7 +295,7 @@ static void test_sessions(void **state)
         {"accept 0; hold a s; wait 999; hold a s; wait 999; sessions", "s=4* t=2, 1 ready"},
         {"write; unlock b t; unlock a s; sessions", "LOCK_LOST; s=3 t=2, 2 ready"},
         {"accept 1; lock c *; get c t 1", "LOCK_LOST; t; 2:2"},
-        {"put c t hello; show c t; write; show c t; put a t x", "hello; LOCK_LOST"},
+        {"put c t hello; show c t; write; show c t; put a t x", "hello; SESSION_LOCKED"},
         {"put c t no; fail; show c t; accept 2; write; get c t 2; accept 3; write", "hello; 3"},
         {"restart; sessions; show c t", "s=3 t=0*, 1 ready; hello"},
         {"unlock c t; sessions; lock d t; put d t; write; sessions",
