@@ -113,3 +113,33 @@ def test_bounds_of_receive_and_release(target, topic, subscribe):
                          timeout=30).status_code == 400
     for body in ({}, {"lockTokens": []}, {"lockTokens": [1]}, []):
         assert requests.post(f"{base}:acknowledge", json=body, timeout=30).status_code == 400, body
+
+
+def test_a_subscription_is_rewound(js, target, topic, subscribe):
+    """Redeliver all since a time, or from the beginning; what is with receivers loses its lock."""
+    where = {"endpoint": target.http, "key": KEY, "topic": topic, "subscription": subscribe()}
+    rewind = f"{target.http}/api/v1/subscriptions/{topic}/{where['subscription']}:rewind"
+
+    def receive():
+        details = js.call("receive", max=10, wait=10, **where)["details"]
+        return [d["event"]["id"] for d in details], [
+            d["brokerProperties"]["lockToken"] for d in details]
+    js.call("send", events=[{"id": x, "source": "/x", "type": "t"} for x in "abc"], **where)
+    ids, tokens = receive()
+    assert ids == ["a", "b", "c"]
+    js.call("acknowledge", tokens=tokens[:2], **where)
+    assert requests.post(f"{rewind}?to=earliest", timeout=30).status_code == 204
+    ids, fresh = receive()
+    assert ids == ["a", "b", "c"]
+    lost = js.call("acknowledge", tokens=tokens[2:], **where)["failedLockTokens"]
+    assert [f["error"]["code"] for f in lost] == ["TokenLost"]
+    assert js.call("acknowledge", tokens=fresh, **where)["failedLockTokens"] == []
+    assert requests.post(f"{rewind}?to=1&partition=0", timeout=30).status_code == 204
+    assert receive()[0] == ["b", "c"]
+    assert requests.post(f"{rewind}?to=2030-01-01T00:00:00Z", timeout=30).status_code == 204
+    js.call("send", events=[{"id": "d", "source": "/x", "type": "t"}], **where)
+    assert receive()[0] == ["d"]
+    for query in ("", "?to=yesterday", "?to=5", "?to=-1&partition=0", "?from=earliest"):
+        assert requests.post(rewind + query, timeout=30).status_code == 400, query
+    nobody = rewind.replace(where["subscription"] + ":rewind", "nobody:rewind")
+    assert requests.post(f"{nobody}?to=earliest", timeout=30).status_code == 404

@@ -5,6 +5,7 @@
  *     GET    /api/v1/topics               a page of them: ?limit=, ?after=NAME
  *     GET    /api/v1/topics/NAME          a document, with its status; PUT, DELETE
  *     GET    /api/v1/subscriptions/TOPIC/NAME
+ *     POST   /api/v1/subscriptions/TOPIC/NAME:rewind?to=TIME   (api_rewind.c)
  *     GET    /api/v1/schema               JSON schema of all kinds
  *
  * All documents of a request are read before the first is applied: if one is wrong, all that are
@@ -65,7 +66,7 @@ struct api_kind {
     bool named_below; /* names have two parts: "orders/fraud" */
 };
 
-#define API_ROUTES 13
+#define API_ROUTES 14
 extern const struct http_route api_routes[API_ROUTES];
 
 /* May the caller do what is the cluster's Owner's? For listings: nothing is logged. */

@@ -10,6 +10,7 @@ const struct http_route api_routes[API_ROUTES] = {
     {METHOD_GET,    0,         "/api/v1/deadletters", http_api_letters, 0, NULL},
     {METHOD_POST,   0,         "/api/v1/deadletters/{}:peek",    http_api_letters_peek, 0, NULL},
     {METHOD_POST,   0,         "/api/v1/deadletters/{}:redrive", http_api_letters_redrive, 0, NULL},
+    {METHOD_POST,   0,         "/api/v1/subscriptions/{}/{}:rewind", http_api_rewind, 0, NULL},
     {METHOD_GET,    0,         "/api/v1/{}",          http_api_list,   0, NULL},
     {METHOD_GET,    0,         "/api/v1/{}/{}",       http_api_get,    0, NULL},
     {METHOD_PUT,    HTTP_BODY, "/api/v1/{}/{}",       http_api_put,    0, NULL},

@@ -29,3 +29,5 @@ void http_api_remove(struct http_request *rq);
 void http_api_letters(struct http_request *rq);
 void http_api_letters_peek(struct http_request *rq);
 void http_api_letters_redrive(struct http_request *rq);
+/* api_rewind.c */
+void http_api_rewind(struct http_request *rq);
