@@ -34,6 +34,7 @@ struct arm {
     struct str name;
     struct subscription_conf conf;
     struct subscription_put_op put;
+    const struct subscription *changes; /* what a PATCH changes, a reference; NULL: a PUT */
     struct subscription_delete_op remove;
     struct err_text text;
     char validation[2 * VALIDATION_BYTES + 16];
@@ -173,13 +174,26 @@ void eventgrid_arm_attributes(struct http_request *rq)
 
 /* ---- making and changing --------------------------------------------------------------------- */
 
+static void refuse(struct arm *a, enum err err, const struct err_text *text)
+{
+    if (a->changes)
+        subscription_unref(a->changes);
+    if (err == ERR_BUSY)
+        http_answer_problem(a->rq, 409, "Conflict",
+                            "the event subscription was changed meanwhile: read it and try again");
+    else
+        http_answer_error(a->rq, err, text);
+}
+
 static void put_done(struct op *op)
 {
     struct arm *a = container_of(op, struct arm, put.op);
     if (op->err) {
-        http_answer_error(a->rq, op->err, &a->put.text);
+        refuse(a, op->err, &a->put.text);
         return;
     }
+    if (a->changes)
+        subscription_unref(a->changes);
     json_t *shown = resource(a, a->put.subscription);
     subscription_unref(a->put.subscription);
     http_answer_json(a->rq, 201, shown);
@@ -216,13 +230,13 @@ static enum err conf_read(struct arm *a, const json_t *properties)
     return err;
 }
 
-static void put(struct arm *a, const json_t *properties, bool update_only)
+static void put(struct arm *a, const json_t *properties)
 {
     enum err err = properties ? conf_read(a, properties)
                               : err_say(&a->text, ERR_REQUEST_INVALID,
                                         "the body must be an object with properties");
     if (err) {
-        http_answer_error(a->rq, err, &a->text);
+        refuse(a, err, &a->text);
         return;
     }
     begin_validation(a);
@@ -230,7 +244,8 @@ static void put(struct arm *a, const json_t *properties, bool update_only)
                                           .actor = &a->rq->actor,
                                           .name = a->name,
                                           .conf = &a->conf,
-                                          .update_only = update_only};
+                                          .update_only = a->changes != NULL,
+                                          .expected = a->changes};
     broker_subscription_put(a->rq->broker, &a->put);
 }
 
@@ -245,7 +260,7 @@ void eventgrid_arm_put(struct http_request *rq)
         http_answer_error(rq, err, &a->text);
         return;
     }
-    put(a, json_object_get(body, "properties"), false);
+    put(a, json_object_get(body, "properties"));
     json_decref(body);
 }
 
@@ -266,7 +281,8 @@ void eventgrid_arm_patch(struct http_request *rq)
     json_t *inner = json_object_get(body, "properties");
     json_t *properties = eventgrid_subscription_write(a->tier, s, a->topic_id, true);
     json_object_update(properties, inner ? inner : body);
-    put(a, properties, true);
+    a->changes = subscription_ref(s);
+    put(a, properties);
     json_decref(properties);
     json_decref(body);
 }
