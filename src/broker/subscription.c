@@ -22,6 +22,8 @@ static void subscription_free(struct subscription *s)
 {
     expr_free((struct expr *)s->filter);
     expr_free((struct expr *)s->filter_too);
+    for (size_t i = 0; s->routes && i < s->conf.routes.n; i++)
+        expr_free((struct expr *)s->routes[i]);
     arena_free(&s->texts);
     s->magic = 0;
     mem_free(s);
@@ -69,6 +71,27 @@ static enum err compile(struct subscription *s, struct err_text *text)
     return err;
 }
 
+static enum err compile_routes(struct subscription *s, struct err_text *text)
+{
+    const struct reply_route *routes = s->conf.routes.at;
+    size_t n = s->conf.routes.n;
+    if (n == 0)
+        return ERR_OK;
+    s->routes = arena_zalloc(&s->texts, n, sizeof(const struct expr *));
+    if (!s->routes)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        struct expr *e;
+        if (routes[i].filter.at == NULL)
+            continue;
+        enum err err = expr_compile_cesql(routes[i].filter, &e, text);
+        if (err != ERR_OK)
+            return err;
+        s->routes[i] = e;
+    }
+    return ERR_OK;
+}
+
 static enum err read_spec(struct subscription *s, json_t *spec, struct err_text *text)
 {
     struct spec_document doc = spec_document_of(&subscription_kind, str_of(s->name), spec);
@@ -78,6 +101,8 @@ static enum err read_spec(struct subscription *s, json_t *spec, struct err_text 
     enum err err = spec_read(&subscription_kind, &doc, &s->texts, &s->conf, &where, &wrong);
     if (err == ERR_OK)
         err = compile(s, &wrong);
+    if (err == ERR_OK)
+        err = compile_routes(s, &wrong);
     if (err != ERR_OK)
         return err_say(text, err, "%s %s", where.path, wrong.s);
     return ERR_OK;

@@ -34,13 +34,16 @@ enum subscription_deliver {
     DELIVER_PULL,     /* receivers acquire */
     DELIVER_URL,      /* weir posts to an endpoint */
     DELIVER_TOPIC,    /* weir appends to another topic or queue of its own */
-    DELIVER_FUNCTION, /* refused: there are no functions */
+    DELIVER_FUNCTION, /* weir calls a function (document.h) */
+    DELIVER_MODEL,    /* weir has a model score it (document.h) */
 };
 
 enum subscription_order {
     ORDER_NONE,
     ORDER_KEY, /* sessions: messages of one session id (header session-id, else the key) go to one
                   receiver at a time, in order */
+    ORDER_PARTITION, /* those of a partition in order: none is acquired while one before it is
+                        neither available nor settled. A function's worker keeps its partitions */
 };
 
 enum subscription_backoff {
@@ -66,13 +69,19 @@ struct delivery_property {
     bool secret;
 };
 
+/* What an endpoint, function or model answers becomes events of weir's own topics: each goes where
+ * the first route leads whose filter matches it, else to reply.topic. */
+struct reply_route {
+    struct str filter, topic; /* CESQL; at NULL: everything */
+};
+
 /* The settings: one row each in the table subscription_kind (subscription_conf.c). */
 struct subscription_conf {
     struct str topic;
     struct str filter;    /* CESQL; at NULL: everything */
     struct str eventgrid; /* an Event Grid filter object, JSON; both must match if both are set */
     /* Where to; at most one of them. None: to those who ask. */
-    struct str url, to_topic, to_queue, to_function;
+    struct str url, to_topic, to_queue, to_function, to_model;
     int64_t deliver;       /* enum subscription_deliver: derived from them */
     struct str target;     /* the one that is set: derived, too */
     int64_t order;         /* enum subscription_order */
@@ -94,6 +103,8 @@ struct subscription_conf {
     int64_t timeout_ms;          /* of one call; 30 s */
     int64_t concurrency;         /* calls at once; 16 */
     struct spec_list properties; /* struct delivery_property */
+    struct str reply_topic;      /* at NULL: what no route matches is dropped, counted */
+    struct spec_list routes;     /* struct reply_route */
     struct str validation;       /* how far the endpoint's consent is (flow/push_validate.h) */
     struct spec_map labels;
 };
@@ -113,6 +124,7 @@ struct subscription {
     struct subscription_conf conf; /* its texts are this struct's */
     const struct expr *filter;     /* of conf.filter and conf.eventgrid; NULL: everything */
     const struct expr *filter_too; /* the second, if both are set */
+    const struct expr **routes;    /* one a route, NULL: everything */
     struct arena texts;            /* private */
     const int64_t *from;           /* private */
     int32_t from_n;

@@ -11,7 +11,7 @@
 #define IN_FLIGHT_MAX 1000000
 #define URL_BYTES_MAX 2048
 
-static const char *const orders[] = {"none", "key", NULL};
+static const char *const orders[] = {"none", "key", "partition", NULL};
 static const char *const starts[] = {"latest", "earliest", "time", NULL};
 static const char *const backoffs[] = {"exponential",         "linear", "fixed", "eventgrid",
                                        "eventgrid-namespace", NULL};
@@ -87,6 +87,7 @@ static enum err derive_target(struct subscription_conf *c, const char **field,
         {"deliver.topic", c->to_topic, DELIVER_TOPIC},
         {"deliver.queue", c->to_queue, DELIVER_TOPIC},
         {"deliver.function", c->to_function, DELIVER_FUNCTION},
+        {"deliver.model", c->to_model, DELIVER_MODEL},
     };
     c->deliver = DELIVER_PULL;
     c->target = (struct str){NULL, 0};
@@ -95,12 +96,19 @@ static enum err derive_target(struct subscription_conf *c, const char **field,
             continue;
         *field = to[i].path;
         if (c->target.at != NULL)
-            return err_say(text, ERR_CONFIG_INVALID,
-                           "is one place too many: give one of url, topic, queue and function");
+            return err_say(
+                text, ERR_CONFIG_INVALID,
+                "is one place too many: give one of url, topic, queue, function and model");
         c->deliver = to[i].deliver;
         c->target = to[i].at;
     }
     return ERR_OK;
+}
+
+static bool answers(const struct subscription_conf *c)
+{
+    return c->deliver == DELIVER_URL || c->deliver == DELIVER_FUNCTION ||
+           c->deliver == DELIVER_MODEL;
 }
 
 static enum err conf_check(void *value, struct arena *arena, const char **field,
@@ -114,6 +122,13 @@ static enum err conf_check(void *value, struct arena *arena, const char **field,
     *field = "deliver.function";
     if (c->deliver == DELIVER_FUNCTION)
         return err_say(text, ERR_CONFIG_INVALID, "must not be set: there are no functions yet");
+    *field = "deliver.model";
+    if (c->deliver == DELIVER_MODEL)
+        return err_say(text, ERR_CONFIG_INVALID, "must not be set: there are no models yet");
+    *field = c->routes.n > 0 ? "reply.routes" : "reply.topic";
+    if ((c->routes.n > 0 || c->reply_topic.at != NULL) && !answers(c))
+        return err_say(text, ERR_CONFIG_INVALID,
+                       "must not be set: only an endpoint, a function or a model answers");
     *field = "deliver.topic";
     if (c->deliver == DELIVER_TOPIC && str_eq(c->target, c->topic))
         return err_say(text, ERR_CONFIG_INVALID, "must not be the topic itself");
@@ -156,6 +171,24 @@ static const struct spec_field property_fields[] = {
      .type = SPEC_BOOLEAN,
      .offset = PROPERTY(secret),
      .doc = "Never show the value."},
+};
+
+#define ROUTE(field) offsetof(struct reply_route, field)
+
+static const struct spec_field route_fields[] = {
+    {.path = "filter",
+     .type = SPEC_TEXT,
+     .offset = ROUTE(filter),
+     .max = EXPR_TEXT_MAX,
+     .check = check_filter,
+     .doc = "A CESQL expression about the answered event; without one, all match."},
+    {.path = "topic",
+     .type = SPEC_TEXT,
+     .offset = ROUTE(topic),
+     .max = TOPIC_NAME_MAX,
+     .required = true,
+     .check = check_name,
+     .doc = "The topic or queue that it goes to."},
 };
 
 static const struct spec_field fields[] = {
@@ -201,7 +234,14 @@ static const struct spec_field fields[] = {
      .type = SPEC_TEXT,
      .offset = AT(to_function),
      .max = TOPIC_NAME_MAX,
-     .doc = "Refused: there are no functions yet."},
+     .check = check_name,
+     .doc = "Call this function with messages. Refused: there are no functions yet."},
+    {.path = "deliver.model",
+     .type = SPEC_TEXT,
+     .offset = AT(to_model),
+     .max = TOPIC_NAME_MAX,
+     .check = check_name,
+     .doc = "Have this model score messages. Refused: there are no models yet."},
     {.path = "deliver.format",
      .type = SPEC_CHOICE,
      .offset = AT(format),
@@ -244,6 +284,21 @@ static const struct spec_field fields[] = {
      .fields_n = sizeof(property_fields) / sizeof(property_fields[0]),
      .element_bytes = sizeof(struct delivery_property),
      .doc = "Headers that every call carries."},
+    {.path = "reply.topic",
+     .type = SPEC_TEXT,
+     .offset = AT(reply_topic),
+     .max = TOPIC_NAME_MAX,
+     .check = check_name,
+     .doc =
+         "Where events go that the endpoint, function or model answers with, if no route matches "
+         "them. They are stored in one step with the settlement of what caused them."},
+    {.path = "reply.routes",
+     .type = SPEC_LIST,
+     .offset = AT(routes),
+     .fields = route_fields,
+     .fields_n = sizeof(route_fields) / sizeof(route_fields[0]),
+     .element_bytes = sizeof(struct reply_route),
+     .doc = "The first whose filter matches an answer says where it goes."},
     {.path = "deliver.validation",
      .type = SPEC_TEXT,
      .offset = AT(validation),
@@ -256,8 +311,10 @@ static const struct spec_field fields[] = {
      .dflt = "none",
      .choices = orders,
      .fixed = true,
-     .doc = "key: messages of one session (header session-id, else the key) go to one receiver at "
-            "a time, in order."},
+     .doc =
+         "key: messages of one session (header session-id, else the key) go to one receiver at "
+         "a time, in order. partition: those of a partition go out in order; a function's worker "
+         "keeps its partitions."},
     {.path = "start",
      .type = SPEC_CHOICE,
      .offset = AT(start),
