@@ -1,0 +1,14 @@
+"""The guides of docs/: their first sessions do what they say."""
+
+import pytest
+
+import broker
+import pages
+
+pytestmark = [pytest.mark.weir_only, pytest.mark.managed]
+
+
+@pytest.mark.parametrize("name, least", [("from-kafka", 6), ("from-eventgrid", 5),
+                                         ("from-cloudevents", 4), ("http", 8)])
+def test_first_session(tmp_path, name, least):
+    pages.check(broker.REPOSITORY / "docs" / f"{name}.md", tmp_path, least)
