@@ -39,6 +39,7 @@ void serve_fail(struct serve *s, const char *event, enum err err, const char *wh
 /* After a stop in order: nothing is under way, no connection is left. */
 static void free_parts(struct serve *s)
 {
+    loop_set_quiet(s->n, s->loops);
     kafka_front_free(s->kafka);
     http_front_free(s->http);
     serve_push_end(s->push);

@@ -107,5 +107,7 @@ void listeners_end_all(struct epoll_loop *el);
 
 void jobs_init(struct jobs *jobs);
 void jobs_start(struct jobs *jobs, struct loop_job *job);
-/* Waits for those that run; the others are dropped. */
+/* Waits for those that run; the others are dropped. Nothing is started any more. */
+void jobs_end(struct jobs *jobs);
+/* Ended before. */
 void jobs_free(struct jobs *jobs);

@@ -67,6 +67,7 @@ void jobs_start(struct jobs *jobs, struct loop_job *job)
     job->mail.run = job_done;
     job->mail.next = NULL;
     pthread_mutex_lock(&jobs->mutex);
+    weir_assert(!jobs->stop);
     bool waits = jobs->first != NULL;
     if ((waits || jobs->idle == 0) && jobs->threads < LOOP_JOB_THREADS)
         thread_start(jobs);
@@ -91,7 +92,7 @@ void jobs_init(struct jobs *jobs)
     pthread_cond_init(&jobs->work, NULL);
 }
 
-void jobs_free(struct jobs *jobs)
+void jobs_end(struct jobs *jobs)
 {
     pthread_mutex_lock(&jobs->mutex);
     jobs->stop = true;
@@ -99,6 +100,12 @@ void jobs_free(struct jobs *jobs)
     pthread_mutex_unlock(&jobs->mutex);
     for (unsigned i = 0; i < jobs->threads; i++)
         pthread_join(jobs->ids[i], NULL);
+    jobs->threads = 0;
+}
+
+void jobs_free(struct jobs *jobs)
+{
+    weir_assert(jobs->threads == 0);
     pthread_cond_destroy(&jobs->work);
     pthread_mutex_destroy(&jobs->mutex);
 }

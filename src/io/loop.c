@@ -53,6 +53,12 @@ void loop_job_start(struct loop *loop, struct loop_job *job)
     loop->ops->job_start(loop, job);
 }
 
+void loop_set_quiet(unsigned n, struct loop **loops)
+{
+    for (unsigned i = 0; i < n; i++)
+        loops[i]->ops->quiet(loops[i]);
+}
+
 enum err loop_listen(struct loop **loops, unsigned n, const struct listen_conf *conf,
                      struct listener **out, struct err_text *text)
 {

@@ -47,8 +47,12 @@ struct loop *loop_of(struct env *env);
 /* n loops that can post to each other, as reactors 0..n-1. Call once, then loop_run each on its own
  * thread (loop 0 on the caller's). */
 enum err must_use loop_set_make(unsigned n, struct loop **loops);
-/* After all loops have left loop_run. Waits for jobs that run, drops those that do not and all
- * mail; listeners are closed, streams that are open get closed(ERR_CLOSED). */
+/* After all loops have left loop_run: waits for jobs that run, drops those that do not and all
+ * mail. Nothing is posted or started from here on. Before anything is freed that jobs work on or
+ * that mails are part of; may be called more than once. */
+void loop_set_quiet(unsigned n, struct loop **loops);
+/* The same, and then the rest: listeners are closed, streams that are open get
+ * closed(ERR_CLOSED). */
 void loop_set_free(unsigned n, struct loop **loops);
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *loop);

@@ -234,10 +234,28 @@ static void epoll_job_start(struct loop *loop, struct loop_job *job)
     jobs_start(&((struct epoll_loop *)loop)->jobs, job);
 }
 
+static void mails_drop(struct epoll_loop *el)
+{
+    struct env_mail *mail = mailbox_take(&el->mailbox);
+    while (mail) {
+        struct env_mail *next = mail->next;
+        stream_drop_handed(mail);
+        mail = next;
+    }
+}
+
+static void epoll_quiet(struct loop *loop)
+{
+    struct epoll_loop *el = (struct epoll_loop *)loop;
+    jobs_end(&el->jobs);
+    mails_drop(el);
+}
+
 static const struct loop_ops epoll_ops = {
     .run = epoll_run,
     .stop = epoll_stop,
     .job_start = epoll_job_start,
+    .quiet = epoll_quiet,
     .listen = epoll_listen,
     .connect = epoll_connect,
     .on_signal = epoll_on_signal,
@@ -279,20 +297,11 @@ static struct epoll_loop *epoll_make(unsigned reactor, unsigned reactors, struct
     return el;
 }
 
-static void mails_drop(struct epoll_loop *el)
-{
-    struct env_mail *mail = mailbox_take(&el->mailbox);
-    while (mail) {
-        struct env_mail *next = mail->next;
-        stream_drop_handed(mail);
-        mail = next;
-    }
-}
-
 static void epoll_free(struct epoll_loop *el)
 {
     struct list *at;
-    mails_drop(el);
+    mails_drop(el); /* what the streams' ends posted */
+    jobs_free(&el->jobs);
     while ((at = list_pop(&el->signals)) != NULL)
         mem_free(container_of(at, struct signal_handler, link));
     fd_close(el->epoll_fd);
@@ -324,9 +333,8 @@ enum err loop_set_make(unsigned n, struct loop **loops)
 void loop_set_free(unsigned n, struct loop **loops)
 {
     struct loop **set = ((struct epoll_loop *)loops[0])->set;
-    /* No thread of any loop runs before the first stream is closed. */
-    for (unsigned i = 0; i < n; i++)
-        jobs_free(&((struct epoll_loop *)loops[i])->jobs);
+    /* No thread of any loop runs when the first stream is closed. */
+    loop_set_quiet(n, loops);
     for (unsigned i = 0; i < n; i++)
         ((struct epoll_loop *)loops[i])->freeing = true;
     for (unsigned i = 0; i < n; i++) {

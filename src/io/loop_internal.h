@@ -14,6 +14,7 @@ struct loop_ops {
     void (*run)(struct loop *loop);
     void (*stop)(struct loop *loop);
     void (*job_start)(struct loop *loop, struct loop_job *job);
+    void (*quiet)(struct loop *loop);
     enum err (*listen)(struct loop **loops, unsigned n, const struct listen_conf *conf,
                        struct listener **out, struct err_text *text);
     enum err (*connect)(struct loop *loop, const char *addr, const struct pipe_user_ops *user_ops,

@@ -182,6 +182,19 @@ static void sim_job_start(struct loop *loop, struct loop_job *job)
     sim_schedule(sl->sim, &sj->event, sim_local_us(sl->sim) + wait);
 }
 
+static void sim_quiet(struct loop *loop)
+{
+    struct sim_loop *sl = sim_loop_of(loop);
+    struct list *at;
+    while ((at = list_pop(&sl->mails)) != NULL)
+        mem_free(container_of(at, struct sim_mail, link));
+    while ((at = list_pop(&sl->jobs)) != NULL) {
+        struct sim_job *sj = container_of(at, struct sim_job, link);
+        sim_cancel(sl->sim, &sj->event);
+        mem_free(sj);
+    }
+}
+
 /* ---- signals ---- */
 
 static enum err sim_on_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *arg)
@@ -224,6 +237,7 @@ static void sim_stop(struct loop *loop)
 static const struct loop_ops sim_loop_ops = {
     .stop = sim_stop,
     .job_start = sim_job_start,
+    .quiet = sim_quiet,
     .listen = sim_net_listen,
     .connect = sim_net_connect,
     .on_signal = sim_on_signal,
@@ -274,13 +288,7 @@ void sim_client_loops(struct sim *sim, unsigned n, struct loop **loops)
 static void sim_loop_free(struct sim_loop *sl)
 {
     struct list *at;
-    while ((at = list_pop(&sl->mails)) != NULL)
-        mem_free(container_of(at, struct sim_mail, link));
-    while ((at = list_pop(&sl->jobs)) != NULL) {
-        struct sim_job *sj = container_of(at, struct sim_job, link);
-        sim_cancel(sl->sim, &sj->event);
-        mem_free(sj);
-    }
+    sim_quiet(&sl->loop);
     while ((at = list_pop(&sl->signals)) != NULL)
         mem_free(container_of(at, struct sim_signal, link));
     sim_cancel(sl->sim, &sl->turn);

@@ -434,9 +434,12 @@ static void reactor_free(struct embedded *e, struct store_reactor *r)
     }
 }
 
+/* First of all nothing runs any more: a journal file may still be made in advance, and whoever gets
+ * the lock after us takes it for a spare and writes to it. */
 void embedded_free(struct embedded *e)
 {
     if (e->hooked) {
+        loop_set_quiet(e->reactors, e->loops);
         env_timer_stop(loop_env(e->loops[0]), &e->checkpoint.timer);
         env_timer_stop(loop_env(e->loops[0]), &e->close_timer);
     }

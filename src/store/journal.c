@@ -164,6 +164,9 @@ void journal_close(struct journal *j)
     if (j->current)
         file_close(j->current);
     j->current = NULL;
+    if (j->growing && j->grow.file)
+        file_close(j->grow.file);
+    j->growing = false;
 }
 
 static bool current_fits(const struct journal *j, uint64_t bytes)

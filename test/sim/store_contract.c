@@ -1,5 +1,7 @@
 /* What every implementation of the storage port must do, run on each of them: the embedded store on
  * real threads and disk and on simulated ones, with one reactor and with two, and the remote one.
+ *
+ * CASES=PATTERN in the environment runs those whose names match, "trim_real*" for example.
  */
 #include "store_world.h"
 
@@ -8,6 +10,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A process that was killed frees nothing: the leak checker is told so. */
@@ -679,5 +682,7 @@ int main(void)
         snprintf(names[n], sizeof(names[n]), "%s_%s", c->name, v->name);
         tests[n] = (struct CMUnitTest){names[n], c->test, setup, teardown, (void *)(uintptr_t)v};
     }
+    if (getenv("CASES"))
+        cmocka_set_test_filter(getenv("CASES"));
     return _cmocka_run_group_tests("store_contract", tests, VARIANTS * TESTS, NULL, NULL);
 }

@@ -89,6 +89,43 @@ class Reports(unittest.TestCase):
                          (1, "0 passed, 0 failed, 2 skipped"))
 
 
+class End(unittest.TestCase):
+    """What stands above the last two lines, for those who see no more of a log."""
+
+    def end(self, *results):
+        suite = runner.Suite("asan/sim")
+        suite.results = list(results)
+        return runner.end_lines([suite])
+
+    def test_nothing_is_said_of_what_passed(self):
+        self.assertEqual(self.end(runner.Result("p", 3)), [])
+
+    def test_a_time_out_is_named_with_the_last_case_that_passed(self):
+        text = "1..90\n" + "".join(f"ok {n} - c{n}\n" for n in range(1, 53)) + "waits\n"
+        lines = self.end(runner.judge_program("store", -9, text, 9.0, True, 480))
+        self.assertEqual(lines[0], "FAILED asan/sim: store: timed out: ended after 480 seconds")
+        self.assertEqual(lines[1:4], ["  | 1..90", "  | ok 52 - c52", "  | waits"])
+
+    def test_a_signal_is_named(self):
+        lines = self.end(runner.judge_program("p", -6, "1..2\nok 1 - a\n", 0.1, False, 5))
+        self.assertEqual(lines[0], "FAILED asan/sim: p: died by signal 6 (SIGABRT)")
+
+    def test_a_sanitizers_report_is_shown_from_its_beginning(self):
+        text = ("ok 1 - a\n====\n==7==ERROR: AddressSanitizer: heap-use-after-free\n"
+                + "    #0 in f\n" * 40 + "SUMMARY: AddressSanitizer: in f\n" + "0x0c fd\n" * 40)
+        lines = self.end(runner.judge_program("p", 1, text, 0.1, False, 5))
+        self.assertIn("ERROR: AddressSanitizer", lines[2])
+        self.assertIn("SUMMARY", lines[-1])
+        self.assertLess(len(lines), 20)
+
+    def test_many_failures_are_few_lines(self):
+        results = [runner.Result(f"p{n}", 0, 1, output="x\n" * 50) for n in range(40)]
+        for n in 1, 3, 9, 40:
+            lines = self.end(*results[:n])
+            self.assertLess(len(lines), 27)
+            self.assertEqual(sum(line.startswith("FAILED") for line in lines), min(n, 24))
+
+
 class Suites(unittest.TestCase):
     def test_a_program_belongs_to_the_suite_of_its_folder(self):
         row = {"cmd": ["/b/test/unit/base/test_buf"], "suite": ["weir:other"]}

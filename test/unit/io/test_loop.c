@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "io/log.h"
 
+#include <sched.h>
 #include <string.h>
 
 /* ---- timers ---- */
@@ -303,6 +304,64 @@ WORLD_DEFINE(test_jobs)
     world_free();
 }
 
+/* Jobs that wait while both threads are busy, a mail, and then the end: those that began are waited
+ * for, nothing else runs, and what all of it was part of may be freed. */
+struct slow_job {
+    struct loop_job job;
+    atomic_bool *began;
+    struct env_mail mail;
+};
+
+static atomic_uint slow_ended, slow_told;
+
+static void slow_work(struct loop_job *job)
+{
+    struct slow_job *s = container_of(job, struct slow_job, job);
+    atomic_store(s->began, true);
+    for (unsigned i = 0; i < 20; i++)
+        sched_yield();
+    atomic_fetch_add(&slow_ended, 1);
+}
+
+static void slow_done(struct loop_job *job)
+{
+    (void)job;
+    atomic_fetch_add(&slow_told, 1);
+}
+
+static void slow_mail(struct env_mail *mail, struct env *env)
+{
+    (void)mail;
+    (void)env;
+    atomic_fetch_add(&slow_told, 1);
+}
+
+WORLD_DEFINE(test_quiet)
+{
+    world_make(kind, 2);
+    atomic_bool began[JOBS] = {false};
+    struct slow_job *jobs = mem_zalloc(JOBS, sizeof(*jobs));
+    atomic_store(&slow_ended, 0);
+    atomic_store(&slow_told, 0);
+    for (unsigned i = 0; i < JOBS; i++) {
+        jobs[i] = (struct slow_job){.job = {.work = slow_work, .done = slow_done},
+                                    .began = &began[i],
+                                    .mail.run = slow_mail};
+        loop_job_start(world.loops[i % 2], &jobs[i].job);
+        env_post(loop_env(world.loops[0]), i % 2, &jobs[i].mail);
+    }
+    while (kind == WORLD_REAL && !atomic_load(&began[0]))
+        sched_yield();
+    loop_set_quiet(2, world.loops);
+    mem_free(jobs);
+    unsigned n = 0;
+    for (unsigned i = 0; i < JOBS; i++)
+        n += atomic_load(&began[i]);
+    assert_int_equal(atomic_load(&slow_ended), n);
+    assert_int_equal(atomic_load(&slow_told), 0);
+    world_free();
+}
+
 /* ---- the rest ---- */
 
 WORLD_DEFINE(test_random)
@@ -361,8 +420,9 @@ int main(void)
         WORLD_TEST(test_timers),     WORLD_TEST(test_timer_rearmed_in_fire),
         WORLD_TEST(test_hooks),      WORLD_TEST(test_mail_between_loops),
         WORLD_TEST(test_mail_order), WORLD_TEST(test_mail_to_self),
-        WORLD_TEST(test_jobs),       WORLD_TEST(test_random),
-        WORLD_TEST(test_log),        WORLD_TEST(test_signal),
+        WORLD_TEST(test_jobs),       WORLD_TEST(test_quiet),
+        WORLD_TEST(test_random),     WORLD_TEST(test_log),
+        WORLD_TEST(test_signal),
     };
     return cmocka_run_group_tests_name("io/loop", tests, NULL, NULL);
 }
