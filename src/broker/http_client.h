@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define HTTP_CALL_HEADERS_MAX 128
-#define HTTP_CALL_ANSWER_BYTES_MAX ((size_t)1 << 20)
+#define HTTP_CALL_ANSWER_BYTES_MAX ((size_t)8 << 20)
 
 enum http_outcome {
     HTTP_ANSWERED,    /* status is the endpoint's */
