@@ -36,6 +36,7 @@ test-long: setup-test build-all ## what make test has no time for: ThreadSanitiz
 	@LEDGER_RUNS=30000 $(BUILD)/test/unit/broker/test_broker_ledger_random
 	@$(BUILD)/test/crash/kill_sessions --kills 300
 	@WIRE_LONG=1 WIRE_KILLS=300 tools/run-tests wire
+	@FRAUD_LONG=1 tools/run-tests e2e
 
 crash: $(BUILD)/build.ninja ## power cuts that nobody has run yet, for SECONDS=60; a failure names its seed
 	@ninja -C $(BUILD) --quiet
