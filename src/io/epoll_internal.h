@@ -4,6 +4,7 @@
  *      stream.c       one connected socket
  *      listener.c     accepting and connecting
  *      jobs.c         threads for blocking work
+ *      process_real.c programs that were started
  *
  * Descriptors are watched edge-triggered (listeners and signals excepted): a stream remembers that
  * it may be read or written until a call says that it would block, and epoll is not told again.
@@ -50,12 +51,16 @@ struct epoll_loop {
     struct list sending;  /* streams with output and a socket that may take it */
     struct list ending;   /* streams whose closed() follows */
     struct list listeners;
-    struct list signals; /* struct signal_handler */
+    struct list processes_ready; /* with output, or ended */
+    struct list signals;         /* struct signal_handler */
     struct jobs jobs;
 };
 
 /* False: the kernel has no room for one more. */
 bool epoll_watch(struct epoll_loop *el, int fd, uint32_t events, struct watch *watch);
+/* Before the close: a program that another loop starts at this moment holds a copy of the
+ * descriptor, with which epoll would go on watching it for `watch`. */
+void epoll_unwatch(struct epoll_loop *el, int fd);
 /* Any thread. */
 void epoll_post(struct epoll_loop *el, struct env_mail *mail);
 
@@ -111,3 +116,13 @@ void jobs_start(struct jobs *jobs, struct loop_job *job);
 void jobs_end(struct jobs *jobs);
 /* Ended before. */
 void jobs_free(struct jobs *jobs);
+
+/* ---- process_real.c ---- */
+
+enum err epoll_process_start(struct loop *loop, const struct process_conf *conf,
+                             struct process **made, struct err_text *text);
+enum err epoll_process_port(struct loop *loop, uint16_t *port);
+/* The phase of a turn. */
+void processes_run(struct epoll_loop *el);
+/* The loop ends: all are killed. */
+void processes_end_all(struct epoll_loop *el);

@@ -165,8 +165,10 @@ static enum err listener_open(struct fd_listener *l, struct err_text *text)
 
 static void fd_listener_free(struct fd_listener *l)
 {
-    if (l->fd >= 0)
+    if (l->fd >= 0) {
+        epoll_unwatch(l->el, l->fd);
         close(l->fd);
+    }
     list_remove(&l->link);
     atomic_store(&l->acceptor->closed, true);
     acceptor_put(l->acceptor);

@@ -26,6 +26,7 @@ void loop_init(struct loop *loop, const struct loop_ops *ops, const struct env_o
     loop->env.reactors = reactors;
     heap_init(&loop->timers);
     list_init(&loop->hooks);
+    list_init(&loop->processes);
     loop->hook_next = NULL;
     atomic_init(&loop->streams, 0);
 }

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "io/clock.h"
+#include "io/process_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,11 @@ bool epoll_watch(struct epoll_loop *el, int fd, uint32_t events, struct watch *w
 {
     struct epoll_event ev = {.events = events, .data.ptr = watch};
     return epoll_ctl(el->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0;
+}
+
+void epoll_unwatch(struct epoll_loop *el, int fd)
+{
+    (void)epoll_ctl(el->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 static void wake_write(struct epoll_loop *el)
@@ -128,7 +134,8 @@ static void clock_read(struct epoll_loop *el)
 static uint64_t wait_us(struct epoll_loop *el)
 {
     if (!mailbox_empty(&el->mailbox) || !list_empty(&el->readable) || !list_empty(&el->sending) ||
-        !list_empty(&el->ending) || atomic_load_explicit(&el->stop, memory_order_relaxed))
+        !list_empty(&el->ending) || !list_empty(&el->processes_ready) ||
+        atomic_load_explicit(&el->stop, memory_order_relaxed))
         return 0;
     uint64_t due = loop_timers_next(&el->loop);
     if (due == UINT64_MAX)
@@ -191,6 +198,7 @@ static void epoll_run(struct loop *loop)
     do {
         events_take(el);
         streams_receive(el);
+        processes_run(el);
         signals_run(el);
         mails_run(el);
         loop_timers_run(loop);
@@ -259,6 +267,9 @@ static const struct loop_ops epoll_ops = {
     .listen = epoll_listen,
     .connect = epoll_connect,
     .on_signal = epoll_on_signal,
+    .process_start = epoll_process_start,
+    .process_port = epoll_process_port,
+    .process_measure = process_measure_proc,
 };
 
 /* ---- sets ---- */
@@ -291,6 +302,7 @@ static struct epoll_loop *epoll_make(unsigned reactor, unsigned reactors, struct
     list_init(&el->sending);
     list_init(&el->ending);
     list_init(&el->listeners);
+    list_init(&el->processes_ready);
     list_init(&el->signals);
     jobs_init(&el->jobs);
     clock_read(el);
@@ -317,6 +329,8 @@ enum err loop_set_make(unsigned n, struct loop **loops)
     weir_assert(n > 0);
     /* A peer that is gone shows as an error of the call, not as the end of the process. */
     signal(SIGPIPE, SIG_IGN);
+    /* Who started weir may have ignored it: then nobody learns how a program ended. */
+    signal(SIGCHLD, SIG_DFL);
     struct loop **set = mem_alloc(n * sizeof(*set));
     bool ok = true;
     for (unsigned i = 0; i < n; i++) {
@@ -338,6 +352,7 @@ void loop_set_free(unsigned n, struct loop **loops)
     for (unsigned i = 0; i < n; i++)
         ((struct epoll_loop *)loops[i])->freeing = true;
     for (unsigned i = 0; i < n; i++) {
+        processes_end_all((struct epoll_loop *)loops[i]);
         listeners_end_all((struct epoll_loop *)loops[i]);
         streams_end_all((struct epoll_loop *)loops[i]);
     }

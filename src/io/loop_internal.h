@@ -10,6 +10,10 @@
 
 #include <stdatomic.h>
 
+struct process;
+struct process_conf;
+struct process_measure;
+
 struct loop_ops {
     void (*run)(struct loop *loop);
     void (*stop)(struct loop *loop);
@@ -20,6 +24,11 @@ struct loop_ops {
     enum err (*connect)(struct loop *loop, const char *addr, const struct pipe_user_ops *user_ops,
                         void *user, struct pipe **out);
     enum err (*on_signal)(struct loop *loop, int signo, loop_signal_fn *fn, void *arg);
+    /* process.h */
+    enum err (*process_start)(struct loop *loop, const struct process_conf *conf,
+                              struct process **out, struct err_text *text);
+    enum err (*process_port)(struct loop *loop, uint16_t *port);
+    void (*process_measure)(struct process_measure *m); /* fills m->at, on a thread for jobs */
 };
 
 struct loop {
@@ -29,6 +38,7 @@ struct loop {
     struct list hooks;
     struct list *hook_next; /* the hook after the one that runs now; NULL: none runs */
     atomic_size_t streams;  /* read by the loop that accepts */
+    struct list processes;  /* struct process */
 };
 
 struct listener {

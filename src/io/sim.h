@@ -101,3 +101,34 @@ struct sim_net_faults {
     uint32_t short_one_in; /* a delivery hands over only a random part first, once in n */
 };
 void sim_net_set_faults(struct sim *sim, const struct sim_net_faults *faults);
+
+/* Programs. What process_start (process.h) runs on a simulated machine is what a test has named: a
+ * function, called on a loop of its own on the same machine, on which it may listen, connect and
+ * arm timers. When it ends its streams are reset and its listeners gone. */
+struct sim_program;
+struct sim_program_ops {
+    void (*main)(struct sim_program *g);
+    /* Optional: a signal that can be caught. Without it each ends the program. */
+    void (*signal)(struct sim_program *g, int signo);
+    /* Optional, the last call: it frees what is the program's. Its loop is gone, its streams are
+     * without a call. */
+    void (*gone)(struct sim_program *g);
+};
+/* name: argv[0]; ops stay the caller's. */
+void sim_program_add(struct sim *sim, const char *name, const struct sim_program_ops *ops);
+/* How many run, on all machines. */
+size_t sim_programs(const struct sim *sim);
+
+struct loop *sim_program_loop(struct sim_program *g);
+const char *const *sim_program_argv(const struct sim_program *g);
+/* NULL: not in its environment. */
+const char *sim_program_env(const struct sim_program *g, const char *name);
+/* The program's own. */
+void **sim_program_user(struct sim_program *g);
+/* To its stdout, or stderr. False: the pipe is full, and took nothing. */
+bool sim_program_print(struct sim_program *g, bool err, const char *text);
+/* It ends after what runs now. */
+void sim_program_exit(struct sim_program *g, int status);
+void sim_program_crash(struct sim_program *g, int signo);
+/* What it uses from now on, and has used of CPU. */
+void sim_program_uses(struct sim_program *g, uint64_t resident_bytes, uint64_t cpu_us);

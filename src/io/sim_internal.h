@@ -3,6 +3,7 @@
  *      sim_world.c   virtual time, the queue of events, power cuts
  *      sim_loop.c    loops: turns, mail, jobs
  *      sim_net.c     streams and listeners
+ *      sim_process.c programs that were started
  *      sim_disk.c    the disk's calls and their faults
  *      sim_tree.c    names and folders
  *      sim_file.c    the bytes of one file: what is durable, what is not yet
@@ -34,6 +35,9 @@ struct sim {
     bool in_program;  /* which is a turn or a job of this machine */
     struct heap events;
     struct list loops;
+    struct list programs;       /* struct sim_program: those that run */
+    struct list programs_known; /* struct sim_known */
+    uint64_t programs_made;
     struct sim_disk *disk;
     struct sim_net *net;
     jmp_buf *cut_to; /* where a power cut inside a call goes on */
@@ -79,6 +83,8 @@ void sim_loop_wake(struct sim_loop *sl, uint64_t at_us);
 void sim_loop_post_at(struct sim_loop *sl, struct env_mail *mail, uint64_t at_us);
 /* Frees the loops of the machine (or all of them) with all that waits in them. */
 void sim_loops_drop(struct sim *sim, bool outside_too);
+/* Frees one, which is not in a turn. */
+void sim_loop_end(struct sim_loop *sl);
 
 /* ---- network ---- */
 
@@ -94,6 +100,20 @@ enum err sim_net_listen(struct loop **loops, unsigned n, const struct listen_con
                         struct listener **out, struct err_text *text);
 enum err sim_net_connect(struct loop *loop, const char *addr, const struct pipe_user_ops *user_ops,
                          void *user, struct pipe **out);
+
+/* A port that nobody listens on. */
+enum err sim_net_port(struct loop *loop, uint16_t *port);
+
+/* ---- programs ---- */
+
+/* The phase of a turn that belongs to programs that the loop has started. */
+void sim_processes_run(struct sim_loop *sl);
+/* After the loops of their machine are gone. */
+void sim_programs_drop(struct sim *sim, bool outside_too);
+void sim_programs_free(struct sim *sim);
+enum err sim_process_start(struct loop *loop, const struct process_conf *conf, struct process **out,
+                           struct err_text *text);
+void sim_process_measure(struct process_measure *m);
 
 /* ---- disk ---- */
 

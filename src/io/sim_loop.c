@@ -3,6 +3,7 @@
  * A loop has at most one turn in the queue of events, at the earliest time that something asked
  * for, but not while it is still busy with its last one.
  */
+#include "io/process_internal.h"
 #include "io/sim_internal.h"
 
 #include "base/assert.h"
@@ -105,6 +106,7 @@ static void turn_run(struct sim *sim, struct sim_event *event)
     sl->loop.env.mono_us = sim->now_us;
     sl->loop.env.now_ms = sim_wall_at(sim, sim->now_us);
     sim_net_receive(sl);
+    sim_processes_run(sl);
     mails_run(sl);
     loop_timers_run(&sl->loop);
     loop_hooks_run(&sl->loop);
@@ -241,6 +243,9 @@ static const struct loop_ops sim_loop_ops = {
     .listen = sim_net_listen,
     .connect = sim_net_connect,
     .on_signal = sim_on_signal,
+    .process_start = sim_process_start,
+    .process_port = sim_net_port,
+    .process_measure = sim_process_measure,
 };
 
 static struct sim_loop *sim_loop_make(struct sim *sim, unsigned reactor, unsigned reactors,
@@ -288,6 +293,8 @@ void sim_client_loops(struct sim *sim, unsigned n, struct loop **loops)
 static void sim_loop_free(struct sim_loop *sl)
 {
     struct list *at;
+    list_for_safe (it, &sl->loop.processes)
+        process_drop(container_of(it, struct process, link));
     sim_quiet(&sl->loop);
     while ((at = list_pop(&sl->signals)) != NULL)
         mem_free(container_of(at, struct sim_signal, link));
@@ -296,6 +303,13 @@ static void sim_loop_free(struct sim_loop *sl)
     loop_deinit(&sl->loop);
     mem_free(sl->set);
     mem_free(sl);
+}
+
+void sim_loop_end(struct sim_loop *sl)
+{
+    weir_assert(!sl->in_turn);
+    sim_net_drop_loop(sl->sim->net, sl);
+    sim_loop_free(sl);
 }
 
 void sim_loops_drop(struct sim *sim, bool outside_too)

@@ -581,6 +581,26 @@ enum err sim_net_listen(struct loop **loops, unsigned n, const struct listen_con
     return ERR_OK;
 }
 
+static bool port_is_taken(const struct sim_net *net, uint16_t port)
+{
+    list_for (it, &net->listeners) {
+        if (container_of(it, struct sim_listener, link)->port == port)
+            return true;
+    }
+    return false;
+}
+
+enum err sim_net_port(struct loop *loop, uint16_t *port)
+{
+    struct sim_net *net = ((struct sim_loop *)loop)->sim->net;
+    do {
+        if (++net->next_port < SIM_PORT_FIRST)
+            net->next_port = SIM_PORT_FIRST;
+    } while (port_is_taken(net, net->next_port));
+    *port = net->next_port;
+    return ERR_OK;
+}
+
 /* ---- life ---- */
 
 void sim_net_set_faults(struct sim *sim, const struct sim_net_faults *faults)

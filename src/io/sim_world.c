@@ -36,6 +36,8 @@ struct sim *sim_make(const struct sim_conf *conf)
     sim->wall_ms = (int64_t)sim->conf.start_ms;
     heap_init(&sim->events);
     list_init(&sim->loops);
+    list_init(&sim->programs);
+    list_init(&sim->programs_known);
     sim->disk = sim_disk_make(sim);
     sim->net = sim_net_make(sim);
     return sim;
@@ -46,6 +48,8 @@ void sim_free(struct sim *sim)
     if (!sim)
         return;
     sim_loops_drop(sim, true);
+    sim_programs_drop(sim, true);
+    sim_programs_free(sim);
     sim_net_free(sim->net);
     sim_disk_free(sim->disk);
     heap_free(&sim->events);
@@ -172,6 +176,7 @@ static void sim_die(struct sim *sim, uint64_t how)
     sim->cost_us = 0;
     sim->running = false;
     sim_loops_drop(sim, false);
+    sim_programs_drop(sim, false);
 }
 
 static void sim_die_of_power(struct sim *sim)

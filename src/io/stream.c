@@ -98,6 +98,7 @@ static void stream_free(struct stream *s)
     list_remove(&s->send_link);
     list_remove(&s->end_link);
     atomic_fetch_sub_explicit(&s->el->loop.streams, 1, memory_order_relaxed);
+    epoll_unwatch(s->el, s->fd);
     close(s->fd);
     mem_free(s);
 }
