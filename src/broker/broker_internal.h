@@ -16,6 +16,7 @@
 #include "broker/records_cache.h"
 #include "broker/subscription_internal.h"
 #include "broker/topics.h"
+#include "broker/visible.h"
 
 #define BROKER_MAGIC 0x626b7231u
 #define BROKER_REACTORS_MAX BROKER_SHARDS
@@ -51,6 +52,7 @@ struct broker {
     struct records_cache records;
     struct publish publish;
     struct hops hops;
+    struct visible visible;
     struct access *access;         /* this reactor's copy of users, grants and keys */
     struct access_log *access_log; /* reactor 0: the truth about them */
     struct deliveries *deliveries; /* NULL until loading began */

@@ -38,7 +38,10 @@ struct message {
     int64_t append_ms;
     int64_t locked_until_ms; /* wall clock */
     int64_t first_ms;        /* of its first delivery, wall clock */
-    struct record record;    /* points into `records` */
+    uint64_t acquired_us;    /* monotonic clock */
+    uint64_t waited_us;   /* from when it was there to be read until then, to the us where that is
+                                known, else of append_ms */
+    struct record record; /* points into `records` */
     struct records *records; /* a reference for the receiver: message_drop */
 };
 void message_drop(struct message *m);
@@ -78,6 +81,7 @@ void broker_acquire_cancel(struct broker *b, struct acquire_op *op);
 void acquire_free(struct acquire_op *op);
 
 enum settle_verb { SETTLE_ACCEPT, SETTLE_RELEASE, SETTLE_REJECT, SETTLE_DEFER, SETTLE_RENEW };
+const char *settle_verb_text(enum settle_verb verb); /* "accept", ... */
 
 struct settle_item {
     struct lock_token token;

@@ -102,7 +102,7 @@ static bool letter_make(struct dead_letters *l, const struct dead_message *m,
                    .headers = h.at,
                    .headers_n = h.n,
                    .timestamp = -1},
-        .cause = {s->topic, l->d->index, m->offset, str_of(s->name)},
+        .cause = {s->topic, l->d->index, m->offset, str_of(s->name), m->deliveries},
     };
     delivery_hop_dead(l->d, m, record);
     return true;

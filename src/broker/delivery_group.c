@@ -67,6 +67,9 @@ static void end_run(struct broker *b, struct op *op)
     struct group_part *p = part_of(op);
     struct delivery *d = p->d;
     enum err err = p->group->err;
+    for (size_t i = 0; i < p->n && err == ERR_OK; i++)
+        if (p->items[i]->err == ERR_OK)
+            delivery_hop_settled(d, p->items[i], p->begin_us);
     if (p->joined)
         statelog_joined(&p->append, err);
     else if (p->taken)
@@ -282,6 +285,7 @@ static void prepare_run(struct broker *b, struct op *op)
         return;
     }
     p->d = d;
+    p->begin_us = env_mono_us(b->env);
     delivery_enter(d);
     p->change = ledger_change_make(d->ledger);
     err = part_settle(p);

@@ -4,10 +4,14 @@
 
 #include "broker/hop.h"
 
-static const char *const settled[] = {
-    [SETTLE_ACCEPT] = "accept", [SETTLE_RELEASE] = "release", [SETTLE_REJECT] = "reject",
-    [SETTLE_DEFER] = "defer",   [SETTLE_RENEW] = "renew",
-};
+const char *settle_verb_text(enum settle_verb verb)
+{
+    static const char *const texts[] = {
+        [SETTLE_ACCEPT] = "accept", [SETTLE_RELEASE] = "release", [SETTLE_REJECT] = "reject",
+        [SETTLE_DEFER] = "defer",   [SETTLE_RENEW] = "renew",
+    };
+    return texts[verb];
+}
 
 static struct hop hop_of(const struct delivery *d, enum hop_step step, int64_t offset)
 {
@@ -26,17 +30,22 @@ void delivery_hop_received(const struct delivery *d, const struct message *m)
         return;
     struct hop hop = hop_of(d, HOP_RECEIVE, m->offset);
     hop.attempt = m->deliveries;
+    hop.end_us = m->acquired_us;
+    hop.waited_us = m->waited_us;
     hop_of_record(&hop, &m->record, &text);
     hop_note(b, &hop);
 }
 
-void delivery_hop_settled(const struct delivery *d, enum settle_verb verb, int64_t offset)
+void delivery_hop_settled(const struct delivery *d, const struct settle_item *item,
+                          uint64_t begin_us)
 {
     struct broker *b = d->all->broker;
-    if (d->s->conf.deliver != DELIVER_PULL || verb == SETTLE_RENEW || !hop_wanted(b))
+    if (d->s->conf.deliver != DELIVER_PULL || item->verb == SETTLE_RENEW || !hop_wanted(b))
         return;
-    struct hop hop = hop_of(d, HOP_SETTLE, offset);
-    hop.outcome = str_of(settled[verb]);
+    struct hop hop = hop_of(d, HOP_SETTLE, lock_token_offset(&item->token));
+    hop.end_us = env_clock_us(b->env);
+    hop.took_us = hop.end_us > begin_us ? hop.end_us - begin_us : 0;
+    hop.outcome = str_of(settle_verb_text(item->verb));
     hop_note_place(b, &hop);
 }
 

@@ -227,6 +227,7 @@ struct take {
     bool going, again;
     bool looked; /* at the log */
     bool locked; /* a session */
+    uint64_t acquired_us;
     enum err err;
 };
 void take_start(struct broker *b, struct take *take);
@@ -319,8 +320,9 @@ struct group_part {
     struct statelog_append append;
     struct statelog_entity **entities;
     uint64_t dropped; /* rejected without a dead letter */
-    bool taken;       /* the ledger's records */
-    bool joined;      /* its append belongs to the group */
+    uint64_t begin_us;
+    bool taken;  /* the ledger's records */
+    bool joined; /* its append belongs to the group */
 };
 
 /* Changes of ledgers and outputs, all or nothing. Made by its caller, on the reactor of `broker`.
@@ -357,7 +359,9 @@ enum err must_use delivery_settle_item(struct delivery *d, struct ledger_change 
 /* ---- delivery_hop.c: for weir.hops ---- */
 
 void delivery_hop_received(const struct delivery *d, const struct message *m);
-void delivery_hop_settled(const struct delivery *d, enum settle_verb verb, int64_t offset);
+/* The settle is durable; it began at begin_us, monotonic. */
+void delivery_hop_settled(const struct delivery *d, const struct settle_item *item,
+                          uint64_t begin_us);
 /* It is on its way to the dead letters. */
 void delivery_hop_dead(const struct delivery *d, const struct dead_message *m,
                        const struct record *record);

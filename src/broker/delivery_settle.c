@@ -21,6 +21,7 @@ struct settle_part {
     struct delivery *d;
     struct delivery_call call;
     size_t light; /* items in the turn's change */
+    uint64_t begin_us;
     struct delivery_group group;
     struct group_part buried;
     unsigned left; /* what is waited for; counts the settling itself, too */
@@ -39,7 +40,7 @@ struct settle_call {
 
 /* ---- one item ---- */
 
-static enum err settle_item(struct delivery *d, struct ledger_change *c, struct settle_item *item)
+enum err delivery_settle_item(struct delivery *d, struct ledger_change *c, struct settle_item *item)
 {
     struct ledger_time now = delivery_now(d->all);
     struct ledger_ref ref = ledger_ref(d->ledger, &item->token);
@@ -64,14 +65,6 @@ static enum err settle_item(struct delivery *d, struct ledger_change *c, struct 
     weir_unreachable();
 }
 
-enum err delivery_settle_item(struct delivery *d, struct ledger_change *c, struct settle_item *item)
-{
-    enum err err = settle_item(d, c, item);
-    if (err == ERR_OK)
-        delivery_hop_settled(d, item->verb, lock_token_offset(&item->token));
-    return err;
-}
-
 static bool is_buried(const struct delivery *d, const struct settle_item *item)
 {
     return item->verb == SETTLE_REJECT && d->s->conf.dead_letter.at != NULL;
@@ -90,6 +83,13 @@ static void part_less(struct settle_part *p, enum err err)
     op_finish(b, &p->op, p->err);
 }
 
+static void items_hop(const struct settle_part *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->items[i]->err == ERR_OK && !is_buried(p->d, p->items[i]))
+            delivery_hop_settled(p->d, p->items[i], p->begin_us);
+}
+
 /* What was to be settled and could not be written is not settled. */
 static void items_fail(struct settle_part *p, bool buried, enum err err)
 {
@@ -104,6 +104,8 @@ static void part_written(struct delivery_call *call, enum err err)
     struct settle_part *p = container_of(call, struct settle_part, call);
     if (err != ERR_OK)
         items_fail(p, false, err);
+    else
+        items_hop(p);
     part_less(p, err);
 }
 
@@ -171,6 +173,7 @@ static void part_run(struct broker *b, struct op *op)
         return;
     }
     p->left = 1;
+    p->begin_us = env_mono_us(b->env);
     p->call.written = part_written;
     delivery_enter(p->d);
     part_settle(p);

@@ -249,6 +249,7 @@ static enum err acquire(struct take *t)
     struct delivery *d = t->d;
     struct ledger_time now = delivery_now(d->all);
     uint32_t n = t->max;
+    t->acquired_us = env_clock_us(d->all->broker->env);
     while (ledger_step(d->ledger, now))
         continue;
     if (t->what == TAKE_NEXT && d->s->conf.order != ORDER_KEY && ledger_ready(d->ledger) < n)
@@ -279,6 +280,16 @@ static enum message_state state_of(const struct take *t, int64_t offset)
                                         : MESSAGE_AVAILABLE;
 }
 
+static uint64_t waited_us(const struct take *t, const struct records *batch)
+{
+    uint64_t visible_us = records_visible_us(batch);
+    struct env *env = t->d->all->broker->env;
+    int64_t ms = (int64_t)env_now_ms(env) - records_append_ms(batch);
+    if (visible_us != 0)
+        return t->acquired_us > visible_us ? t->acquired_us - visible_us : 0;
+    return ms > 0 ? (uint64_t)ms * 1000 : 0;
+}
+
 static void message_set(struct take *t, struct records *batch, const struct record *record)
 {
     const struct ledger_taken *taken = &t->taken[t->looked_up];
@@ -291,6 +302,8 @@ static void message_set(struct take *t, struct records *batch, const struct reco
         .append_ms = records_append_ms(batch),
         .locked_until_ms = taken->locked_until_ms,
         .first_ms = taken->first_ms,
+        .acquired_us = t->acquired_us,
+        .waited_us = waited_us(t, batch),
         .record = *record,
         .records = records_ref(batch),
     };

@@ -37,6 +37,7 @@ struct env_ops {
     void (*post)(struct env *env, unsigned reactor, struct env_mail *mail);
     void (*random)(struct env *env, void *p, size_t n);
     void (*log)(struct env *env, enum env_level level, const char *event, const char *text);
+    uint64_t (*clock_us)(struct env *env); /* NULL: the turn's time will do */
 };
 
 struct env {
@@ -45,6 +46,7 @@ struct env {
     unsigned reactors; /* how many there are */
     uint64_t now_ms;   /* wall clock, Unix ms, read once a turn */
     uint64_t mono_us;  /* monotonic clock, us, read once a turn: for leases and timers */
+    uint64_t now_us;   /* beside now_ms: the us of its millisecond, 0..999 */
 };
 
 static inline uint64_t env_now_ms(const struct env *env)
@@ -55,6 +57,19 @@ static inline uint64_t env_now_ms(const struct env *env)
 static inline uint64_t env_mono_us(const struct env *env)
 {
     return env->mono_us;
+}
+
+/* The monotonic clock, read now: for times that are told, such as how long a step took within a
+ * turn. What is decided is decided by the turn's time. Some 30 ns. */
+static inline uint64_t env_clock_us(struct env *env)
+{
+    return env->ops->clock_us != NULL ? env->ops->clock_us(env) : env->mono_us;
+}
+
+/* The wall clock at a time of the monotonic one that is not long ago, Unix us. */
+static inline uint64_t env_wall_us(const struct env *env, uint64_t mono_us)
+{
+    return env->now_ms * 1000 + env->now_us + (mono_us - env->mono_us);
 }
 
 /* (Re)arms the timer to fire once, delay_us from this turn's time. */

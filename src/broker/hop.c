@@ -12,6 +12,7 @@
 #include "broker/broker_internal.h"
 #include "broker/event_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define RETRY_US 1000000u
@@ -135,6 +136,23 @@ static void put_int(struct wr *w, struct str name, int64_t value)
     json_write_int(w, value);
 }
 
+/* Unix ms with three decimals. */
+static void put_at(struct broker *b, struct wr *w, const struct hop *hop)
+{
+    uint64_t end_us = hop->end_us != 0 ? hop->end_us : env_clock_us(b->env);
+    uint64_t wall_us = env_wall_us(b->env, end_us);
+    char text[8];
+    snprintf(text, sizeof(text), ".%03u", (unsigned)(wall_us % 1000));
+    put_int(w, STR_LIT(",\"at\":"), (int64_t)(wall_us / 1000));
+    json_write_raw(w, str_of(text));
+}
+
+static void put_us(struct wr *w, struct str name, uint64_t us)
+{
+    if (us > 0)
+        put_int(w, name, (int64_t)us);
+}
+
 /* A topic by its name, or, when it is gone, by its id. */
 static void put_place(struct wr *w, const struct topic *t, const struct uuid *id, int32_t partition,
                       int64_t offset)
@@ -153,6 +171,7 @@ static void put_cause(struct broker *b, struct wr *w, const struct publish_cause
     json_write_raw(w, STR_LIT(",\"cause\":{"));
     put_place(w, topics_find_id(&b->topics, &c->topic), &c->topic, c->partition, c->offset);
     put_text(w, STR_LIT(",\"subscription\":"), c->subscription);
+    put_us(w, STR_LIT(",\"attempt\":"), c->attempt);
     wr_u8(w, '}');
 }
 
@@ -160,15 +179,19 @@ static void put_hop(struct broker *b, struct wr *w, const struct hop *hop, const
                     struct str trace)
 {
     put_text(w, STR_LIT("{\"step\":"), str_of(step_names[hop->step]));
-    put_int(w, STR_LIT(",\"at\":"), (int64_t)env_now_ms(b->env));
-    if (hop->took_us > 0)
-        put_int(w, STR_LIT(",\"took_us\":"), (int64_t)hop->took_us);
+    put_at(b, w, hop);
+    put_us(w, STR_LIT(",\"took_us\":"), hop->took_us);
+    put_us(w, STR_LIT(",\"waited_us\":"), hop->waited_us);
+    put_us(w, STR_LIT(",\"queued_us\":"), hop->queued_us);
     wr_u8(w, ',');
     put_place(w, t, &hop->topic, hop->partition, hop->offset);
     put_text(w, STR_LIT(",\"subscription\":"), hop->subscription);
     if (hop->attempt > 0)
         put_int(w, STR_LIT(",\"attempt\":"), hop->attempt);
+    put_text(w, STR_LIT(",\"by\":"), hop->by);
     put_text(w, STR_LIT(",\"outcome\":"), hop->outcome);
+    put_text(w, STR_LIT(",\"settle\":"), hop->settle);
+    put_us(w, STR_LIT(",\"settled_us\":"), hop->settled_us);
     put_text(w, STR_LIT(",\"trace\":"), trace);
     put_text(w, STR_LIT(",\"id\":"), hop->id);
     put_text(w, STR_LIT(",\"correlation\":"), hop->correlation);

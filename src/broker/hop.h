@@ -19,11 +19,24 @@
  * trace, all hops are noted (100 by default, 0: of none); an event whose traceparent says "not
  * sampled" is left out. Steps of records in weir.hops itself are not noted.
  *
- * A hop is a record: its key is the trace id, its value a JSON object, "at" in Unix ms:
+ * A hop is a record: its key is the trace id, its value a JSON object. "at" is when the step ended,
+ * Unix ms with three decimals:
  *
- *     {"step":"push","at":1767225600000,"took_us":31000,"topic":"orders","partition":0,"offset":12,
- *      "subscription":"fraud-check","attempt":1,"outcome":"200","trace":"0af7...319c","id":"1234",
- *      "correlation":"...","cause":{"topic":"raw","partition":1,"offset":7}}
+ *     {"step":"call","at":1767225600000.125,"took_us":1200,"waited_us":310,"queued_us":40,
+ *      "topic":"orders","partition":0,"offset":12,"subscription":"fraud-check","attempt":1,
+ *      "by":"enrich/3","outcome":"200","settle":"accept","settled_us":240,"trace":"0af7...319c",
+ *      "id":"1234","correlation":"...",
+ *      "cause":{"topic":"raw","partition":1,"offset":7,"subscription":"s","attempt":1}}
+ *
+ * Every record that is published as a single one has a hop "publish" (not one of Kafka's batches:
+ * when that was there is told by the waiting of those who got it), and every delivery has one,
+ * which is noted when it is settled and has its stages one after the other:
+ *
+ *        visible        acquired     begun              at              settled
+ *     ------|--- waited_us --|- queued_us -|--- took_us ---|- settled_us -|
+ *
+ * Of a receiver that pulls the two ends are hops of their own: "receive" (waited_us) and "settle"
+ * (took_us).
  */
 #pragma once
 
@@ -50,7 +63,10 @@ struct broker;
     X(PUBLISH,     "publish")     /* stored as a single record; took_us: from the verb on */       \
     X(RECEIVE,     "receive")     /* handed to a receiver that pulls */                            \
     X(PUSH,        "push")        /* one call of an endpoint; outcome: its status or error */      \
-    X(SETTLE,      "settle")      /* outcome: accept, release, reject, defer, lock-lost */         \
+    X(CALL,        "call")        /* one call of a function; by: its worker */                     \
+    X(SCORE,       "score")       /* a model's; by: what scored */                                 \
+    X(FORWARD,     "forward")     /* into another topic, with the settle */                        \
+    X(SETTLE,      "settle")      /* by a receiver; outcome: accept, release, reject, defer */     \
     X(DEAD_LETTER, "dead-letter") /* outcome: the reason */                                        \
     X(EXPIRE,      "expire")      /* its time to live is over */                                   \
     X(DROP,        "drop")        /* given up, and there is no dead letter topic */
@@ -62,16 +78,20 @@ enum hop_step {
 #undef X
 };
 
+/* Texts at NULL and numbers that are 0: not known, or none. */
 struct hop {
     enum hop_step step;
     struct uuid topic; /* where the event is */
     int32_t partition;
     int64_t offset;
-    struct str subscription;                 /* at NULL: none */
-    uint32_t attempt;                        /* 0: none */
-    uint64_t took_us;                        /* 0: not known, or at once */
-    struct str outcome;                      /* at NULL: none */
-    struct str traceparent, id, correlation; /* of the event; at NULL: none */
+    struct str subscription;
+    uint32_t attempt;
+    uint64_t end_us;                           /* monotonic clock; 0: now */
+    uint64_t took_us;                          /* of the step itself */
+    uint64_t waited_us, queued_us, settled_us; /* before and after it, see above */
+    struct str by, outcome;
+    struct str settle;                       /* how it was settled: a verb */
+    struct str traceparent, id, correlation; /* of the event */
     const struct publish_cause *cause;       /* NULL: nothing in weir */
 };
 

@@ -86,6 +86,9 @@ static void log_end_moved(void *user, int64_t end)
 {
     struct partition *p = user;
     p->end = end;
+    if (!list_empty(&p->deliveries))
+        visible_note(&p->broker->visible, &p->topic_id, p->index, end,
+                     env_clock_us(p->broker->env));
 #ifndef FAULT_no_wake
     partition_fire(p, false);
 #endif

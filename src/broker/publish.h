@@ -48,6 +48,7 @@ struct publish_cause {
     int32_t partition;
     int64_t offset;
     struct str subscription; /* at NULL: none */
+    uint32_t attempt;        /* of its delivery; 0: not known */
 };
 
 struct publish_op {

@@ -274,7 +274,7 @@ static void record_hop(struct broker *b, const struct publish_op *op)
                       .partition = op->partition_out,
                       .offset = op->offset,
                       .cause = uuid_is_zero(op->cause.topic) ? NULL : &op->cause};
-    uint64_t now_us = env_mono_us(b->env);
+    uint64_t now_us = hop.end_us = env_clock_us(b->env);
     hop.took_us = now_us > op->begin_us ? now_us - op->begin_us : 0;
     hop_of_headers(&hop, op->record.headers, op->record.headers_n, &text);
     hop_note(b, &hop);

@@ -30,6 +30,7 @@ struct records {
     uint32_t magic;
     struct batch_head head;
     int64_t append_ms;
+    uint64_t visible_us;
     struct buf *buf; /* the records, decompressed */
     uint32_t bytes;
     uint32_t count;
@@ -69,6 +70,16 @@ const struct batch_head *records_head(const struct records *r)
 int64_t records_append_ms(const struct records *r)
 {
     return r->append_ms;
+}
+
+uint64_t records_visible_us(const struct records *r)
+{
+    return r->visible_us;
+}
+
+void records_set_visible(struct records *r, uint64_t us)
+{
+    r->visible_us = us;
 }
 
 uint32_t records_count(const struct records *r)
@@ -382,6 +393,8 @@ static enum err load_batch(struct load *l, const uint8_t *p, const struct batch_
         l->op->next_offset = l->op->n == 0 ? batch_next_offset(h) : l->op->next_offset;
         return err;
     }
+    records_set_visible(r, visible_find(&l->p->broker->visible, &l->p->topic_id, l->p->index,
+                                        batch_last_offset(h)));
     struct records *kept = cache_add(c, l->p, r);
     *full = *full || !op_take(l->op, kept);
     records_unref(r);

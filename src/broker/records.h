@@ -24,6 +24,8 @@ void records_unref(struct records *r);
 const struct batch_head *records_head(const struct records *r);
 /* When the batch was appended, Unix ms; its largest timestamp where the store does not know. */
 int64_t records_append_ms(const struct records *r);
+/* When its last record became visible, us of the monotonic clock; 0: not known. */
+uint64_t records_visible_us(const struct records *r);
 uint32_t records_count(const struct records *r);
 /* Bytes of its records, decompressed. */
 size_t records_bytes(const struct records *r);

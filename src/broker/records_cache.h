@@ -34,6 +34,9 @@ struct records_index {
 enum err must_use records_decode(const struct batch_head *h, const uint8_t *p, int64_t append_ms,
                                  struct records **out);
 
+/* Told by who has read it: visible.h. Before anybody else has it. */
+void records_set_visible(struct records *r, uint64_t us);
+
 void records_cache_init(struct records_cache *c, size_t bytes_max);
 /* The batch that holds the record of this very offset, if it is here; borrowed, for this call. On
  * the partition's reactor. */

@@ -87,7 +87,6 @@ static const struct field fields[] = {
     TEXT(trace),
     TEXT(id),
     TEXT(correlation),
-    {"at", offsetof(struct hop, at_ms), true},
     {"took_us", offsetof(struct hop, took_us), true},
     {"attempt", offsetof(struct hop, attempt), true},
     {"topic", offsetof(struct hop, at.topic), false},
@@ -99,6 +98,15 @@ static const struct field cause_fields[] = {
     {"partition", offsetof(struct hop, cause.partition), true},
     {"offset", offsetof(struct hop, cause.offset), true},
 };
+
+/* Unix ms, with or without decimals. */
+static void take_at(struct hop *hop, struct str text)
+{
+    const char *dot = memchr(text.at, '.', text.len);
+    struct str ms = {text.at, dot != NULL ? (size_t)(dot - text.at) : text.len};
+    if (str_to_i64(ms, &hop->at_ms) != ERR_OK)
+        hop->at_ms = 0;
+}
 
 static void take_field(struct hop *hop, const struct field *f, size_t n, struct str name,
                        const struct jr_value *v, struct arena *arena)
@@ -139,6 +147,8 @@ static bool read_hop(struct str text, struct arena *arena, struct hop *hop)
     while (jr_member(&j, &name) && jr_value(&j, &v)) {
         if (v.type == JR_OBJECT && str_is(name.text, "cause") && !read_cause(hop, v.text, arena))
             return false;
+        if (v.type == JR_NUMBER && str_is(name.text, "at"))
+            take_at(hop, v.text);
         take_field(hop, fields, COUNT(fields), name.text, &v, arena);
     }
     return jr_end(&j) && hop->step.at != NULL && hop->at.topic.at != NULL;

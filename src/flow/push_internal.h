@@ -15,6 +15,7 @@
 #include "flow/endpoint.h"
 #include "flow/push.h"
 #include "flow/push_request.h"
+#include "flow/push_time.h"
 #include "flow/retry.h"
 
 #define PUSH_LANE_BYTES_MAX ((size_t)16 << 20) /* of what a request is built in */
@@ -76,6 +77,7 @@ struct push_lane {
     struct http_call call;
     struct push_request request;
     struct settle_op settle;
+    struct push_time time;
     struct settle_item *items;
     struct publish_op *outputs; /* into a topic */
     bool one_by_one;            /* likewise: a batch failed */

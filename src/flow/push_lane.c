@@ -3,7 +3,6 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "broker/hop.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -111,6 +110,7 @@ static void settle_failed(struct push_lane *lane, enum err err)
         /* The subscription is gone, or the locks will run out and bring the messages again. */
         env_log(p->push->env, ENV_WARN, "push.not_settled", "subscription=%s messages=%zu error=%s",
                 p->s->name, lane->settle.items_n, err_name(err));
+        push_time_settled(lane, false);
         advance(lane);
     } else {
         lane->again.fire = settle_again;
@@ -121,15 +121,18 @@ static void settle_failed(struct push_lane *lane, enum err err)
 static void settled(struct op *op)
 {
     struct push_lane *lane = container_of(op, struct push_lane, settle.op);
-    if (op->err != ERR_OK)
+    if (op->err != ERR_OK) {
         settle_failed(lane, op->err);
-    else
-        advance(lane);
+        return;
+    }
+    push_time_settled(lane, true);
+    advance(lane);
 }
 
 void push_lane_settle(struct push_lane *lane)
 {
     if (lane->settle.items_n == 0) {
+        push_time_settled(lane, false);
         advance(lane);
         return;
     }
@@ -220,26 +223,13 @@ static void count(struct push *push, const struct http_call *call, enum delivery
     atomic_fetch_add_explicit(&s->took_us, call->took_us, memory_order_relaxed);
 }
 
-/* For `weir trace`: each event of the call came this far. */
-static void note_hops(struct push_lane *lane, enum delivery_outcome outcome)
+/* For `weir trace`. */
+static void time_end(struct push_lane *lane, enum delivery_outcome outcome)
 {
-    const struct subscription *s = lane->p->s;
     char status[16];
     snprintf(status, sizeof status, "%d", lane->call.status);
-    for (uint32_t i = 0; i < lane->n; i++) {
-        const struct message *m = push_lane_message(lane, i);
-        struct hop_text text;
-        struct hop hop = {.step = HOP_PUSH,
-                          .topic = s->topic,
-                          .partition = m->partition,
-                          .offset = m->offset,
-                          .subscription = str_of(s->name),
-                          .attempt = m->deliveries,
-                          .took_us = lane->call.took_us};
-        hop.outcome = str_of(lane->call.outcome == HTTP_ANSWERED ? status : outcome_text(outcome));
-        hop_of_record(&hop, &m->record, &text);
-        hop_note(lane->p->push->b, &hop);
-    }
+    bool answered = lane->call.outcome == HTTP_ANSWERED;
+    push_time_end(lane, NULL, answered ? status : outcome_text(outcome));
 }
 
 static void judge(struct push_lane *lane)
@@ -250,7 +240,7 @@ static void judge(struct push_lane *lane)
     struct retry_verdict v = retry_judge(&policy, &a);
     lane->delivered = v.verb == RETRY_DELIVERED;
     count(p->push, &lane->call, v.outcome, lane->n);
-    note_hops(lane, v.outcome);
+    time_end(lane, v.outcome);
     /* What follows in a session must wait for what failed: it goes back with it. */
     uint32_t all = lane->delivered ? lane->n : lane->end - lane->from;
 #ifdef FAULT_push_overtakes
@@ -284,6 +274,7 @@ static void called(struct http_call *call)
         return;
     }
     endpoint_abandon(lane->p->user.endpoint);
+    time_end(lane, OUTCOME_CANCELED);
     count(lane->p->push, call, OUTCOME_CANCELED, lane->n);
     release_rest(lane);
 }
@@ -304,6 +295,7 @@ static void call(struct push_lane *lane)
                                     .user = lane};
     if (p->gap_us > 0)
         p->next_us = env_mono_us(p->push->env) + p->gap_us;
+    push_time_begin(lane, HOP_PUSH);
     lane->calling = true;
     p->push->calls++;
     atomic_store_explicit(&p->push->stats.under_way, p->push->calls, memory_order_relaxed);
@@ -360,6 +352,7 @@ static void begin(struct push_lane *lane)
 {
     lane->tries = 0;
     lane->settle = (struct settle_op){.items = NULL};
+    lane->time.n = 0;
     arena_reset(&lane->arena);
     lane->body.len = 0;
     if (expire_front(lane))

@@ -27,7 +27,8 @@ static struct publish_cause cause_of(const struct push_lane *lane, uint32_t i)
     return (struct publish_cause){.topic = lane->p->s->topic,
                                   .partition = m->partition,
                                   .offset = m->offset,
-                                  .subscription = str_of(lane->p->s->name)};
+                                  .subscription = str_of(lane->p->s->name),
+                                  .attempt = m->deliveries};
 }
 
 static bool fill_outputs(struct push_lane *lane, const struct topic *topic)
@@ -56,6 +57,7 @@ static void give_back(struct push_lane *lane, enum delivery_outcome outcome, boo
     struct retry_attempt a = {.http = HTTP_ANSWERED, .status = 500, .retry_after_ms = -1};
     env_random(lane->p->push->env, &a.random, sizeof a.random);
     struct settle_item *items = push_lane_items(lane, lane->n);
+    push_time_end(lane, NULL, outcome_text(outcome));
     for (uint32_t i = 0; i < lane->n; i++) {
         uint32_t deliveries = push_lane_message(lane, i)->deliveries;
         a.n = deliveries > 0 ? deliveries : 1;
@@ -77,6 +79,7 @@ void push_topic_begin(struct push_lane *lane)
     struct pusher *p = lane->p;
     const struct topic *topic = broker_topic(p->push->b, p->s->conf.target);
     lane->n = lane->one_by_one ? 1 : lane->end - lane->from;
+    push_time_begin(lane, HOP_FORWARD);
     if (!topic) {
         give_back(lane, OUTCOME_NOT_FOUND, false, ERR_TOPIC_UNKNOWN);
         return;
@@ -91,6 +94,7 @@ void push_topic_begin(struct push_lane *lane)
     lane->delivered = true;
     lane->settle.outputs = lane->outputs;
     lane->settle.outputs_n = lane->n;
+    push_time_end(lane, NULL, "appended");
     atomic_fetch_add_explicit(&p->push->stats.appended, lane->n, memory_order_relaxed);
     push_lane_settle(lane);
 }

@@ -17,6 +17,11 @@ uint64_t clock_wall_ms(void)
     return clock_us(CLOCK_REALTIME) / 1000;
 }
 
+uint64_t clock_wall_us(void)
+{
+    return clock_us(CLOCK_REALTIME);
+}
+
 uint64_t clock_mono_us(void)
 {
     return clock_us(CLOCK_MONOTONIC);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 uint64_t clock_wall_ms(void);
+uint64_t clock_wall_us(void);
 uint64_t clock_mono_us(void);
 /* CPU time used by this process, us. */
 uint64_t clock_cpu_us(void);

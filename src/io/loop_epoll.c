@@ -127,7 +127,9 @@ static enum err epoll_on_signal(struct loop *loop, int signo, loop_signal_fn *fn
 static void clock_read(struct epoll_loop *el)
 {
     el->loop.env.mono_us = clock_mono_us();
-    el->loop.env.now_ms = clock_wall_ms();
+    uint64_t wall_us = clock_wall_us();
+    el->loop.env.now_ms = wall_us / 1000;
+    el->loop.env.now_us = wall_us % 1000;
 }
 
 /* How long the turn may wait, us; UINT64_MAX: until something happens. */
@@ -229,12 +231,19 @@ static void epoll_random(struct env *env, void *p, size_t n)
     }
 }
 
+static uint64_t epoll_clock_us(struct env *env)
+{
+    (void)env;
+    return clock_mono_us();
+}
+
 static const struct env_ops epoll_env_ops = {
     .timer_set = loop_env_timer_set,
     .timer_stop = loop_env_timer_stop,
     .post = epoll_env_post,
     .random = epoll_random,
     .log = loop_env_log,
+    .clock_us = epoll_clock_us,
 };
 
 static void epoll_job_start(struct loop *loop, struct loop_job *job)

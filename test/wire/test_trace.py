@@ -106,9 +106,13 @@ def test_what_came_of_it(target, name):
          {"lockTokens": [received[0]["brokerProperties"]["lockToken"]]})
     end = time.monotonic() + PATIENCE_S
     shown = ""
-    while not ("accept" in shown and ".copy/0/0" in shown) and time.monotonic() < end:
+    while not all(word in shown for word in ("accept", ".copy/0/0", "forward")) and \
+            time.monotonic() < end:
         shown = traced(target, event)
     lines = shown.splitlines()
+    forward = [line for line in lines if "forward      copy  attempt 1  appended" in line]
+    assert len(forward) == 1
+    lines.remove(forward[0])
     assert lines[1] == f"{name}/0/0  id {event}"
     assert "publish" in lines[2]
     assert "receive      pull  attempt 1" in lines[3]

@@ -41,8 +41,8 @@ static void fake_log(struct env *env, enum env_level level, const char *event, c
     fake_of(env)->world->logged[level]++;
 }
 
-static const struct env_ops fake_ops = {fake_timer_set, fake_timer_stop, fake_post, fake_random,
-                                        fake_log};
+static const struct env_ops fake_ops = {fake_timer_set, fake_timer_stop, fake_post,
+                                        fake_random,    fake_log,        NULL};
 
 void fake_world_make(struct fake_world *w, unsigned n)
 {
@@ -50,7 +50,7 @@ void fake_world_make(struct fake_world *w, unsigned n)
     rng_seed(&w->rng, 1);
     for (unsigned i = 0; i < n; i++) {
         struct fake_env *e = &w->envs[i];
-        e->env = (struct env){&fake_ops, i, n, START_MS, START_US};
+        e->env = (struct env){&fake_ops, i, n, START_MS, START_US, 0};
         e->world = w;
         e->tail = &e->head;
         heap_init(&e->timers);

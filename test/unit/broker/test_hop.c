@@ -104,26 +104,34 @@ static void test_what_is_written(void **state)
     struct str key;
     (void)state;
     make(1, 100);
-    struct publish_cause cause = {id, 0, 7, STR_LIT("s\"x")};
+    struct publish_cause cause = {id, 0, 7, STR_LIT("s\"x"), 2};
     struct hop hop = hop_of(PARENT);
     note(0, &hop);
-    hop.step = HOP_SETTLE;
+    hop.step = HOP_CALL;
     hop.subscription = STR_LIT("fraud");
     hop.attempt = 3;
+    hop.end_us = env_mono_us(&r.world.envs[0].env) - 1250;
     hop.took_us = 1500;
+    hop.waited_us = 31;
+    hop.queued_us = 4;
+    hop.by = STR_LIT("enrich/1");
     hop.outcome = STR_LIT("503");
+    hop.settle = STR_LIT("release");
+    hop.settled_us = 200;
     hop.id = STR_LIT("e-1");
     hop.correlation = STR_LIT("c");
     hop.cause = &cause;
     hop.traceparent = STR_LIT("not a trace");
     note(0, &hop);
     settle();
-    check_hop(0, "{\"step\":\"push\",\"at\":1767225600000,\"topic\":\"orders\",\"partition\":1,"
+    check_hop(0, "{\"step\":\"push\",\"at\":1767225600000.000,\"topic\":\"orders\",\"partition\":1,"
                  "\"offset\":12,\"trace\":\"" TRACE "\"}");
-    check_hop(1, "{\"step\":\"settle\",\"at\":1767225600000,\"took_us\":1500,\"topic\":\"orders\","
-                 "\"partition\":1,\"offset\":12,\"subscription\":\"fraud\",\"attempt\":3,"
-                 "\"outcome\":\"503\",\"id\":\"e-1\",\"correlation\":\"c\",\"cause\":{"
-                 "\"topic\":\"orders\",\"partition\":0,\"offset\":7,\"subscription\":\"s\\\"x\"}}");
+    check_hop(1, "{\"step\":\"call\",\"at\":1767225599998.750,\"took_us\":1500,\"waited_us\":31,"
+                 "\"queued_us\":4,\"topic\":\"orders\",\"partition\":1,\"offset\":12,"
+                 "\"subscription\":\"fraud\",\"attempt\":3,\"by\":\"enrich/1\","
+                 "\"outcome\":\"503\",\"settle\":\"release\",\"settled_us\":200,"
+                 "\"id\":\"e-1\",\"correlation\":\"c\",\"cause\":{\"topic\":\"orders\","
+                 "\"partition\":0,\"offset\":7,\"subscription\":\"s\\\"x\",\"attempt\":2}}");
     hop_at(0, 0, &key);
     assert_true(str_is(key, TRACE));
     hop_at(0, 1, &key);
@@ -172,16 +180,17 @@ static void test_publish(void **state)
     make(2, 100);
     struct publish_op op = {.op.done = published, .topic = id, .partition = 1};
     op.record = (struct publish_record){.headers = h, .headers_n = 3, .timestamp = -1};
-    op.cause = (struct publish_cause){id, 0, 3, {NULL, 0}};
+    op.cause = (struct publish_cause){id, 0, 3, {NULL, 0}, 0};
     broker_publish(r.brokers[0], &op);
     rig_run(&r);
     settle();
     unsigned owner = broker_reactor_of_shard(r.brokers[0], broker_shard_of_partition(&id, 1));
     struct str v = hop_at((int32_t)owner, 0, NULL);
-    assert_true(str_eq(v, STR_LIT("{\"step\":\"publish\",\"at\":1767225600000,\"topic\":\"orders\","
-                                  "\"partition\":1,\"offset\":0,\"trace\":\"" TRACE "\","
-                                  "\"id\":\"e-1\",\"correlation\":\"c\",\"cause\":{\"topic\":"
-                                  "\"orders\",\"partition\":0,\"offset\":3}}")));
+    assert_true(
+        str_eq(v, STR_LIT("{\"step\":\"publish\",\"at\":1767225600000.000,\"topic\":\"orders\","
+                          "\"partition\":1,\"offset\":0,\"trace\":\"" TRACE "\","
+                          "\"id\":\"e-1\",\"correlation\":\"c\",\"cause\":{\"topic\":"
+                          "\"orders\",\"partition\":0,\"offset\":3}}")));
     let_go();
     rig_free(&r);
 }
@@ -361,9 +370,9 @@ static void test_of_place(void **state)
     struct hop gone = {.step = HOP_SETTLE, .topic = {{9}}, .partition = 1, .offset = 1};
     hop_note_place(r.brokers[0], &gone);
     settle();
-    check_hop(0, "{\"step\":\"settle\",\"at\":1767225600000,\"topic\":\"orders\","
+    check_hop(0, "{\"step\":\"settle\",\"at\":1767225600000.000,\"topic\":\"orders\","
                  "\"partition\":1,\"offset\":1}");
-    check_hop(1, "{\"step\":\"settle\",\"at\":1767225600000,\"topic\":\"orders\","
+    check_hop(1, "{\"step\":\"settle\",\"at\":1767225600000.000,\"topic\":\"orders\","
                  "\"partition\":1,\"offset\":1,\"trace\":\"" TRACE "\",\"id\":\"e-1\"}");
     let_go();
     rig_free(&r);
