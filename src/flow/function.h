@@ -10,18 +10,29 @@
  *     function_take -> (a worker starts) -> ready(): call slot->url -> function_give(how it went)
  *
  * A slot that waits is what starts the first worker. How many workers there should be is decided by
- * scale.h of what waits (users tell: function_waits), of the target per worker and of the calls
- * under way; each decision is an event in the topic weir.functions, with its reason, like each
- * start, crash, kill and stop.
+ * function_scale.h of what waits (users tell: function_waits), of the target per worker and of the
+ * calls under way; each decision is an event in the topic weir.functions, with its reason, like
+ * each start, crash, kill and stop (function_log.h).
  *
- * With `partition` >= 0 a slot wants the worker that has that partition: partitions are spread over
- * the workers, and stay with theirs until it goes or the number of workers changes. A partition is
- * handed on only when no slot of it is out.
+ * With `partition` >= 0 a slot wants the worker that has that partition: partitions are spread
+ * evenly over the workers, and stay with theirs until it goes, or until it has more than its share
+ * of them because there are more workers now. A partition is handed on only when no slot of it is
+ * out: a worker's last call of a partition is over before the next one's first begins. Numbers are
+ * partitions of any topic: those of the same number are with the same worker.
  *
  * A worker that crashes, answers no call in time, or passes a limit is ended, named in the event
- * and the log, and replaced after a back-off; slots that it held are told by lost(), beside
- * whatever becomes of the call itself. A function with `url` has no workers: its slots are given at
- * once, up to its concurrency; its breaker is the caller's business.
+ * and the log, and replaced after a back-off (doubled while failures follow each other within
+ * FUNCTION_GOOD_US); slots that it held are told by lost(), beside whatever becomes of the call
+ * itself. While no worker can be had, slots wait start_ms, then end with ERR_TIMED_OUT and the
+ * reason. A change of the command or its environment starts new workers before the old ones go; a
+ * change of anything else is taken over as it is.
+ *
+ * A function with `url` has no workers: its slots are given at once, up to workers.max times
+ * workers.concurrency; its breaker is the caller's business. How many workers it ought to have is
+ * still worked out, for whoever scales it (/metrics).
+ *
+ * Limits: what a worker prints, and how much memory and CPU it uses, see io/process.h; those that
+ * flood (reading had to stop for FUNCTION_FLOOD_SECONDS on end) are ended.
  *
  * One reactor.
  */
@@ -35,15 +46,21 @@ struct functions;
 struct function;
 struct loop;
 
+#define FUNCTION_GOOD_US ((uint64_t)10000000)
+#define FUNCTION_FLOOD_SECONDS 5u
+#define FUNCTION_FAILING 5u /* failures in a row after which it is said to be failing */
+
 struct functions_conf {
-    struct broker *broker;
+    struct broker *broker; /* NULL: no events are written (tests) */
     struct loop *loop;
+    struct http_client *http; /* for workers that must answer before they are ready (azure) */
+    const char *weir_http;    /* WEIR_HTTP: "http://127.0.0.1:8080"; NULL: not given. Borrowed */
 };
 
 /* Embedded by who has events for a function. */
 struct function_user {
     struct list link;          /* private */
-    struct function *function; /* private; NULL: there is none of that name now */
+    struct function *function; /* private */
     struct str name;           /* of the function; the user's */
     uint64_t waiting;          /* events that wait, as last told */
     /* There may be room now that was not, the document changed, came or went. Not from inside of a
@@ -63,17 +80,21 @@ struct function_slot {
     struct function_user *user;
     int32_t partition; /* -1: any worker */
     /* ERR_OK: url and worker are set, until function_give. ERR_NOT_FOUND: the function is gone;
-     * ERR_TIMED_OUT, ERR_STORAGE...: no worker could be started; text says why. May come from
-     * inside function_take. */
+     * ERR_TIMED_OUT: no worker could be had, text says why; ERR_CLOSED: weir stops. After an error
+     * there is nothing to give. May come from inside function_take. */
     void (*ready)(struct function_slot *slot, enum err err);
     /* Optional: the worker that is being called is gone. The call's own end follows or came. */
     void (*lost)(struct function_slot *slot);
     struct str correlation; /* of the call, for the worker's log lines; at NULL: none. Borrowed */
     /* out */
     const char *url; /* "http://127.0.0.1:41234" */
-    unsigned worker; /* its number, unique in this life of weir */
+    unsigned worker; /* its number, unique on its reactor in this life of weir; 0: a url */
     struct err_text text;
-    struct function_worker *at; /* private */
+    /* private */
+    struct function_worker *at;
+    struct function_url *at_url;
+    uint64_t since_us;
+    bool out;
 };
 
 struct functions *functions_make(const struct functions_conf *conf);
@@ -90,8 +111,8 @@ void function_join(struct functions *f, struct function_user *user);
 void function_leave(struct function_user *user); /* it has no slots */
 /* Its settings; NULL: there is no such function now. Valid until `changed`. */
 const struct document *function_document(const struct function_user *user);
-/* How many more slots should be asked for: what the workers can take, and at least one where there
- * are none yet. 0: not now (`changed` tells). */
+/* How many more slots should be asked for: what workers that are ready can take, and one for each
+ * user that has none (slots_out: it has, waiting ones counted). 0: not now (`changed` tells). */
 uint32_t function_room(const struct function_user *user, uint32_t slots_out);
 /* How many events wait, beside those in slots. */
 void function_waits(struct function_user *user, uint64_t events);
@@ -106,11 +127,13 @@ void function_give(struct function_slot *slot, enum function_result result, uint
 /* For /metrics and `weir get`: counted since the start, on the function's reactor. */
 struct function_stat {
     const char *name;
-    uint32_t workers, starting, wanted; /* now */
+    uint32_t starting, ready, draining; /* workers, now */
+    uint32_t wanted;                    /* by what waits and is under way, whoever runs them */
     uint32_t calls;                     /* under way */
-    uint64_t waiting;
+    uint64_t waiting;                   /* events, as users told */
+    uint32_t failures;                  /* in a row, now */
     uint64_t started, crashed, killed, stopped; /* workers */
-    uint64_t done, timed_out, broken, events;   /* calls; events in them */
+    uint64_t done, timed_out, broken, events;   /* calls; events in those that were done */
 };
 typedef void function_stat_fn(void *arg, const struct function_stat *stat);
 void functions_each(const struct functions *f, function_stat_fn *each, void *arg);
