@@ -133,14 +133,28 @@ static void http_conf_of(const struct serve_options *o, struct http_conf *conf)
     take_list(&o->http_origins, conf->origins, &conf->origins_n);
 }
 
+static bool listens_alone(const struct serve *s)
+{
+    for (size_t i = 0; i < s->listeners.n; i++)
+        if (!serve_is_loopback(str_of(s->listeners.at[i].bind)))
+            return false;
+    return true;
+}
+
 /* Who can only be reached from this machine may call back to it. */
 static bool private_allowed(const struct serve *s)
 {
-    bool alone = true;
-    for (size_t i = 0; i < s->listeners.n; i++)
-        alone = alone && serve_is_loopback(str_of(s->listeners.at[i].bind));
-    return s->options.egress_private == SERVE_EGRESS_ON ||
-           (s->options.egress_private == SERVE_EGRESS_AUTO && alone);
+    return s->options.egress_private == SERVE_ON ||
+           (s->options.egress_private == SERVE_AUTO && listens_alone(s));
+}
+
+/* A loopback listener that names hosts or origins is meant for callers from elsewhere, too: through
+ * a proxy, or by their web pages. */
+static bool commands_allowed(const struct serve *s)
+{
+    const struct serve_options *o = &s->options;
+    return o->commands == SERVE_ON || (o->commands == SERVE_AUTO && listens_alone(s) &&
+                                       o->http_hosts.n == 0 && o->http_origins.n == 0);
 }
 
 /* The link in Event Grid's validation events leads here, unless another address is said. */
@@ -162,6 +176,7 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
     bc.cluster_id = report->meta.cluster_id;
     bc.incarnation = report->meta.incarnation;
     serve_broker_conf(&s->options, &bc);
+    bc.commands = commands_allowed(s);
     broker_set_make(&bc, s->n, s->envs, s->stores, s->brokers);
     kc.password_threads = true;
     kc.sasl_session_ms = s->options.sasl_session_ms;

@@ -11,7 +11,7 @@
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const protocols[] = {"kafka", "http", NULL};
-static const char *const egress_choices[] = {"auto", "on", "off", NULL};
+static const char *const when_choices[] = {"auto", "on", "off", NULL};
 static const char *const authentications[] = {"auto", "required", "optional", NULL};
 
 /* clang-format off */
@@ -60,13 +60,17 @@ static const struct option table[] = {
     {"allow-anonymous", "WEIR_ALLOW_ANONYMOUS", OPTION_SWITCH, AT(allow_anonymous), "off", NULL,
      "let calls without a credential in beyond this machine, too: see docs/security.md", 0, 0, NULL,
      0},
+    {"commands", "WEIR_COMMANDS", OPTION_CHOICE, AT(commands), "auto", "WHEN",
+     "may functions be commands that weir runs? auto: while it listens on loopback only, and "
+     "--http-host and --http-origin name nobody; see docs/security.md",
+     0, 0, when_choices, 0},
     {"sasl-session", "WEIR_SASL_SESSION", OPTION_DURATION, AT(sasl_session_ms), "0", "TIME",
      "how long a Kafka client's login lasts; it logs in again before that. 0: for ever", 0,
      INT64_C(365) * 24 * 3600 * 1000, NULL, 0},
     {"egress-private", "WEIR_EGRESS_PRIVATE", OPTION_CHOICE, AT(egress_private), "auto", "WHEN",
      "may deliveries go to private addresses and to this machine? auto: while weir listens on "
      "loopback only",
-     0, 0, egress_choices, 0},
+     0, 0, when_choices, 0},
     {"egress-ca", "WEIR_EGRESS_CA", OPTION_TEXT, AT(egress_ca), NULL, "FILE",
      "PEM: authorities of the endpoints' certificates; unset: the system's", 0, 0, NULL, 0},
     {"egress-proxy", "WEIR_EGRESS_PROXY", OPTION_TEXT, AT(egress_proxy), NULL, "URL",

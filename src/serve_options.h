@@ -22,7 +22,7 @@
 
 enum serve_protocol { SERVE_KAFKA, SERVE_HTTP };
 /* auto: while weir itself listens on this machine only. */
-enum serve_egress { SERVE_EGRESS_AUTO, SERVE_EGRESS_ON, SERVE_EGRESS_OFF };
+enum serve_when { SERVE_AUTO, SERVE_ON, SERVE_OFF };
 enum serve_authentication { SERVE_AUTH_AUTO, SERVE_AUTH_REQUIRED, SERVE_AUTH_OPTIONAL };
 
 struct serve_listener_conf {
@@ -40,7 +40,7 @@ struct serve_options {
     struct option_list http_hosts, http_origins;
     int64_t threads, partitions, group_delay_ms, sasl_session_ms, hops, log_level, http_body_max;
     const char *egress_ca, *egress_proxy, *egress_origin, *validation_url;
-    int64_t egress_private; /* enum serve_egress */
+    int64_t egress_private, commands; /* enum serve_when */
     bool auto_create, allow_anonymous;
     struct spec_list listeners; /* struct serve_listener_conf, as the file has them */
 };

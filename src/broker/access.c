@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LEAVE_AFTER_US 1      /* a timer set in this turn fires in a later one */
 #define DENIALS_LOGGED_MAX 10 /* a second */
 
 /* ---- places ---- */
@@ -109,28 +108,23 @@ static void place_remove(struct access *a, const struct access_item *item)
 
 /* ---- the copy ---- */
 
-static void leave_done(struct env_timer *timer)
+static void unref(const void *item)
 {
-    struct access *a = container_of(timer, struct access, leave);
-    for (size_t i = 0; i < a->leaving_n; i++)
-        access_unref(a->leaving[i]);
-    a->leaving_n = 0;
+    access_unref(item);
 }
 
 struct access *access_make(struct env *env)
 {
     struct access *a = mem_zalloc(1, sizeof(*a));
     a->env = env;
-    a->leave.fire = leave_done;
+    leaving_init(&a->leaving, env, unref);
     map_init(&a->places);
     return a;
 }
 
 void access_free(struct access *a)
 {
-    env_timer_stop(a->env, &a->leave);
-    leave_done(&a->leave);
-    mem_free(a->leaving);
+    leaving_free(&a->leaving);
     for (struct map_node *n = map_next(&a->places, NULL), *next; n != NULL; n = next) {
         next = map_next(&a->places, n);
         place_free(a, container_of(n, struct access_place, node));
@@ -178,16 +172,6 @@ static void list_add(struct access_list *l, size_t at, const struct access_item 
     l->n++;
 }
 
-static void copy_leave(struct access *a, const struct access_item *old)
-{
-    if (a->leaving_n == a->leaving_cap) {
-        a->leaving_cap = a->leaving_cap != 0 ? 2 * a->leaving_cap : 16;
-        a->leaving = mem_realloc(a->leaving, a->leaving_cap * sizeof(struct access_item *));
-    }
-    a->leaving[a->leaving_n++] = old;
-    env_timer_set(a->env, &a->leave, LEAVE_AFTER_US);
-}
-
 void access_copy_change(struct access *a, const struct access_item *old,
                         const struct access_item *now)
 {
@@ -200,7 +184,7 @@ void access_copy_change(struct access *a, const struct access_item *old,
             place_remove(a, old);
         l->n--;
         memmove(&l->at[at], &l->at[at + 1], (l->n - at) * sizeof(struct access_item *));
-        copy_leave(a, old);
+        leaving_add(&a->leaving, old);
         a->items--;
     }
     if (now != NULL) {

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "broker/access.h"
 #include "broker/broker_internal.h"
+#include "broker/leaving.h"
 
 /* ---- items ---- */
 
@@ -53,9 +54,7 @@ struct access {
     size_t items;                                        /* in all lists */
     struct map places;                                   /* struct access_place */
     unsigned prefixes[ACCESS_KINDS][TOPIC_NAME_MAX + 1]; /* places with a prefix, by its length */
-    const struct access_item **leaving;                  /* stay valid until the turn ends */
-    size_t leaving_n, leaving_cap;
-    struct env_timer leave;
+    struct leaving leaving;
     struct few denials; /* in the log */
 };
 

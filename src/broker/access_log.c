@@ -38,9 +38,9 @@ struct access_log {
     struct broker *broker;
     struct statelog *log;
     struct map entries;
-    bool busy;                               /* a change is on its way */
-    bool running;                            /* run_waiting is on the stack */
-    struct env_mail *waiting, **waiting_end; /* ops, by their mail */
+    bool busy;    /* a change is on its way */
+    bool running; /* run_waiting is on the stack */
+    struct op_queue waiting;
     struct topic_watcher watcher;
     enum err load_err;
     access_loaded_fn *loaded;
@@ -196,7 +196,7 @@ struct access_log *access_log_open(struct broker *b, access_loaded_fn *loaded, v
     log->broker = b;
     log->loaded = loaded;
     log->arg = arg;
-    log->waiting_end = &log->waiting;
+    op_queue_init(&log->waiting);
     log->watcher.changed = topic_changed;
     map_init(&log->entries);
     broker_topic_watch(b, &log->watcher);
@@ -251,13 +251,8 @@ static void run_waiting(struct access_log *log)
     if (log->running)
         return;
     log->running = true;
-    while (!log->busy && log->waiting != NULL) {
-        struct op *op = container_of(log->waiting, struct op, mail);
-        log->waiting = log->waiting->next;
-        if (log->waiting == NULL)
-            log->waiting_end = &log->waiting;
+    for (struct op *op; !log->busy && (op = op_queue_pop(&log->waiting)) != NULL;)
         op->run(log->broker, op);
-    }
     log->running = false;
 }
 
@@ -476,9 +471,7 @@ static void change_run(struct broker *b, struct op *base)
         return;
     }
     if (log->busy) {
-        base->mail.next = NULL;
-        *log->waiting_end = &base->mail;
-        log->waiting_end = &base->mail.next;
+        op_queue_push(&log->waiting, base);
         return;
     }
     enum err err = change_check(b, op, &old, &now);

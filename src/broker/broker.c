@@ -13,6 +13,7 @@
 #include "broker/access_internal.h"
 #include "broker/catalog.h"
 #include "broker/delivery_internal.h"
+#include "broker/document_internal.h"
 #include "broker/group.h"
 #include "broker/partition.h"
 #include "broker/schedule.h"
@@ -33,6 +34,7 @@ const struct broker_conf broker_conf_default = {
     .producer_expiration_ms = (int64_t)24 * 3600 * 1000,
     .records_cache_bytes = RECORDS_CACHE_BYTES,
     .hops_percent = 100,
+    .commands = true,
 };
 
 /* ---- making ---- */
@@ -76,6 +78,7 @@ static struct broker *broker_make(struct broker_set *set, struct env *env, struc
     topics_init(&b->topics, env);
     records_cache_init(&b->records, set->conf.records_cache_bytes);
     subscriptions_init(&b->subscriptions, env);
+    documents_init(&b->documents, env);
     publish_init(&b->publish, b);
     hops_init(&b->hops, b);
     partitions_init(b);
@@ -110,6 +113,7 @@ static void broker_free(struct broker *b)
     hops_free(&b->hops);
     partitions_free(b);
     subscriptions_free(&b->subscriptions);
+    documents_free(&b->documents);
     topics_free(&b->topics);
     access_free(b->access);
     b->magic = 0;
@@ -127,17 +131,18 @@ void broker_set_free(struct broker **brokers, unsigned n)
 
 /* ---- loading ---- */
 
+/* Things with own references. */
+struct load_list {
+    const void **at;
+    size_t n, cap;
+};
+
 struct load {
     struct broker *home;
     broker_ready_fn *done;
     void *arg;
     struct spread spread;
-    const struct topic **topics; /* own references */
-    size_t n, cap;
-    const struct subscription **subscriptions; /* own references */
-    size_t subscriptions_n, subscriptions_cap;
-    const struct access_item **items; /* own references */
-    size_t items_n, items_cap;
+    struct load_list topics, subscriptions, documents, items; /* items: of access.h */
 };
 
 /* One reactor's share. `left` counts the loop itself too. */
@@ -147,6 +152,22 @@ struct load_part {
     unsigned left;
     enum err err;
 };
+
+static void load_push(struct load_list *l, const void *item)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap != 0 ? 2 * l->cap : 16;
+        l->at = mem_realloc(l->at, l->cap * sizeof(const void *));
+    }
+    l->at[l->n++] = item;
+}
+
+static void load_free(struct load_list *l, void (*unref)(const void *item))
+{
+    for (size_t i = 0; i < l->n; i++)
+        unref(l->at[i]);
+    mem_free(l->at);
+}
 
 static void load_less(struct load_part *lp, enum err err)
 {
@@ -208,11 +229,21 @@ static void remove_orphans(struct broker *b)
 /* Those of queues first, as they are built in; then what the catalog says. */
 static void load_subscriptions(struct broker *b, const struct load *l)
 {
-    for (size_t i = 0; i < l->n; i++)
-        subscriptions_topic_change(b, NULL, l->topics[i]);
-    for (size_t i = 0; i < l->subscriptions_n; i++)
-        if (subscriptions_wanted(b, l->subscriptions[i]))
-            subscriptions_change(b, &l->subscriptions[i]->id, l->subscriptions[i]);
+    for (size_t i = 0; i < l->topics.n; i++)
+        subscriptions_topic_change(b, NULL, l->topics.at[i]);
+    for (size_t i = 0; i < l->subscriptions.n; i++) {
+        const struct subscription *s = l->subscriptions.at[i];
+        if (subscriptions_wanted(b, s))
+            subscriptions_change(b, &s->id, s);
+    }
+}
+
+static void load_documents(struct broker *b, const struct load *l)
+{
+    for (size_t i = 0; i < l->documents.n; i++) {
+        const struct document *d = l->documents.at[i];
+        documents_change(b, d->kind, str_of(d->name), d);
+    }
 }
 
 static void step_load(struct broker *b, struct spread_part *part)
@@ -220,36 +251,54 @@ static void step_load(struct broker *b, struct spread_part *part)
     struct load *l = container_of(part->spread, struct load, spread);
     struct load_part *lp = mem_zalloc(1, sizeof(*lp));
     *lp = (struct load_part){.broker = b, .part = part, .left = 1};
-    for (size_t i = 0; i < l->n; i++)
-        topics_change(&b->topics, NULL, l->topics[i]);
+    for (size_t i = 0; i < l->topics.n; i++)
+        topics_change(&b->topics, NULL, l->topics.at[i]);
     load_subscriptions(b, l);
-    for (size_t i = 0; i < l->items_n; i++)
-        access_copy_change(b->access, NULL, l->items[i]);
+    load_documents(b, l);
+    for (size_t i = 0; i < l->items.n; i++)
+        access_copy_change(b->access, NULL, l->items.at[i]);
     remove_orphans(b);
-    lp->left += 3 + (unsigned)l->n;
+    lp->left += 3 + (unsigned)l->topics.n;
     b->groups = groups_make(b, b->env, b->store, load_state, lp);
     deliveries_make(b, load_state, lp);
     schedule_make(b, load_state, lp);
-    for (size_t i = 0; i < l->n; i++)
-        partitions_open(b, l->topics[i], 0, l->topics[i]->partitions, load_opened, lp);
+    for (size_t i = 0; i < l->topics.n; i++) {
+        const struct topic *t = l->topics.at[i];
+        partitions_open(b, t, 0, t->partitions, load_opened, lp);
+    }
     load_less(lp, ERR_OK);
+}
+
+static void unref_topic(const void *item)
+{
+    topic_unref(item);
+}
+
+static void unref_subscription(const void *item)
+{
+    subscription_unref(item);
+}
+
+static void unref_document(const void *item)
+{
+    document_unref(item);
+}
+
+static void unref_item(const void *item)
+{
+    access_unref(item);
 }
 
 static void load_end(struct load *l, enum err err)
 {
     if (err == ERR_OK)
         access_log_sweep(l->home);
-    for (size_t i = 0; i < l->n; i++)
-        topic_unref(l->topics[i]);
-    mem_free(l->topics);
-    for (size_t i = 0; i < l->subscriptions_n; i++)
-        subscription_unref(l->subscriptions[i]);
-    mem_free(l->subscriptions);
+    load_free(&l->topics, unref_topic);
+    load_free(&l->subscriptions, unref_subscription);
     if (err == ERR_OK)
         subscription_catalog_clean(l->home->subscription_catalog, NULL);
-    for (size_t i = 0; i < l->items_n; i++)
-        access_unref(l->items[i]);
-    mem_free(l->items);
+    load_free(&l->documents, unref_document);
+    load_free(&l->items, unref_item);
     l->done(l->arg, err);
     mem_free(l);
 }
@@ -296,33 +345,22 @@ static void load_spread(struct spread *s, struct broker *b, enum err err)
 
 static void load_add(void *arg, const struct topic *t)
 {
-    struct load *l = arg;
-    if (l->n == l->cap) {
-        l->cap = l->cap != 0 ? 2 * l->cap : 16;
-        l->topics = mem_realloc(l->topics, l->cap * sizeof(struct topic *));
-    }
-    l->topics[l->n++] = topic_ref(t);
+    load_push(&((struct load *)arg)->topics, topic_ref(t));
 }
 
 static void load_add_subscription(void *arg, const struct subscription *s)
 {
-    struct load *l = arg;
-    if (l->subscriptions_n == l->subscriptions_cap) {
-        l->subscriptions_cap = l->subscriptions_cap != 0 ? 2 * l->subscriptions_cap : 16;
-        l->subscriptions =
-            mem_realloc(l->subscriptions, l->subscriptions_cap * sizeof(struct subscription *));
-    }
-    l->subscriptions[l->subscriptions_n++] = subscription_ref(s);
+    load_push(&((struct load *)arg)->subscriptions, subscription_ref(s));
+}
+
+static void load_add_document(void *arg, const struct document *d)
+{
+    load_push(&((struct load *)arg)->documents, document_ref(d));
 }
 
 static void load_add_item(void *arg, const struct access_item *item)
 {
-    struct load *l = arg;
-    if (l->items_n == l->items_cap) {
-        l->items_cap = l->items_cap != 0 ? 2 * l->items_cap : 16;
-        l->items = mem_realloc(l->items, l->items_cap * sizeof(struct access_item *));
-    }
-    l->items[l->items_n++] = access_ref(item);
+    load_push(&((struct load *)arg)->items, access_ref(item));
 }
 
 static int by_name(const void *a, const void *b)
@@ -347,11 +385,12 @@ static void access_loaded(void *arg, enum err err)
     }
     catalog_each(l->home->catalog, load_add, l);
     subscription_catalog_each(l->home->subscription_catalog, load_add_subscription, l);
+    document_catalog_each(l->home->document_catalog, load_add_document, l);
     access_log_each(l->home->access_log, load_add_item, l);
-    if (l->n > 0)
-        qsort(l->topics, l->n, sizeof(l->topics[0]), by_name);
-    if (l->items_n > 0)
-        qsort(l->items, l->items_n, sizeof(l->items[0]), by_item_name);
+    if (l->topics.n > 0)
+        qsort(l->topics.at, l->topics.n, sizeof(l->topics.at[0]), by_name);
+    if (l->items.n > 0)
+        qsort(l->items.at, l->items.n, sizeof(l->items.at[0]), by_item_name);
     l->spread.step = step_load;
     l->spread.done = load_spread;
     spread_start(l->home, &l->spread);

@@ -40,6 +40,7 @@ struct broker_conf {
     int64_t offsets_retention_ms;            /* offsets.retention.minutes */
     int64_t producer_expiration_ms;          /* producer.id.expiration.ms */
     size_t records_cache_bytes;              /* of each reactor: see records.h */
+    bool commands;                           /* functions may be commands that weir runs */
     /* When snapshots of ledgers and waiting records are due (statelog.h); 0: its default */
     uint64_t state_slack_bytes;
 };

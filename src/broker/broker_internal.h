@@ -11,6 +11,7 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "broker/document.h"
 #include "broker/hop.h"
 #include "broker/publish_internal.h"
 #include "broker/records_cache.h"
@@ -25,6 +26,7 @@ struct access;
 struct access_log;
 struct catalog;
 struct deliveries;
+struct document_catalog;
 struct schedule;
 struct groups;
 struct subscription_catalog;
@@ -33,6 +35,18 @@ struct broker_set {
     struct broker_conf conf;
     unsigned n;
     struct broker *brokers[BROKER_REACTORS_MAX];
+};
+
+/* One reactor's copy of the documents of a kind, by name in byte order. */
+struct document_list {
+    const struct document **at; /* own references */
+    size_t n, cap;
+};
+
+struct documents {
+    struct document_list lists[DOCUMENT_KINDS];
+    struct list watchers; /* document_watcher */
+    struct leaving leaving;
 };
 
 struct broker {
@@ -48,7 +62,9 @@ struct broker {
     struct subscriptions subscriptions;
     struct catalog *catalog;                           /* reactor 0 */
     struct subscription_catalog *subscription_catalog; /* reactor 0 */
-    struct groups *groups;                             /* NULL until loading began */
+    struct documents documents;
+    struct document_catalog *document_catalog; /* reactor 0 */
+    struct groups *groups;                     /* NULL until loading began */
     struct records_cache records;
     struct publish publish;
     struct hops hops;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "broker/document_internal.h"
 #include "broker/partition.h"
 #include "broker/subscription_catalog.h"
 #include "broker/subscription_internal.h"
@@ -14,7 +15,8 @@
 
 static const struct catalog_kind topic_kind;
 
-static const struct catalog_kind *const kinds[] = {&topic_kind, &subscription_catalog_kind};
+static const struct catalog_kind *const kinds[] = {&topic_kind, &subscription_catalog_kind,
+                                                   &document_catalog_kind};
 
 /* ---- entries ---- */
 
@@ -75,7 +77,7 @@ struct catalog_entry *catalog_add(struct catalog *c, const struct topic *t)
     weir_assert(whole);
     e->id = t->id;
     e->entity.kind = &topic_kind;
-    e->waiting_end = &e->waiting;
+    op_queue_init(&e->waiting);
     map_insert(&c->by_name, &e->by_name, name_hash(name));
     map_insert(&c->by_id, &e->by_id, uuid_hash(t->id));
     return e;
@@ -92,19 +94,7 @@ static void entry_remove(struct catalog *c, struct catalog_entry *e)
 
 void catalog_wait(struct catalog_entry *e, struct op *op)
 {
-    op->mail.next = NULL;
-    *e->waiting_end = &op->mail;
-    e->waiting_end = &op->mail.next;
-}
-
-/* The first runs again now; what it leaves undecided waits on, in the order of arrival. */
-static void run_again(struct broker *b, struct env_mail *waiting)
-{
-    while (waiting != NULL) {
-        struct op *op = container_of(waiting, struct op, mail);
-        waiting = waiting->next;
-        op->run(b, op);
-    }
+    op_queue_push(&e->waiting, op);
 }
 
 /* ---- load ---- */
@@ -271,6 +261,7 @@ struct catalog *catalog_open(struct broker *b, catalog_loaded_fn *loaded, void *
     map_init(&c->by_id);
     b->catalog = c;
     b->subscription_catalog = subscription_catalog_make(b);
+    b->document_catalog = document_catalog_make(b);
     struct statelog_conf conf = {
         .store = b->store,
         .env = b->env,
@@ -291,6 +282,7 @@ void catalog_free(struct catalog *c)
         return;
     statelog_free(c->log);
     subscription_catalog_free(c->broker->subscription_catalog);
+    document_catalog_free(c->broker->document_catalog);
     struct map_node *n = map_next(&c->by_id, NULL);
     while (n != NULL) {
         struct catalog_entry *e = container_of(n, struct catalog_entry, by_id);
@@ -340,17 +332,16 @@ static void change_end(struct catalog_change *ch, enum err err)
     struct catalog *c = ch->catalog;
     struct catalog_entry *e = ch->entry;
     struct broker *b = c->broker;
-    struct env_mail *waiting = e->waiting;
+    struct op_queue waiting = e->waiting;
     e->busy = false;
-    e->waiting = NULL;
-    e->waiting_end = &e->waiting;
+    op_queue_init(&e->waiting);
     if (e->topic == NULL)
         entry_remove(c, e);
     ch->finish(ch, b, err);
     topic_unref(ch->old);
     topic_unref(ch->now);
     mem_free(ch);
-    run_again(b, waiting);
+    op_queue_run(&waiting, b);
 }
 
 static void tell_watchers(struct broker *b, const struct topic *old, const struct topic *now)

@@ -6,6 +6,7 @@
  *
  *     1    topics: key = id (16 bytes), value = topic_encode, null: deleted; an entity a topic
  *     2    subscriptions (subscription_catalog.h)
+ *     3    functions and models (document_internal.h)
  *
  * A topic's change goes through steps, and further changes of the same topic (or of one whose name
  * collides with it) wait until it is over:

@@ -16,7 +16,7 @@ struct catalog_entry {
     char name[TOPIC_NAME_MAX + 1];
     const struct topic *topic; /* as it is durable; NULL while being created */
     bool busy;
-    struct env_mail *waiting, **waiting_end; /* ops, by their mail */
+    struct op_queue waiting;
 };
 
 struct catalog {

@@ -62,7 +62,8 @@ void broker_document_watch(struct broker *b, struct document_watcher *w);
 /* ---- verbs, run on reactor 0; answered when durable and known on every reactor ---- */
 
 /* Makes or changes. Needs Owner of the cluster: a function is a command that weir runs.
- * ERR_CONFIG_INVALID: text says what is wrong. */
+ * ERR_CONFIG_INVALID: text says what is wrong. ERR_POLICY: a command, where broker_conf().commands
+ * is off; one that was put before stays, and is not run then either. */
 struct document_put_op {
     struct op op;
     const struct actor *actor;
@@ -76,7 +77,6 @@ struct document_put_op {
     const struct document *document; /* a reference for the caller; NULL on errors */
     bool created, changed;
     struct err_text text;
-    void *at; /* private */
 };
 void broker_document_put(struct broker *b, struct document_put_op *op);
 
@@ -87,6 +87,5 @@ struct document_delete_op {
     enum document_kind kind;
     struct str name;
     struct err_text text;
-    void *at; /* private */
 };
 void broker_document_delete(struct broker *b, struct document_delete_op *op);

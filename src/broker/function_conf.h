@@ -24,6 +24,16 @@ enum function_protocol {
     FUNCTION_AZURE,             /* Azure Functions' custom handlers (flow/function_azure.h) */
 };
 
+/* What the trigger binding of an Azure Functions app is, and so how its events look in Data. */
+enum function_trigger {
+    TRIGGER_EVENTGRID, /* Event Grid's schema where the subscription's deliver.format is, else
+                          CloudEvents */
+    TRIGGER_SERVICEBUS,
+    TRIGGER_EVENTHUB,
+    TRIGGER_QUEUE,
+    TRIGGER_HTTP,
+};
+
 struct function_conf {
     struct spec_texts command; /* argv; the worker listens on 127.0.0.1:$PORT */
     struct str url;            /* instead: somebody else runs it */
@@ -48,12 +58,11 @@ struct function_conf {
     int64_t cpu_milli;        /* of a core, over ten seconds; 0: none */
     int64_t output_lines_max; /* a second of its output that is logged; 1000 */
     /* Azure */
-    struct str azure_function; /* the name in the path; at NULL: the resource's */
-    struct str azure_trigger;  /* the trigger binding's name in Data; "event" */
-    int64_t azure_trigger_type;
+    struct str azure_function;  /* the name in the path; at NULL: the resource's */
+    struct str azure_trigger;   /* the trigger binding's name in Data; "event" */
+    int64_t azure_trigger_type; /* enum function_trigger */
     bool azure_forward_http;    /* an HTTP trigger's request as it is */
     struct spec_list azure_out; /* struct function_output */
-    struct str azure_worker_id; /* private */
 };
 
 /* An output binding: `name` in Outputs (or $return) is published into `topic`. */

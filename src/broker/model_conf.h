@@ -7,6 +7,7 @@
  *       features: [data.amount, data.weekend, data.night, ...]   # in the model's order
  *       server: {url: http://triton:8000, model: fraud, version: "1", timeout: 50ms}   # OIP v2
  *       xgboost: {file: model.json}             # in process; with a server: the fallback
+ *       fallback: {score: 0.5}                  # where neither can
  *       output: {type: payment.scored, field: score}
  */
 #pragma once
@@ -22,16 +23,15 @@ struct model_conf {
     /* Or by a server that speaks the Open Inference Protocol v2 over HTTP. With a file too, that is
      * the fallback while the server fails or its breaker is open. */
     struct str url;            /* "http://host:port", no path */
-    struct str server_model;   /* its name there */
+    struct str server_model;   /* its name there; at NULL: the resource's */
     struct str server_version; /* at NULL: the server's choice */
     struct str server_input;   /* the input tensor's name; "input-0" */
     struct str server_output;  /* at NULL: the first of the answer */
     int64_t timeout_ms;        /* of a call; 1 s */
     int64_t batch_events_max;  /* rows of a call; 64 */
     int64_t concurrency;       /* calls at once; 4 */
-    bool fallback_given;       /* derived: there is a fallback */
-    struct str
-        fallback_score; /* a number, used where neither can score; at NULL: try again later */
+    int64_t fallback_milli;    /* the score where neither can score, in thousandths; SPEC_UNSET: try
+                                  again later */
     /* The event that comes out: the one that came in with the score in its data */
     struct str output_type;  /* its type; at NULL: as it was */
     struct str output_field; /* "score" */

@@ -44,3 +44,40 @@ void op_finish(struct broker *owner, struct op *op, enum err err)
     op->mail.run = op_return;
     env_post(owner->env, op->home->env->reactor, &op->mail);
 }
+
+/* ---- those that wait ---- */
+
+void op_queue_init(struct op_queue *q)
+{
+    q->first = NULL;
+    q->end = &q->first;
+}
+
+void op_queue_push(struct op_queue *q, struct op *op)
+{
+    op->mail.next = NULL;
+    *q->end = &op->mail;
+    q->end = &op->mail.next;
+}
+
+struct op *op_queue_pop(struct op_queue *q)
+{
+    struct env_mail *mail = q->first;
+    if (mail == NULL)
+        return NULL;
+    q->first = mail->next;
+    if (q->first == NULL)
+        q->end = &q->first;
+    return op_of(mail);
+}
+
+void op_queue_run(struct op_queue *q, struct broker *owner)
+{
+    struct env_mail *waiting = q->first;
+    op_queue_init(q);
+    while (waiting != NULL) {
+        struct op *op = op_of(waiting);
+        waiting = waiting->next;
+        op->run(owner, op);
+    }
+}

@@ -33,3 +33,15 @@ struct op {
 void op_submit(struct broker *b, unsigned shard, struct op *op);
 /* By the verb, on the owner's reactor, exactly once. */
 void op_finish(struct broker *owner, struct op *op, enum err err);
+
+/* Ops that wait on their owner's reactor for something, in the order of arrival. */
+struct op_queue {
+    struct env_mail *first, **end;
+};
+void op_queue_init(struct op_queue *q);
+void op_queue_push(struct op_queue *q, struct op *op);
+/* NULL: none waits. */
+struct op *op_queue_pop(struct op_queue *q);
+/* Those that wait now run again; what they leave undecided waits on, in the order of arrival. q may
+ * go meanwhile. */
+void op_queue_run(struct op_queue *q, struct broker *owner);

@@ -51,7 +51,7 @@ struct subscription_entry *subscription_entry_add(struct subscription_catalog *c
     e->topic = *topic;
     bool whole = str_copy(e->name, sizeof(e->name), name);
     weir_assert(whole);
-    e->waiting_end = &e->waiting;
+    op_queue_init(&e->waiting);
     map_insert(&c->by_id, &e->node, uuid_hash(*id));
     return e;
 }
@@ -66,25 +66,17 @@ static void entry_drop(struct subscription_catalog *c, struct subscription_entry
 
 void subscription_entry_wait(struct subscription_entry *e, struct op *op)
 {
-    op->mail.next = NULL;
-    *e->waiting_end = &op->mail;
-    e->waiting_end = &op->mail.next;
+    op_queue_push(&e->waiting, op);
 }
 
 void subscription_entry_leave(struct subscription_catalog *c, struct subscription_entry *e)
 {
-    struct broker *b = c->broker;
-    struct env_mail *waiting = e->waiting;
+    struct op_queue waiting = e->waiting;
     e->busy = false;
-    e->waiting = NULL;
-    e->waiting_end = &e->waiting;
+    op_queue_init(&e->waiting);
     if (e->s == NULL)
         entry_drop(c, e);
-    while (waiting != NULL) {
-        struct op *op = container_of(waiting, struct op, mail);
-        waiting = waiting->next;
-        op->run(b, op);
-    }
+    op_queue_run(&waiting, c->broker);
 }
 
 /* ---- records ---- */

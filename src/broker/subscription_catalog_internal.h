@@ -13,7 +13,7 @@ struct subscription_entry {
     char name[SUBSCRIPTION_NAME_MAX + 1];
     const struct subscription *s; /* as its record says; NULL: has none */
     bool busy;
-    struct env_mail *waiting, **waiting_end; /* ops, by their mail */
+    struct op_queue waiting;
 };
 
 struct subscription_catalog {

@@ -1,6 +1,8 @@
 /* The settings of a subscription, as one table (spec/spec.h). */
 #include "broker/subscription.h"
 
+#include "broker/conf_check.h"
+
 #include <string.h>
 
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
@@ -19,31 +21,6 @@ static const char *const formats[] = {"cloudevents", "cloudevents-structured", "
                                       "eventgrid", NULL};
 
 /* ---- checks of single fields ---- */
-
-static enum err check_name(const struct spec_field *field, const void *value, struct err_text *text)
-{
-    (void)field;
-    const struct str *name = value;
-    if (name->at == NULL || topic_name_check(*name, NULL) == ERR_OK)
-        return ERR_OK;
-    return err_say(text, ERR_CONFIG_INVALID, "must be a topic's name: 1 to %d of a-z A-Z 0-9 . _ -",
-                   TOPIC_NAME_MAX);
-}
-
-static bool begins(struct str s, const char *with)
-{
-    size_t n = strlen(with);
-    return s.len > n && memcmp(s.at, with, n) == 0;
-}
-
-static enum err check_url(const struct spec_field *field, const void *value, struct err_text *text)
-{
-    (void)field;
-    const struct str *url = value;
-    if (url->at == NULL || begins(*url, "https://") || begins(*url, "http://"))
-        return ERR_OK;
-    return err_say(text, ERR_CONFIG_INVALID, "must begin with https:// or http://");
-}
 
 static enum err check_compiles(enum err (*compile)(struct str, struct expr **, struct err_text *),
                                struct str source, struct err_text *text)
@@ -187,7 +164,7 @@ static const struct spec_field route_fields[] = {
      .offset = ROUTE(topic),
      .max = TOPIC_NAME_MAX,
      .required = true,
-     .check = check_name,
+     .check = conf_check_name,
      .doc = "The topic or queue that it goes to."},
 };
 
@@ -198,7 +175,7 @@ static const struct spec_field fields[] = {
      .max = TOPIC_NAME_MAX,
      .required = true,
      .fixed = true,
-     .check = check_name,
+     .check = conf_check_name,
      .doc = "The topic whose messages it delivers."},
     {.path = "filter",
      .type = SPEC_TEXT,
@@ -216,31 +193,31 @@ static const struct spec_field fields[] = {
      .type = SPEC_TEXT,
      .offset = AT(url),
      .max = URL_BYTES_MAX,
-     .check = check_url,
+     .check = conf_check_url,
      .doc = "Post messages to this address. Without any address, receivers ask for them."},
     {.path = "deliver.topic",
      .type = SPEC_TEXT,
      .offset = AT(to_topic),
      .max = TOPIC_NAME_MAX,
-     .check = check_name,
+     .check = conf_check_name,
      .doc = "Append messages to this topic."},
     {.path = "deliver.queue",
      .type = SPEC_TEXT,
      .offset = AT(to_queue),
      .max = TOPIC_NAME_MAX,
-     .check = check_name,
+     .check = conf_check_name,
      .doc = "Append messages to this queue."},
     {.path = "deliver.function",
      .type = SPEC_TEXT,
      .offset = AT(to_function),
      .max = TOPIC_NAME_MAX,
-     .check = check_name,
+     .check = conf_check_name,
      .doc = "Call this function with messages. Refused: there are no functions yet."},
     {.path = "deliver.model",
      .type = SPEC_TEXT,
      .offset = AT(to_model),
      .max = TOPIC_NAME_MAX,
-     .check = check_name,
+     .check = conf_check_name,
      .doc = "Have this model score messages. Refused: there are no models yet."},
     {.path = "deliver.format",
      .type = SPEC_CHOICE,
@@ -288,7 +265,7 @@ static const struct spec_field fields[] = {
      .type = SPEC_TEXT,
      .offset = AT(reply_topic),
      .max = TOPIC_NAME_MAX,
-     .check = check_name,
+     .check = conf_check_name,
      .doc =
          "Where events go that the endpoint, function or model answers with, if no route matches "
          "them. They are stored in one step with the settlement of what caused them."},
@@ -380,7 +357,7 @@ static const struct spec_field fields[] = {
      .type = SPEC_TEXT,
      .offset = AT(dead_letter),
      .max = TOPIC_NAME_MAX,
-     .check = check_name,
+     .check = conf_check_name,
      .doc = "The topic for what cannot be delivered; it is made when it is missing. Without one "
             "such messages are dropped, and counted."},
     {.path = "deadLetterExpired",

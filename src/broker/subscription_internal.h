@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/map.h"
-#include "broker/env.h"
+#include "broker/leaving.h"
 #include "broker/subscription.h"
 
 #define SUBSCRIPTION_KEY_FORMAT 2
@@ -37,13 +37,10 @@ enum err must_use subscription_decode(struct uuid id, struct str value,
 /* ---- one reactor's copy ---- */
 
 struct subscriptions {
-    struct env *env;
     struct map by_id;     /* subscriptions_entry */
     struct map by_topic;  /* subscriptions_topic: their subscriptions by name */
     struct list watchers; /* subscription_watcher */
-    const struct subscription **leaving;
-    size_t leaving_n, leaving_cap;
-    struct env_timer leave; /* end of turn */
+    struct leaving leaving;
 };
 
 void subscriptions_init(struct subscriptions *s, struct env *env);

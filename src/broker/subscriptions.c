@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-/* A timer set in this turn fires in a later one. */
-#define LEAVE_AFTER_US 1
-
 struct subscriptions_entry {
     struct map_node node; /* by id */
     const struct subscription *s;
@@ -22,30 +19,15 @@ struct subscriptions_topic {
     size_t n, cap;
 };
 
-/* ---- those who left ---- */
-
-static void leave_done(struct env_timer *timer)
+static void unref(const void *item)
 {
-    struct subscriptions *s = container_of(timer, struct subscriptions, leave);
-    for (size_t i = 0; i < s->leaving_n; i++)
-        subscription_unref(s->leaving[i]);
-    s->leaving_n = 0;
-}
-
-/* Valid until the end of the turn, for who looked it up before. */
-static void leave(struct subscriptions *s, const struct subscription *old)
-{
-    if (s->leaving_n == s->leaving_cap) {
-        s->leaving_cap = s->leaving_cap != 0 ? 2 * s->leaving_cap : 16;
-        s->leaving = mem_realloc(s->leaving, s->leaving_cap * sizeof(struct subscription *));
-    }
-    s->leaving[s->leaving_n++] = old;
-    env_timer_set(s->env, &s->leave, LEAVE_AFTER_US);
+    subscription_unref(item);
 }
 
 void subscriptions_init(struct subscriptions *s, struct env *env)
 {
-    *s = (struct subscriptions){.env = env, .leave = {.fire = leave_done}};
+    *s = (struct subscriptions){0};
+    leaving_init(&s->leaving, env, unref);
     map_init(&s->by_id);
     map_init(&s->by_topic);
     list_init(&s->watchers);
@@ -175,7 +157,7 @@ static void entry_remove(struct subscriptions *s, struct subscriptions_entry *e)
     map_remove(&s->by_id, &e->node);
     if (t->n == 0)
         topic_drop(s, t);
-    leave(s, e->s);
+    leaving_add(&s->leaving, e->s);
     mem_free(e);
 }
 
@@ -193,7 +175,7 @@ void subscriptions_change(struct broker *b, const struct uuid *id, const struct 
     } else {
         weir_assert(strcmp(old->name, now->name) == 0 && uuid_eq(old->topic, now->topic));
         e->s = subscription_ref(now);
-        leave(s, old);
+        leaving_add(&s->leaving, old);
     }
     list_for_safe (it, &s->watchers) {
         struct subscription_watcher *w = container_of(it, struct subscription_watcher, link);
@@ -228,9 +210,7 @@ void subscriptions_topic_change(struct broker *b, const struct topic *old, const
 
 void subscriptions_free(struct subscriptions *s)
 {
-    env_timer_stop(s->env, &s->leave);
-    leave_done(&s->leave);
-    mem_free(s->leaving);
+    leaving_free(&s->leaving);
     for (struct map_node *n = map_next(&s->by_topic, NULL), *next; n != NULL; n = next) {
         struct subscriptions_topic *t = container_of(n, struct subscriptions_topic, node);
         next = map_next(&s->by_topic, n);

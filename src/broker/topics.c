@@ -5,20 +5,15 @@
 
 #include <string.h>
 
-/* A timer set in this turn fires in a later one. */
-#define LEAVE_AFTER_US 1
-
-static void topics_leave_done(struct env_timer *timer)
+static void unref(const void *item)
 {
-    struct topics *t = container_of(timer, struct topics, leave);
-    for (size_t i = 0; i < t->leaving_n; i++)
-        topic_unref(t->leaving[i]);
-    t->leaving_n = 0;
+    topic_unref(item);
 }
 
 void topics_init(struct topics *t, struct env *env)
 {
-    *t = (struct topics){.env = env, .leave = {.fire = topics_leave_done}};
+    *t = (struct topics){0};
+    leaving_init(&t->leaving, env, unref);
     map_init(&t->by_name);
     map_init(&t->by_id);
     list_init(&t->watchers);
@@ -26,9 +21,7 @@ void topics_init(struct topics *t, struct env *env)
 
 void topics_free(struct topics *t)
 {
-    env_timer_stop(t->env, &t->leave);
-    topics_leave_done(&t->leave);
-    mem_free(t->leaving);
+    leaving_free(&t->leaving);
     for (size_t i = 0; i < t->count; i++) {
         topic_unref(t->sorted[i]->topic);
         mem_free(t->sorted[i]);
@@ -111,16 +104,6 @@ static void topics_add(struct topics *t, const struct topic *now)
     t->count++;
 }
 
-static void topics_leave(struct topics *t, const struct topic *old)
-{
-    if (t->leaving_n == t->leaving_cap) {
-        t->leaving_cap = t->leaving_cap != 0 ? 2 * t->leaving_cap : 16;
-        t->leaving = mem_realloc(t->leaving, t->leaving_cap * sizeof(struct topic *));
-    }
-    t->leaving[t->leaving_n++] = old;
-    env_timer_set(t->env, &t->leave, LEAVE_AFTER_US);
-}
-
 static void topics_remove(struct topics *t, struct topics_entry *e)
 {
     size_t at = sorted_place(t, e->topic->name);
@@ -129,7 +112,7 @@ static void topics_remove(struct topics *t, struct topics_entry *e)
     memmove(&t->sorted[at], &t->sorted[at + 1], (t->count - at) * sizeof(struct topics_entry *));
     map_remove(&t->by_name, &e->by_name);
     map_remove(&t->by_id, &e->by_id);
-    topics_leave(t, e->topic);
+    leaving_add(&t->leaving, e->topic);
     mem_free(e);
 }
 
@@ -147,5 +130,5 @@ void topics_change(struct topics *t, const struct topic *old, const struct topic
     }
     weir_assert(uuid_eq(old->id, now->id));
     e->topic = topic_ref(now);
-    topics_leave(t, old);
+    leaving_add(&t->leaving, old);
 }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/map.h"
-#include "broker/env.h"
+#include "broker/leaving.h"
 #include "broker/topic.h"
 
 struct topics_entry {
@@ -15,14 +15,11 @@ struct topics_entry {
 };
 
 struct topics {
-    struct env *env;
     struct map by_name, by_id; /* topics_entry */
     struct topics_entry **sorted;
     size_t count, cap;
     struct list watchers; /* topic_watcher */
-    const struct topic **leaving;
-    size_t leaving_n, leaving_cap;
-    struct env_timer leave; /* end of turn */
+    struct leaving leaving;
 };
 
 void topics_init(struct topics *t, struct env *env);

@@ -15,6 +15,7 @@
     "^(?!$)(?!.*[PT]$)([0-9]+|([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?|"                \
     "P([0-9]+W)?([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]+)?S)?)?)$"
 #define SIZE_PATTERN "^[0-9]+([KMGT]i?)?B?$"
+#define DECIMAL_PATTERN "^-?[0-9]+([.][0-9]{1,3}|m)?$"
 
 static json_t *object_schema(const struct spec_field *fields, size_t n);
 
@@ -77,6 +78,17 @@ static json_t *int_schema(const struct spec_field *field)
     return schema;
 }
 
+static json_t *decimal_schema(const struct spec_field *field)
+{
+    json_t *number = json_pack("{s:s}", "type", "number");
+    if (field->min != 0 || field->max != 0) {
+        json_object_set_new(number, "minimum", json_real((double)field->min / 1000));
+        json_object_set_new(number, "maximum", json_real((double)field->max / 1000));
+    }
+    return json_pack("{s:[{s:s, s:s}, o]}", "anyOf", "type", "string", "pattern", DECIMAL_PATTERN,
+                     number);
+}
+
 static json_t *value_schema(const struct spec_field *field)
 {
     switch (field->type) {
@@ -92,6 +104,8 @@ static json_t *value_schema(const struct spec_field *field)
         return measure_schema(field, SIZE_PATTERN);
     case SPEC_TIME:
         return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
+    case SPEC_DECIMAL:
+        return decimal_schema(field);
     case SPEC_CHOICE:
         return choice_schema(field);
     case SPEC_TEXTS:

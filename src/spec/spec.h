@@ -37,6 +37,7 @@
     ((size_t)1 << 20) /* read; of all documents of a file, 4 times that */
 #define SPEC_NAME_MAX 512
 #define SPEC_PATH_MAX 128
+#define SPEC_UNSET INT64_MIN
 
 /* min and max bound numbers; both 0: not bounded. */
 enum spec_type {
@@ -46,6 +47,7 @@ enum spec_type {
     SPEC_DURATION, /* int64_t, ms: 30s, PT30S, a number of ms; "none": -1 where min is -1 */
     SPEC_SIZE,     /* int64_t, bytes: 10GiB; "none": -1 where min is -1 */
     SPEC_TIME,     /* int64_t, Unix ms: RFC 3339; -1: not set */
+    SPEC_DECIMAL,  /* int64_t, thousandths, also the bounds: 1.5, 1500m; SPEC_UNSET: not set */
     SPEC_CHOICE,   /* int64_t: index into choices */
     SPEC_TEXTS,    /* struct spec_texts: a list of text */
     SPEC_MAP,      /* struct spec_map: text -> text (numbers and booleans are taken as text) */
@@ -166,6 +168,10 @@ json_t *spec_write_document(const struct spec_kind *kind, struct str name,
 void spec_put_yaml(json_t *document, struct wr *out);
 
 bool spec_equal(const struct spec_kind *kind, const void *a, const void *b);
+/* The first field at the path, or below it, that is not at its default; NULL: none. For what one
+ * field asks of others that were given. */
+const struct spec_field *spec_given(const struct spec_kind *kind, const void *value,
+                                    const char *path);
 /* The first field in which b may not differ from a, NULL: none. */
 const struct spec_field *spec_fixed_change(const struct spec_kind *kind, const void *a,
                                            const void *b);

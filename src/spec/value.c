@@ -74,6 +74,9 @@ void spec_value_form(const struct spec_field *field, char *out, size_t cap)
     case SPEC_TIME:
         snprintf(out, cap, "a time such as 2026-03-01T12:00:00Z");
         return;
+    case SPEC_DECIMAL:
+        bounds_put(field, "a number of at most three decimals", out, cap);
+        return;
     case SPEC_CHOICE:
         choices_put(field, out, cap);
         return;
@@ -108,6 +111,19 @@ static const char *size_put(int64_t n, char out[WHEN_TEXT_MAX])
     return out;
 }
 
+/* "1.5"; "-0.25"; "2". */
+static const char *decimal_put(int64_t n, char out[WHEN_TEXT_MAX])
+{
+    uint64_t size = n < 0 ? -(uint64_t)n : (uint64_t)n;
+    int len = snprintf(out, WHEN_TEXT_MAX, "%s%" PRIu64 ".%03u", n < 0 ? "-" : "", size / 1000,
+                       (unsigned)(size % 1000));
+    while (out[len - 1] == '0')
+        out[--len] = '\0';
+    if (out[len - 1] == '.')
+        out[len - 1] = '\0';
+    return out;
+}
+
 static const char *number_put(const struct spec_field *field, int64_t n, char out[WHEN_TEXT_MAX])
 {
     if (has_none(field) && n == -1)
@@ -116,6 +132,8 @@ static const char *number_put(const struct spec_field *field, int64_t n, char ou
         when_put_duration(n, out);
     else if (field->type == SPEC_SIZE)
         size_put(n, out);
+    else if (field->type == SPEC_DECIMAL)
+        decimal_put(n, out);
     else
         snprintf(out, WHEN_TEXT_MAX, "%" PRId64, n);
     return out;
@@ -146,7 +164,36 @@ static bool is_within(const struct spec_field *field, int64_t n)
     return !is_bounded(field) || (n >= field->min && n <= field->max);
 }
 
-/* INT, DURATION, SIZE, TIME. */
+/* The digits behind a dot, at most three, as thousandths. */
+static bool thousandths(struct str s, int64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < 3; i++) {
+        char c = i < s.len ? s.at[i] : '0';
+        if (c < '0' || c > '9')
+            return false;
+        *out = *out * 10 + (c - '0');
+    }
+    return s.len >= 1 && s.len <= 3;
+}
+
+/* "1.5"; also "1500m", Kubernetes' way. */
+static bool decimal_of_text(struct str s, int64_t *out)
+{
+    const char *dot = s.len > 0 ? memchr(s.at, '.', s.len) : NULL;
+    size_t whole = dot ? (size_t)(dot - s.at) : s.len;
+    int64_t part = 0;
+    if (s.len > 1 && s.at[s.len - 1] == 'm')
+        return str_to_i64((struct str){s.at, s.len - 1}, out) == ERR_OK && *out != SPEC_UNSET;
+    if (str_to_i64((struct str){s.at, whole}, out) != ERR_OK ||
+        __builtin_mul_overflow(*out, 1000, out))
+        return false;
+    if (dot && !thousandths((struct str){dot + 1, s.len - whole - 1}, &part))
+        return false;
+    return !__builtin_add_overflow(*out, s.at[0] == '-' ? -part : part, out);
+}
+
+/* INT, DURATION, SIZE, TIME, DECIMAL. */
 static bool number_of_text(const struct spec_field *field, struct str s, int64_t *out)
 {
     if (has_none(field) && str_is(s, NONE)) {
@@ -160,6 +207,8 @@ static bool number_of_text(const struct spec_field *field, struct str s, int64_t
         return when_duration(s, out);
     case SPEC_SIZE:
         return str_to_size(s, out) == ERR_OK;
+    case SPEC_DECIMAL:
+        return decimal_of_text(s, out);
     default:
         return when_datetime(s, out);
     }
@@ -219,10 +268,21 @@ static enum err read_text(const struct spec_field *field, json_t *json, struct a
     return keep_text(s, arena, &AS(struct str, field, base));
 }
 
+/* 0.1 is none of the numbers that a double holds, but its nearest is told by 15 digits. */
+static enum err read_decimal(const struct spec_field *field, json_t *json, void *base,
+                             struct err_text *text)
+{
+    char given[32];
+    snprintf(given, sizeof given, "%.15g", json_number_value(json));
+    return read_number_text(field, str_of(given), base, text);
+}
+
 static enum err read_number(const struct spec_field *field, json_t *json, void *base,
                             struct err_text *text)
 {
     char given[32];
+    if (field->type == SPEC_DECIMAL && json_is_number(json))
+        return read_decimal(field, json, base, text);
     if (json_is_string(json) && field->type != SPEC_INT)
         return read_number_text(field, str_of_json(json), base, text);
     if (json_is_string(json))
@@ -325,6 +385,7 @@ enum err spec_value_read(const struct spec_field *field, json_t *json, struct ar
     case SPEC_DURATION:
     case SPEC_SIZE:
     case SPEC_TIME:
+    case SPEC_DECIMAL:
         return read_number(field, json, base, text);
     case SPEC_CHOICE:
         return json_is_string(json) ? read_choice(field, str_of_json(json), base, text)
@@ -348,6 +409,11 @@ enum err spec_value_read(const struct spec_field *field, json_t *json, struct ar
 
 /* ---- defaults ------------------------------------------------------------------------------- */
 
+static int64_t unset_number(const struct spec_field *field)
+{
+    return field->type == SPEC_TIME ? -1 : field->type == SPEC_DECIMAL ? SPEC_UNSET : 0;
+}
+
 void spec_value_default(const struct spec_field *field, void *base)
 {
     struct err_text text = {""};
@@ -366,7 +432,8 @@ void spec_value_default(const struct spec_field *field, void *base)
     case SPEC_DURATION:
     case SPEC_SIZE:
     case SPEC_TIME:
-        AS(int64_t, field, base) = field->type == SPEC_TIME ? -1 : 0;
+    case SPEC_DECIMAL:
+        AS(int64_t, field, base) = unset_number(field);
         if (dflt)
             err = read_number_text(field, str_of(dflt), base, &text);
         break;
@@ -411,6 +478,7 @@ bool spec_value_is_default(const struct spec_field *field, const void *base)
     case SPEC_DURATION:
     case SPEC_SIZE:
     case SPEC_TIME:
+    case SPEC_DECIMAL:
     case SPEC_CHOICE:
         return AS_CONST(int64_t, field, base) == AS_CONST(int64_t, &moved, other);
     case SPEC_TEXTS:
@@ -452,6 +520,8 @@ static json_t *number_json(const struct spec_field *field, int64_t n)
     char out[WHEN_TEXT_MAX];
     if (field->type == SPEC_INT)
         return json_integer(n);
+    if (field->type == SPEC_DECIMAL && n == SPEC_UNSET)
+        return NULL;
     if (field->type != SPEC_TIME)
         return json_string(number_put(field, n, out));
     return n == -1 ? NULL : json_string(when_put_datetime(n, out));
@@ -474,6 +544,7 @@ json_t *spec_value_write(const struct spec_field *field, const void *base)
     case SPEC_DURATION:
     case SPEC_SIZE:
     case SPEC_TIME:
+    case SPEC_DECIMAL:
         return number_json(field, AS_CONST(int64_t, field, base));
     case SPEC_CHOICE:
         return json_string(field->choices[AS_CONST(int64_t, field, base)]);

@@ -117,6 +117,19 @@ bool spec_equal(const struct spec_kind *kind, const void *a, const void *b)
     return true;
 }
 
+const struct spec_field *spec_given(const struct spec_kind *kind, const void *value,
+                                    const char *path)
+{
+    size_t len = strlen(path);
+    for (size_t i = 0; i < kind->n; i++) {
+        const struct spec_field *field = &kind->fields[i];
+        char behind = strncmp(field->path, path, len) ? 'x' : field->path[len];
+        if ((!behind || behind == '.') && !spec_value_is_default(field, value))
+            return field;
+    }
+    return NULL;
+}
+
 const struct spec_field *spec_fixed_change(const struct spec_kind *kind, const void *a,
                                            const void *b)
 {

@@ -21,6 +21,9 @@ ACCEPTED = [
     thing(config={"a": "b", "c": 1, "d": True}, extras=[{"name": "n"}], json=[1], present={}),
     thing(on=None, nested={"wait": None}, extras=None, json=None),
     thing(nested=None),
+    thing(share=1.5),
+    thing(share="1.5"),
+    thing(share="250m"),
     {**thing(), "metadata": {"name": "x", "labels": {"a": "b"}}, "status": {"any": 1}},
 ]
 REFUSED = [
@@ -50,6 +53,9 @@ REFUSED = [
     thing(extras=[{"value": "v"}]),
     thing(extras=[{"name": "n", "other": 1}]),
     thing(present={"a": 1}),
+    thing(share=64.6),
+    thing(share="1.2345"),
+    thing(share="lots"),
 ]
 
 

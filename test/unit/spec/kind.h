@@ -15,7 +15,7 @@ struct extra {
 struct thing {
     struct str title, password, json, derived;
     bool on, present;
-    int64_t count, wait_ms, bytes, time_ms, colour, limit_ms, level;
+    int64_t count, wait_ms, bytes, time_ms, colour, limit_ms, level, share;
     struct spec_texts tags;
     struct spec_map config;
     struct spec_list extras;
@@ -107,6 +107,12 @@ static const struct spec_field thing_fields[] = {
      .doc = "a colour",
      .fixed = true},
     {.path = "level", .type = SPEC_INT, .offset = AT(level), .doc = "a level"},
+    {.path = "share",
+     .type = SPEC_DECIMAL,
+     .offset = AT(share),
+     .min = -2000,
+     .max = 64500,
+     .doc = "a share"},
     {.path = "tags", .type = SPEC_TEXTS, .offset = AT(tags), .doc = "tags"},
     {.path = "config", .type = SPEC_MAP, .offset = AT(config), .doc = "settings"},
     {.path = "extras",

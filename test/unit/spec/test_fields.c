@@ -63,6 +63,7 @@ static void test_defaults(void **state)
     assert_int_equal(thing.time_ms, -1);
     assert_int_equal(thing.colour, GREEN);
     assert_int_equal(thing.level, 0);
+    assert_true(thing.share == SPEC_UNSET);
     assert_null(thing.password.at);
     assert_int_equal(thing.tags.n + thing.config.n + thing.extras.n, 0);
     assert_false(thing.present);
@@ -83,6 +84,7 @@ static void test_every_type(void **state)
               "  time: 2026-03-01T12:00:00Z\n"
               "  colour: blue\n"
               "  level: 123456789012\n"
+              "  share: 1.5\n"
               "  tags: [a, b]\n"
               "  config: {max.message.bytes: 1000, x: true, y: text, r: 0.5}\n"
               "  extras:\n"
@@ -109,7 +111,8 @@ static void test_every_type(void **state)
     assert_written(false,
                    "{\"title\":\"t\",\"on\":false,\"nested\":{\"deep\":{\"count\":-5},\"wait\":"
                    "\"1h\"},\"limit\":\"1d\",\"bytes\":\"10GiB\",\"time\":\"2026-03-01T12:00:00Z\","
-                   "\"colour\":\"blue\",\"level\":123456789012,\"tags\":[\"a\",\"b\"],\"config\":"
+                   "\"colour\":\"blue\",\"level\":123456789012,\"share\":\"1.5\",\"tags\":[\"a\","
+                   "\"b\"],\"config\":"
                    "{\"max.message.bytes\":\"1000\",\"x\":\"true\",\"y\":\"text\",\"r\":\"0.5\"},"
                    "\"extras\":[{\"name\":\"n\",\"value\":\"v\"},{\"name\":\"m\",\"secret\":true}],"
                    "\"json\":{\"a\":null,\"b\":[1,2]},\"present\":{}}");
@@ -130,6 +133,41 @@ static void test_round_trip(void **state)
     again.wait_ms++;
     assert_false(spec_equal(&thing_kind, &thing, &again));
     json_decref(json);
+}
+
+static void test_decimals(void **state)
+{
+    static const struct {
+        const char *yaml;
+        int64_t thousandths;
+    } good[] = {{"1.5", 1500}, {"\"1.5\"", 1500}, {"2", 2000},  {"250m", 250}, {"-0.25", -250},
+                {"0.1", 100},  {"64.5", 64500},   {"0.001", 1}, {"-2", -2000}, {"-1.999", -1999}};
+    static const char *const bad[] = {"1.5555", "64.501", "-2.001", "\"1.\"", "\".5\"", "m",
+                                      "1e3",    "x",      "true",   "9e99",   "1.5m"};
+    char spec[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(spec, sizeof spec, "  title: t\n  share: %s\n", good[i].yaml);
+        read_good(spec);
+        assert_int_equal(thing.share, good[i].thousandths);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(spec, sizeof spec, "  title: t\n  share: %s\n", bad[i]);
+        assert_int_equal(read_thing(spec), ERR_CONFIG_INVALID);
+        assert_non_null(strstr(wrong.s, "a number of at most three decimals from -2 to 64.5"));
+    }
+}
+
+static void test_given(void **state)
+{
+    (void)state;
+    read_good("  title: t\n  nested: {deep: {count: 8}}\n");
+    assert_string_equal(spec_given(&thing_kind, &thing, "nested")->path, "nested.deep.count");
+    assert_string_equal(spec_given(&thing_kind, &thing, "nested.deep.count")->path,
+                        "nested.deep.count");
+    assert_null(spec_given(&thing_kind, &thing, "nested.wait"));
+    assert_null(spec_given(&thing_kind, &thing, "nest"));
+    assert_null(spec_given(&thing_kind, &thing, "tags"));
 }
 
 static void test_null_is_the_default(void **state)
@@ -288,6 +326,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_type, setup, teardown),
         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_decimals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_given, setup, teardown),
         cmocka_unit_test_setup_teardown(test_null_is_the_default, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_patch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_fields, setup, teardown),
