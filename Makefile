@@ -11,7 +11,7 @@ PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
-.PHONY: help weir run tutorial test test-long crash bench bench-log bench-events lint fuzz docs fresh clean \
+.PHONY: help weir run tutorial test test-long quality crash bench bench-log bench-events lint fuzz docs fresh clean \
     setup-build setup-run setup-test setup-bench setup-fuzz build-all
 
 help: ## this list
@@ -37,6 +37,9 @@ test-long: setup-test build-all ## what make test has no time for: ThreadSanitiz
 	@$(BUILD)/test/crash/kill_sessions --kills 300
 	@WIRE_LONG=1 WIRE_KILLS=300 tools/run-tests wire
 	@FRAUD_LONG=1 tools/run-tests e2e
+
+quality: setup-test ## how good the fraud example's model is, as its handbook measures it: a minute
+	@$(BUILD)/wire/venv/bin/python examples/fraud/data/quality.py
 
 crash: $(BUILD)/build.ninja ## power cuts that nobody has run yet, for SECONDS=60; a failure names its seed
 	@ninja -C $(BUILD) --quiet
