@@ -1,72 +1,14 @@
-/* How a journey is put together.
- *
- * A hop says where its event is: topic, partition and offset are the event's place. An event is a
- * node with its hops in the order of their times. Its hop of the step "publish" may name a cause,
- * the place of the event that it comes of: that is its parent. Nodes without a parent that is known
- * are the roots of their trace.
- *
- *     trace 0af7651916cd43dd8448eb211c80319c
- *     orders/0/12  id 1234
- *     |  12:00:00.123             publish
- *     |  12:00:00.130      +7 ms  push     fraud-check  attempt 1  503  31 ms
- *     |  12:00:10.131  +10.008 s  push     fraud-check  attempt 2  200
- *     `- payments/2/9  id 1234
- *           12:00:10.131  +10.008 s  publish
- */
-#include "cli/journey.h"
+/* Which hops are kept, read from their JSON. */
+#include "cli/journey_internal.h"
 
-#include "base/arena.h"
 #include "base/json.h"
-#include "base/map.h"
 #include "base/mem.h"
-#include "base/when.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MEMORY_MAX ((size_t)1 << 30)
-#define DEPTH_MAX 40 /* of the drawing; what is deeper is drawn at this depth */
-
-struct place {
-    struct str topic;
-    int64_t partition, offset; /* topic at NULL: none */
-};
-
-struct hop {
-    struct str step, subscription, outcome, trace, id, correlation;
-    struct place at, cause;
-    int64_t at_ms, took_us, attempt;
-    struct str text;
-    struct hop *next; /* of its node, by time */
-};
-
-struct node {
-    struct map_node by_place;
-    struct place place;
-    struct str id, correlation, trace;
-    struct hop *hops, *last_hop;
-    struct node *parent, *child, *last_child, *sibling; /* children by their first hops */
-    bool written;
-};
-
-struct trace {
-    struct map_node node;
-    struct str id;
-};
-
-struct journey {
-    struct str wanted;
-    struct place wanted_place;
-    bool wanted_trace;
-    struct arena arena;
-    struct map traces;
-    struct hop **hops;
-    size_t hops_n, hops_cap;
-    struct map nodes;
-    bool cut;
-};
+#define AT_MS_MAX INT64_C(4102444800000) /* the year 2100 */
 
 /* ---- reading a hop ---- */
 
@@ -80,15 +22,24 @@ struct field {
     {                                                                                              \
 #member, offsetof(struct hop, member), false                                               \
     }
+#define NUMBER(member)                                                                             \
+    {                                                                                              \
+#member, offsetof(struct hop, member), true                                                \
+    }
 static const struct field fields[] = {
     TEXT(step),
     TEXT(subscription),
+    TEXT(by),
     TEXT(outcome),
+    TEXT(settle),
     TEXT(trace),
     TEXT(id),
     TEXT(correlation),
-    {"took_us", offsetof(struct hop, took_us), true},
-    {"attempt", offsetof(struct hop, attempt), true},
+    NUMBER(took_us),
+    NUMBER(waited_us),
+    NUMBER(queued_us),
+    NUMBER(settled_us),
+    NUMBER(attempt),
     {"topic", offsetof(struct hop, at.topic), false},
     {"partition", offsetof(struct hop, at.partition), true},
     {"offset", offsetof(struct hop, at.offset), true},
@@ -97,15 +48,29 @@ static const struct field cause_fields[] = {
     {"topic", offsetof(struct hop, cause.topic), false},
     {"partition", offsetof(struct hop, cause.partition), true},
     {"offset", offsetof(struct hop, cause.offset), true},
+    {"subscription", offsetof(struct hop, cause_subscription), false},
+    {"attempt", offsetof(struct hop, cause_attempt), true},
 };
 
-/* Unix ms, with or without decimals. */
+/* Unix ms, with decimals or without; ours has three. */
 static void take_at(struct hop *hop, struct str text)
 {
     const char *dot = memchr(text.at, '.', text.len);
     struct str ms = {text.at, dot != NULL ? (size_t)(dot - text.at) : text.len};
-    if (str_to_i64(ms, &hop->at_ms) != ERR_OK)
-        hop->at_ms = 0;
+    int64_t whole, us = 0, unit = 100;
+    if (str_to_i64(ms, &whole) != ERR_OK || whole < 0 || whole > AT_MS_MAX)
+        return;
+    for (const char *p = dot; dot != NULL && ++p < text.at + text.len && unit > 0; unit /= 10)
+        us += *p >= '0' && *p <= '9' ? (*p - '0') * unit : 0;
+    hop->at_us = whole * 1000 + us;
+}
+
+/* Numbers are sums and differences of times later: none is so large that these overflow. */
+static void take_number(struct str text, int64_t *out)
+{
+    int64_t n;
+    if (str_to_i64(text, &n) == ERR_OK && n >= 0 && n <= AT_MS_MAX * 1000)
+        *out = n;
 }
 
 static void take_field(struct hop *hop, const struct field *f, size_t n, struct str name,
@@ -117,9 +82,8 @@ static void take_field(struct hop *hop, const struct field *f, size_t n, struct 
             continue;
         if (!f[i].number && v->type == JR_STRING)
             *(struct str *)at = jr_string(v, arena);
-        else if (f[i].number && v->type == JR_NUMBER &&
-                 str_to_i64(v->text, (int64_t *)at) != ERR_OK)
-            return;
+        else if (f[i].number && v->type == JR_NUMBER)
+            take_number(v->text, at);
     }
 }
 
@@ -179,7 +143,7 @@ static struct place place_of(struct str s)
     return p;
 }
 
-static bool same_place(const struct place *a, const struct place *b)
+bool journey_same_place(const struct place *a, const struct place *b)
 {
     return a->topic.at != NULL && str_eq(a->topic, b->topic) && a->partition == b->partition &&
            a->offset == b->offset;
@@ -211,7 +175,8 @@ void journey_free(struct journey *j)
 static bool is_meant(const struct journey *j, const struct hop *hop)
 {
     return (j->wanted_trace && str_eq(hop->trace, j->wanted)) ||
-           same_place(&j->wanted_place, &hop->at) || same_place(&j->wanted_place, &hop->cause) ||
+           journey_same_place(&j->wanted_place, &hop->at) ||
+           journey_same_place(&j->wanted_place, &hop->cause) ||
            (hop->id.at != NULL && str_eq(hop->id, j->wanted)) ||
            (hop->correlation.at != NULL && str_eq(hop->correlation, j->wanted));
 }
@@ -265,8 +230,8 @@ bool journey_cut(const struct journey *j)
 static int by_time(const void *a, const void *b)
 {
     const struct hop *x = *(struct hop *const *)a, *y = *(struct hop *const *)b;
-    if (x->at_ms != y->at_ms)
-        return x->at_ms < y->at_ms ? -1 : 1;
+    if (x->at_us != y->at_us)
+        return x->at_us < y->at_us ? -1 : 1;
     int late = !str_is(x->step, "publish") - !str_is(y->step, "publish");
     if (late != 0)
         return late;
@@ -283,10 +248,10 @@ static uint64_t place_hash(const struct place *p)
 
 static bool node_eq(const struct map_node *node, const void *key)
 {
-    return same_place(&container_of_const(node, struct node, by_place)->place, key);
+    return journey_same_place(&container_of_const(node, struct node, by_place)->place, key);
 }
 
-static struct node *node_find(const struct journey *j, const struct place *p)
+struct node *journey_node(const struct journey *j, const struct place *p)
 {
     struct map_node *n = p->topic.at ? map_find(&j->nodes, place_hash(p), node_eq, p) : NULL;
     return n != NULL ? container_of(n, struct node, by_place) : NULL;
@@ -294,7 +259,7 @@ static struct node *node_find(const struct journey *j, const struct place *p)
 
 static struct node *node_get(struct journey *j, const struct hop *hop)
 {
-    struct node *n = node_find(j, &hop->at);
+    struct node *n = journey_node(j, &hop->at);
     if (n != NULL)
         return n;
     n = arena_zalloc(&j->arena, 1, sizeof(*n));
@@ -344,222 +309,26 @@ void journey_rest(struct journey *j, struct str text)
     struct arena scratch;
     arena_init(&scratch, 64 << 10);
     struct node *n =
-        read_hop(text, &scratch, &hop) && hop.trace.at == NULL ? node_find(j, &hop.at) : NULL;
+        read_hop(text, &scratch, &hop) && hop.trace.at == NULL ? journey_node(j, &hop.at) : NULL;
     arena_free(&scratch);
     struct hop *kept = n != NULL ? keep(j, text) : NULL;
     if (kept != NULL)
         kept->trace = n->trace;
 }
 
-/* ---- parents and children ---- */
+/* ---- as it was stored ---- */
 
-static bool is_below(const struct node *n, const struct node *ancestor)
-{
-    for (; n != NULL; n = n->parent)
-        if (n == ancestor)
-            return true;
-    return false;
-}
-
-/* No event is its own cause, whatever the hops say. */
-static void node_adopt(struct node *parent, struct node *n)
-{
-    if (parent == NULL || n->parent != NULL || is_below(parent, n))
-        return;
-    n->parent = parent;
-    if (parent->child == NULL)
-        parent->child = n;
-    else
-        parent->last_child->sibling = n;
-    parent->last_child = n;
-}
-
-/* Nodes with their hops, from hops in the order of time. */
-static void build(struct journey *j)
+void journey_sort(struct journey *j)
 {
     if (j->hops_n > 1)
         qsort(j->hops, j->hops_n, sizeof(j->hops[0]), by_time);
-    for (size_t i = 0; i < j->hops_n; i++) {
-        struct hop *hop = j->hops[i];
-        struct node *n = node_get(j, hop);
-        if (n == NULL)
-            continue;
-        if (n->hops == NULL)
-            n->hops = hop;
-        else
-            n->last_hop->next = hop;
-        n->last_hop = hop;
-        n->id = n->id.at != NULL ? n->id : hop->id;
-        n->correlation = n->correlation.at != NULL ? n->correlation : hop->correlation;
-    }
-    for (size_t i = 0; i < j->hops_n; i++)
-        node_adopt(node_find(j, &j->hops[i]->cause), node_find(j, &j->hops[i]->at));
-}
-
-/* ---- drawing ---- */
-
-struct drawing {
-    struct wr *out;
-    int64_t first_ms; /* of the trace */
-};
-
-static void put(struct wr *w, struct str s)
-{
-    if (s.len > 0)
-        wr_bytes(w, s.at, s.len);
-}
-
-__attribute__((format(printf, 2, 3))) static void putf(struct wr *w, const char *fmt, ...)
-{
-    char text[160];
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    wr_bytes(w, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
-}
-
-/* Text of others, without what a terminal would obey. */
-static void put_safe(struct wr *w, struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        wr_u8(w, (uint8_t)s.at[i] < 0x20 || s.at[i] == 0x7f ? '?' : (uint8_t)s.at[i]);
-}
-
-static void put_place(struct wr *w, const struct place *p)
-{
-    put_safe(w, p->topic);
-    putf(w, "/%" PRId64 "/%" PRId64, p->partition, p->offset);
-}
-
-/* The branches that lead to the node, from the root on. */
-static void put_branches(struct wr *w, const struct node *n, bool at_node)
-{
-    const struct node *way[DEPTH_MAX];
-    size_t depth = 0;
-    for (; n->parent != NULL && depth < DEPTH_MAX; n = n->parent)
-        way[depth++] = n;
-    while (depth-- > 0) {
-        bool last = way[depth]->sibling == NULL;
-        if (depth == 0 && at_node)
-            put(w, last ? STR_LIT("`- ") : STR_LIT("|- "));
-        else
-            put(w, last ? STR_LIT("   ") : STR_LIT("|  "));
-    }
-}
-
-static void put_duration(struct wr *w, int64_t us)
-{
-    if (us < 1000)
-        putf(w, "%" PRId64 " us", us);
-    else if (us < 1000000)
-        putf(w, "%" PRId64 " ms", us / 1000);
-    else
-        putf(w, "%" PRId64 ".%03" PRId64 " s", us / 1000000, us / 1000 % 1000);
-}
-
-static void put_times(struct drawing *d, const struct hop *hop)
-{
-    char when[WHEN_TEXT_MAX];
-    putf(d->out, "%-24s ", when_put_datetime(hop->at_ms, when));
-    size_t from = d->out->len;
-    if (hop->at_ms > d->first_ms) {
-        wr_u8(d->out, '+');
-        put_duration(d->out, (hop->at_ms - d->first_ms) * 1000);
-    }
-    while (d->out->len < from + 12)
-        wr_u8(d->out, ' ');
-}
-
-static void put_hop(struct drawing *d, const struct node *n, const struct hop *hop)
-{
-    struct wr *w = d->out;
-    put_branches(w, n, false);
-    put(w, n->child != NULL ? STR_LIT("|  ") : STR_LIT("   "));
-    put_times(d, hop);
-    size_t from = w->len;
-    put_safe(w, hop->step);
-    while (w->len < from + 11)
-        wr_u8(w, ' ');
-    if (hop->subscription.at != NULL) {
-        put(w, STR_LIT("  "));
-        put_safe(w, hop->subscription);
-    }
-    if (hop->attempt > 0)
-        putf(w, "  attempt %" PRId64, hop->attempt);
-    if (hop->outcome.at != NULL) {
-        put(w, STR_LIT("  "));
-        put_safe(w, hop->outcome);
-    }
-    if (hop->took_us > 0) {
-        put(w, STR_LIT("  took "));
-        put_duration(w, hop->took_us);
-    }
-    while (w->buf->data[w->len - 1] == ' ')
-        w->len--;
-    wr_u8(w, '\n');
-}
-
-static void put_node(struct drawing *d, struct node *n)
-{
-    put_branches(d->out, n, true);
-    put_place(d->out, &n->place);
-    if (n->id.at != NULL) {
-        put(d->out, STR_LIT("  id "));
-        put_safe(d->out, n->id);
-    }
-    if (n->correlation.at != NULL) {
-        put(d->out, STR_LIT("  correlation "));
-        put_safe(d->out, n->correlation);
-    }
-    wr_u8(d->out, '\n');
-    for (const struct hop *hop = n->hops; hop != NULL; hop = hop->next)
-        put_hop(d, n, hop);
-    n->written = true;
-}
-
-/* The next node of the tree: its first child, else the next sibling of it or of those above. */
-static struct node *next_node(struct node *n)
-{
-    if (n->child != NULL)
-        return n->child;
-    while (n != NULL && n->sibling == NULL)
-        n = n->parent;
-    return n != NULL ? n->sibling : NULL;
-}
-
-static void put_trace(struct journey *j, size_t from, struct wr *out)
-{
-    struct drawing d = {out, j->hops[from]->at_ms};
-    struct str trace = j->hops[from]->trace;
-    put(out, STR_LIT("trace "));
-    put_safe(out, trace);
-    wr_u8(out, '\n');
-    for (size_t i = from; i < j->hops_n; i++) {
-        struct node *n = node_find(j, &j->hops[i]->at);
-        if (n == NULL || n->written || n->parent != NULL || !str_eq(n->trace, trace))
-            continue;
-        for (; n != NULL; n = next_node(n))
-            put_node(&d, n);
-    }
-}
-
-void journey_write(struct journey *j, struct wr *out)
-{
-    build(j);
-    for (size_t i = 0; i < j->hops_n; i++) {
-        struct node *n = node_find(j, &j->hops[i]->at);
-        if (n != NULL && !n->written && n->parent == NULL)
-            put_trace(j, i, out);
-    }
 }
 
 void journey_write_json(struct journey *j, struct wr *out)
 {
-    if (j->hops_n > 1)
-        qsort(j->hops, j->hops_n, sizeof(j->hops[0]), by_time);
+    journey_sort(j);
     for (size_t i = 0; i < j->hops_n; i++) {
-        put(out, j->hops[i]->text);
+        wr_bytes(out, j->hops[i]->text.at, j->hops[i]->text.len);
         wr_u8(out, '\n');
     }
 }

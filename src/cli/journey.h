@@ -4,7 +4,7 @@
  *     journey_seek   over all hops: which traces are meant by the id that was given
  *     journey_take   over all hops again: those of these traces are kept
  *     journey_rest   once more: those that name no trace, of events that were met
- *     journey_write  a tree a trace: events, what happened to each, what each caused
+ *     journey_write  a waterfall a trace: events, what happened to each, what each caused
  *
  * Hops may come in any order; what is no hop is passed over. Nothing here talks to a broker.
  */
@@ -31,7 +31,7 @@ void journey_rest(struct journey *j, struct str hop);
 size_t journey_hops(const struct journey *j);
 /* More traces or hops than the limits: what is shown is not all. */
 bool journey_cut(const struct journey *j);
-/* Appends text. */
-void journey_write(struct journey *j, struct wr *out);
+/* Appends text of so many columns (waterfall.h). */
+void journey_write(struct journey *j, unsigned width, struct wr *out);
 /* The hops as they were stored, in the order of their times, a line each. */
 void journey_write_json(struct journey *j, struct wr *out);

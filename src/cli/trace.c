@@ -5,7 +5,11 @@
 #include "cli/journey.h"
 #include "cli/options.h"
 #include "cli/reader.h"
+#include "cli/waterfall.h"
 #include "io/interrupt.h"
+#include "io/terminal.h"
+
+#include <unistd.h>
 
 #define HOP_TOPIC "weir.hops"
 #define POLL_MS 200 /* how often Ctrl-C is looked for */
@@ -13,6 +17,7 @@
 struct trace_options {
     const char *broker;
     bool json;
+    int64_t width;
 };
 
 #define AT(member) offsetof(struct trace_options, member)
@@ -20,17 +25,21 @@ struct trace_options {
 /* clang-format off */
 static const struct option table[] = {
     {"broker", "WEIR_BROKER", OPTION_TEXT, AT(broker), "127.0.0.1:9092", "HOST:PORT",
-     "the broker to talk to", 0, 0, NULL, false},
+     "the broker to talk to", 0, 0, NULL, 0},
     {"json", NULL, OPTION_SWITCH, AT(json), "off", NULL,
-     "print the hops themselves, a JSON object a line", 0, 0, NULL, false},
+     "print the hops themselves, a JSON object a line", 0, 0, NULL, 0},
+    {"width", NULL, OPTION_INT, AT(width), "0", "COLUMNS",
+     "of the drawing; 0: the terminal's, or 100 where there is none", 0, WATERFALL_WIDTH_MAX, NULL,
+     0},
 };
 /* clang-format on */
 
 static const struct option_set set = {
     .usage = "weir trace ID [options]",
     .about =
-        "Tells an event's journey as a tree: where it was published, to whom it was delivered, "
-        "each attempt and its outcome, and the events that it caused. ID is an event's id, a "
+        "Tells an event's journey as a waterfall: where it was published, to whom it was "
+        "delivered, each attempt and its outcome, the events that it caused, and what took how "
+        "long. ID is an event's id, a "
         "correlation id, a trace id (or traceparent), or TOPIC/PARTITION/OFFSET. What weir "
         "remembers of journeys is in the topic weir.hops, for a day by default.",
     .example = "weir trace 4bf92f3577b34da6a3ce929d0e0e4736",
@@ -80,11 +89,20 @@ static enum err find(struct reader *r, struct journey *j, const char *id, struct
     return err == ERR_OK ? read_hops(r, j, journey_rest, text) : err;
 }
 
-static void print(struct journey *j, bool json)
+static unsigned width_of(int64_t given)
+{
+    unsigned columns = given > 0 ? (unsigned)given : terminal_columns(STDOUT_FILENO);
+    return columns > 0 ? columns : WATERFALL_WIDTH;
+}
+
+static void print(struct journey *j, const struct trace_options *o)
 {
     struct wr out;
     wr_init(&out, 4096);
-    (json ? journey_write_json : journey_write)(j, &out);
+    if (o->json)
+        journey_write_json(j, &out);
+    else
+        journey_write(j, width_of(o->width), &out);
     fwrite(out.buf->data, 1, out.len, stdout);
     fflush(stdout);
     wr_free(&out);
@@ -112,7 +130,7 @@ int cli_trace(int argc, char **argv)
     if (err)
         fprintf(stderr, "weir trace: %s\n", text.s);
     else
-        print(j, o.json);
+        print(j, &o);
     reader_close(&reader);
     journey_free(j);
     return err ? 1 : 0;

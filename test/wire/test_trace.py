@@ -53,10 +53,11 @@ def test_found_by_every_id(target, name):
     publish(target, name, id=event, correlationid=correlation, traceparent=parent)
     publish(target, name, id="another")
     shown = traced(target, event).splitlines()
-    assert shown[0] == f"trace {parent[3:35]}"
-    assert shown[1].endswith(f"/0  id {event}  correlation {correlation}")
-    assert "publish" in shown[2] and len(shown) == 3
-    place = shown[1].split()[0]
+    assert shown[0].startswith(f"trace {parent[3:35]}  from 20")
+    assert "start" in shown[1]
+    assert shown[2].endswith(f"/0  id {event}  correlation {correlation}")
+    assert shown[3].startswith(" publish ") and len(shown) == 4
+    place = shown[2].split()[0]
     assert place.startswith(f"{name}/")
     for other in (correlation, parent, parent[3:35], place):
         assert trace(target, other).stdout.splitlines() == shown
@@ -85,6 +86,13 @@ spec: {{topic: {name}}}
 """
 
 
+def apply(target, documents):
+    applied = subprocess.run([str(broker.weir_binary()), "apply", "--file", "-", "--server",
+                              target.http], input=documents, text=True, capture_output=True,
+                             timeout=PATIENCE_S, check=False)
+    assert applied.returncode == 0, applied.stderr
+
+
 def pull(target, name, verb, body=None):
     answer = requests.post(f"{target.http}/topics/{name}/eventsubscriptions/pull:{verb}"
                            "?api-version=2024-06-01", json=body, timeout=PATIENCE_S)
@@ -94,10 +102,7 @@ def pull(target, name, verb, body=None):
 
 def test_what_came_of_it(target, name):
     """Delivered into another topic, and to a receiver that pulls."""
-    applied = subprocess.run([str(broker.weir_binary()), "apply", "--file", "-", "--server",
-                              target.http], input=DECLARED.format(name=name), text=True,
-                             capture_output=True, timeout=PATIENCE_S, check=False)
-    assert applied.returncode == 0, applied.stderr
+    apply(target, DECLARED.format(name=name))
     event = uuid.uuid4().hex
     publish(target, name, id=event)
     received = pull(target, name, "receive")["value"]
@@ -109,16 +114,46 @@ def test_what_came_of_it(target, name):
     while not all(word in shown for word in ("accept", ".copy/0/0", "forward")) and \
             time.monotonic() < end:
         shown = traced(target, event)
-    lines = shown.splitlines()
-    forward = [line for line in lines if "forward      copy  attempt 1  appended" in line]
-    assert len(forward) == 1
-    lines.remove(forward[0])
-    assert lines[1] == f"{name}/0/0  id {event}"
-    assert "publish" in lines[2]
-    assert "receive      pull  attempt 1" in lines[3]
-    assert "settle       pull  accept" in lines[4]
-    assert lines[5] == f"`- {name}.copy/0/0  id {event}"
-    assert "publish" in lines[6] and len(lines) == 7
+    rows = [line.rstrip() for line in shown.splitlines()[2:]]
+    assert rows[0] == f"{name}/0/0  id {event}"
+    assert rows[1].startswith(" publish ")
+    at = next(i for i, row in enumerate(rows) if row.startswith(" forward copy  appended "))
+    assert rows[at + 1] == f"  {name}.copy/0/0  id {event}"
+    assert rows[at + 2].startswith("   publish ")
+    assert any(row.startswith(" receive pull ") for row in rows)
+    assert any(row.startswith(" settle pull  accept ") for row in rows)
+    assert len(rows) == 7
+
+
+def test_times(target, name):
+    """Each stage of a delivery has its time, to the microsecond; they follow each other."""
+    apply(target, DECLARED.format(name=name))
+    event, before = uuid.uuid4().hex, time.time()
+    publish(target, name, id=event)
+    shown = ""
+    end = time.monotonic() + PATIENCE_S
+    while not '"settled_us"' in shown and time.monotonic() < end:
+        shown = traced(target, event, "--json")
+    hops = {hop["step"]: hop for hop in map(json.loads, shown.splitlines())
+            if not hop["topic"].endswith(".copy")}
+    published, forward = hops["publish"], hops["forward"]
+    assert before * 1000 - 1 <= published["at"] <= forward["at"] <= time.time() * 1000 + 1
+    assert 0 < published["took_us"] < PATIENCE_S * 1e6
+    stages = [forward.get(key, 0) for key in ("waited_us", "queued_us", "took_us")]
+    visible = forward["at"] - sum(stages) / 1000
+    assert published["at"] - 2 < visible, "what was not visible yet cannot have been waited for"
+    assert forward["settle"] == "accept" and forward["settled_us"] > 0
+    copied = [hop for hop in map(json.loads, shown.splitlines()) if hop.get("cause")]
+    assert copied[0]["cause"] == {"topic": name, "partition": 0, "offset": 0,
+                                  "subscription": "copy", "attempt": 1}
+
+
+def test_narrow(target, name):
+    event = uuid.uuid4().hex
+    publish(target, name, id=event)
+    shown = traced(target, event, "--width", "60").splitlines()
+    assert shown[-1] == ". wait  - queue  = took  : settle"
+    assert max(map(len, shown[1:2] + shown[3:])) <= 60
 
 
 def test_json(target, name):
