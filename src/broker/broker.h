@@ -187,6 +187,7 @@ struct trim_op { /* DeleteRecords */
     struct uuid topic;
     int32_t partition;
     int64_t offset; /* the new log start; -1: the high watermark */
+    bool to_floor;  /* what subscriptions owe below is kept elsewhere, and stays */
     /* out */
     int64_t log_start;
     /* private */

@@ -10,7 +10,7 @@
  * ledgers have to tell, a batch each. A batch without settles is relaxed. Then come the things that
  * follow from a change: dead messages are buried, the clock is set, receivers are told.
  */
-#include "broker/delivery_internal.h"
+#include "broker/stragglers.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -137,6 +137,7 @@ static void delivery_free(struct delivery *d)
     map_remove(&all->ledgers, &d->node);
     if (d->change != NULL)
         ledger_change_cancel(d->change);
+    stragglers_free(d, false);
     ledger_free(d->ledger);
     subscription_unref(d->s);
     mem_free(d);
@@ -345,7 +346,8 @@ static void look_after(struct delivery *d)
     delivery_flush(d);
     if (d->leaving)
         return;
-    if (ledger_floor(d->ledger) != d->floor)
+    stragglers_look_after(d);
+    if (delivery_floor(d) != d->floor)
         floor_moved(d);
     delivery_bury(d);
     due_set(d);
@@ -424,6 +426,7 @@ static void sweep_fire(struct env_timer *timer)
     for (struct map_node *n = map_next(&all->ledgers, NULL); n != NULL;
          n = map_next(&all->ledgers, n)) {
         struct delivery *d = delivery_of(n);
+        stragglers_sweep(d);
         if (!d->touched && !d->leaving && d->pending == 0 && !ledger_conf(d->ledger)->sessions)
             ledger_pack(d->ledger, now);
         d->touched = false;
@@ -455,11 +458,9 @@ static void attach(struct delivery *d)
     list_push(&p->deliveries, &d->link);
     if (d->s->ttl_ms >= 0)
         d->expiry_ms = delivery_now(d->all).mono_ms + first_expiry_ms(d->s);
-    if (p->log_start > ledger_floor(d->ledger)) {
-        uint64_t unseen;
-        d->expired += ledger_trim(d->ledger, p->log_start, &unseen) + unseen;
-    }
-    d->floor = ledger_floor(d->ledger);
+    uint64_t unseen;
+    d->expired += ledger_trim(d->ledger, p->log_start, &unseen) + unseen;
+    d->floor = delivery_floor(d);
     floor_moved(d);
     delivery_touch(d);
 }
@@ -613,6 +614,7 @@ static void end_start(struct delivery *d)
     batch_begin(&b, 0);
     batch_add(&b, (int64_t)env_now_ms(d->all->broker->env), (struct str){(const char *)key, n},
               (struct str){NULL, 0}, NULL, 0);
+    stragglers_free(d, true);
     ledger_forget(d->ledger);
     ledger_free(d->ledger);
     d->ledger = NULL;
@@ -621,13 +623,25 @@ static void end_start(struct delivery *d)
 
 /* ---- load ---- */
 
+static enum err apply_to(struct delivery *d, const struct ledger_key *key, struct str value,
+                         struct statelog_entity **out)
+{
+    struct ledger_entity *entity = NULL;
+    int64_t copy = ledger_key_is_copy(key);
+    if (copy >= 0)
+        return stragglers_apply(d, copy, value, out);
+    d->folded = true;
+    enum err err = ledger_fold(d->ledger, key, value, delivery_now(d->all), &entity);
+    *out = entity != NULL ? &entity->log : NULL;
+    return err;
+}
+
 /* One of no subscription is not read, only remembered: it is ended when all is loaded. */
 static struct statelog_entity *apply(void *user, struct str key, struct str value,
                                      int64_t timestamp)
 {
     struct deliveries_shard *shard = user;
     struct deliveries *all = shard->all;
-    struct ledger_entity *entity = NULL;
     struct ledger_key k;
     (void)timestamp;
     if (!ledger_key_read(key, &k)) {
@@ -640,24 +654,26 @@ static struct statelog_entity *apply(void *user, struct str key, struct str valu
     if (d == NULL)
         return NULL;
     if (value.at == NULL && ledger_key_is_head(&k)) {
+        stragglers_free(d, true);
         ledger_forget(d->ledger);
         delivery_free(d);
         return NULL;
     }
-    if (d->s == NULL)
-        return NULL;
-    d->folded = true;
-    enum err err = ledger_fold(d->ledger, &k, value, delivery_now(all), &entity);
+    struct statelog_entity *entity = NULL;
+    enum err err = d->s != NULL ? apply_to(d, &k, value, &entity) : ERR_OK;
     if (err != ERR_OK && all->load_err == ERR_OK)
         all->load_err = err;
-    return entity != NULL ? &entity->log : NULL;
+    return entity;
 }
 
 static void snapshot(void *user, struct statelog_entity *entity, struct batch_builder *out)
 {
     const struct deliveries_shard *shard = user;
     struct ledger_entity *e = container_of(entity, struct ledger_entity, log);
-    ledger_snapshot(e, delivery_now(shard->all), out);
+    if (e->kind == LEDGER_ENTITY_OWNERS)
+        stragglers_snapshot(container_of(e, struct straggler, entity), out);
+    else
+        ledger_snapshot(e, delivery_now(shard->all), out);
 }
 
 static const struct statelog_ops log_ops = {apply, snapshot};
@@ -804,6 +820,7 @@ static void fold_end(struct deliveries *all)
         next = map_next(&all->ledgers, n);
         if (d->folded)
             ledger_folded(d->ledger, delivery_now(all));
+        stragglers_loaded(d);
         if (d->s == NULL)
             delivery_end(d);
     }

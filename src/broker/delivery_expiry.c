@@ -38,7 +38,7 @@ static void expiry_end(struct expiry *e)
 /* The offset of the oldest message that may be over; INT64_MAX: there is none. */
 static int64_t oldest(const struct delivery *d)
 {
-    int64_t at = ledger_floor(d->ledger);
+    int64_t at = ledger_first(d->ledger, d->expired_to);
     at = at > d->expired_to ? at : d->expired_to;
     return d->at != NULL && at < d->at->end ? at : INT64_MAX;
 }

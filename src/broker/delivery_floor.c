@@ -7,9 +7,10 @@
  * What a subscription owes is not kept for ever: its time to live ends it (delivery_expiry.c), and
  * the topic's retention.bytes does, when retention says that it would remove more if it were let.
  * Then the oldest messages expire as if their time were up. Not so in a topic that keeps until
- * settled: that one refuses its producers instead.
+ * settled: that one refuses its producers instead. And not where only a few messages are in the
+ * way: these are kept elsewhere (stragglers.h), and the floor passes them.
  */
-#include "broker/delivery_internal.h"
+#include "broker/stragglers.h"
 
 #include "base/mem.h"
 
@@ -50,11 +51,16 @@ static void floor_set(struct partition *p)
     trim_want(p);
 }
 
+int64_t delivery_floor(const struct delivery *d)
+{
+    return ledger_first(d->ledger, ledger_kept(d->ledger));
+}
+
 void floor_moved(struct delivery *d)
 {
     struct partition *p = d->at;
     int64_t was = d->floor;
-    d->floor = ledger_floor(d->ledger);
+    d->floor = delivery_floor(d);
     if (p != NULL && (was == p->floor || d->floor < p->floor))
         floor_set(p);
 }
@@ -92,7 +98,8 @@ static void trim_fire(struct env_timer *timer)
         *op = (struct trim_op){.op.done = trimmed,
                                .topic = p->topic_id,
                                .partition = p->index,
-                               .offset = p->floor < p->end ? p->floor : p->end};
+                               .offset = p->floor < p->end ? p->floor : p->end,
+                               .to_floor = true};
         broker_trim(all->broker, op);
     }
 }
@@ -112,13 +119,12 @@ void floors_free(struct deliveries *all)
 
 /* ---- too much ---- */
 
-void deliveries_pressed(struct partition *p, int64_t start)
+void deliveries_pressed(struct partition *p, int64_t start, bool full)
 {
-    if (p->topic->conf.until_settled)
-        return;
+    bool gives_up = full && !p->topic->conf.until_settled;
     list_for (it, &p->deliveries) {
         struct delivery *d = container_of(it, struct delivery, link);
-        if (d->floor >= start || d->pressed_to >= start)
+        if (d->floor >= start || stragglers_move(d, start) || !gives_up || d->pressed_to >= start)
             continue;
         d->pressed_to = start;
         delivery_expire(d);

@@ -53,7 +53,8 @@ struct deliveries {
     struct env_timer clock; /* for the first of them */
     struct subscription_watcher subscriptions;
     struct topic_watcher topics;
-    uint32_t owners;      /* given out by broker_owner */
+    uint32_t owners; /* given out by broker_owner */
+    size_t straggler_bytes;
     struct list trimming; /* struct partition: up to its floor */
     struct env_timer trim;
     struct env_timer sweep; /* idle ledgers are packed */
@@ -86,7 +87,8 @@ struct delivery {
     struct partition *at; /* NULL: not open yet, or gone */
     struct list link;     /* in at->deliveries */
     struct ledger *ledger;
-    bool folded; /* from records, at load */
+    struct stragglers *stragglers; /* copies of messages; NULL: none */
+    bool folded;                   /* from records, at load */
     bool leaving;
     bool again;                   /* there is one like it, by now: made when this one has left */
     uint32_t pending;             /* writes, jobs and groups under way: it stays */
@@ -163,7 +165,8 @@ struct delivery_read {
     size_t n, cap;
 };
 
-/* Reads at `offset`: what it finds joins the batches. */
+/* Reads at `offset`, of what the log does not have any more the copy: what it finds joins the
+ * batches. */
 void delivery_read_start(struct delivery_read *r, int64_t offset, size_t bytes_max);
 /* The record at the offset, in the batches read so far. NULL: not among them. */
 struct records *delivery_read_find(const struct delivery_read *r, int64_t offset,
@@ -245,14 +248,17 @@ void receivers_subscription_changed(struct broker *b, const struct subscription 
 
 /* The log was opened: before the ledgers are known, nothing of it may go. */
 void floor_open(struct partition *p);
+/* What it needs of the log begins there. */
+int64_t delivery_floor(const struct delivery *d);
 /* The delivery's floor is another one, or it came to its partition. */
 void floor_moved(struct delivery *d);
 /* A delivery has left; NULL is allowed. */
 void floor_left(struct partition *p);
 /* All ledgers of this reactor are there. */
 void floors_known(struct deliveries *all);
-/* The store would like to remove what lies below `start`, but for the floor. */
-void deliveries_pressed(struct partition *p, int64_t start);
+/* The store would like to remove what lies below `start`, but for the floor; full: because the log
+ * is too large. */
+void deliveries_pressed(struct partition *p, int64_t start, bool full);
 void floors_init(struct deliveries *all);
 void floors_free(struct deliveries *all);
 /* May more be appended? ERR_THROTTLED: the topic waits for its subscriptions. */

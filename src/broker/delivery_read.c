@@ -1,4 +1,4 @@
-#include "broker/delivery_internal.h"
+#include "broker/stragglers.h"
 
 #include "base/mem.h"
 
@@ -48,8 +48,22 @@ static void read_done(struct op *op)
     r->done(r, op->err);
 }
 
+/* The log has it no more, but there is a copy. */
+static struct records *copy_of(const struct delivery_read *r, int64_t offset)
+{
+    const struct partition *p = r->d->at;
+    return p != NULL && offset < p->log_start ? stragglers_read(r->d, offset) : NULL;
+}
+
 void delivery_read_start(struct delivery_read *r, int64_t offset, size_t bytes_max)
 {
+    struct records *copy = copy_of(r, offset);
+    if (copy != NULL) {
+        r->op = (struct records_op){.offset = offset, .next_offset = offset + 1};
+        add(r, copy);
+        r->done(r, ERR_OK);
+        return;
+    }
     r->op = (struct records_op){.op.done = read_done,
                                 .topic = r->d->topic,
                                 .partition = r->d->index,
@@ -61,15 +75,18 @@ void delivery_read_start(struct delivery_read *r, int64_t offset, size_t bytes_m
 struct records *delivery_read_find(const struct delivery_read *r, int64_t offset,
                                    struct record *out)
 {
-    size_t at = place(r, offset + 1); /* the first batch behind the offset */
-    if (at == 0)
-        return NULL;
-    struct records *batch = r->at[at - 1];
-    uint32_t i = records_find(batch, offset);
-    if (i == records_count(batch))
-        return NULL;
-    records_get(batch, i, out);
-    return out->offset == offset ? batch : NULL;
+    /* From the last batch that begins at or before it; copies may lie inside of a batch. */
+    for (size_t at = place(r, offset + 1); at > 0; at--) {
+        struct records *batch = r->at[at - 1];
+        uint32_t i = records_find(batch, offset), n = records_count(batch);
+        if (i < n)
+            records_get(batch, i, out);
+        if (i < n && out->offset == offset)
+            return batch;
+        if (n > 1)
+            break;
+    }
+    return NULL;
 }
 
 void delivery_read_clear(struct delivery_read *r)

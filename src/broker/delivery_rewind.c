@@ -1,7 +1,7 @@
 /* "Redeliver all since 14:00": where that is in each partition, then its ledger starts again there.
  */
 #include "broker/access.h"
-#include "broker/delivery_internal.h"
+#include "broker/stragglers.h"
 
 #include "base/mem.h"
 
@@ -22,8 +22,6 @@ static void rewind_to(struct each_part *part, int64_t to)
         each_answer(part, ERR_NOT_FOUND);
         return;
     }
-    if (to < d->at->log_start)
-        to = d->at->log_start;
     if (to > d->at->end)
         to = d->at->end;
     delivery_flush(d); /* it has a change of its own */
@@ -38,14 +36,19 @@ static void rewind_to(struct each_part *part, int64_t to)
     delivery_flush(d);
 }
 
-/* Behind all records: from now on. */
+/* Behind all records: from now on. Before all of them: what is kept elsewhere may be as young. */
 static void rewind_found(struct op *op)
 {
     struct each_part *part = container_of(op, struct each_part, list.op);
-    if (op->err != ERR_OK)
+    const struct delivery *d = part->d;
+    if (op->err != ERR_OK) {
         each_answer(part, op->err);
-    else
-        rewind_to(part, part->list.offset >= 0 ? part->list.offset : INT64_MAX);
+        return;
+    }
+    int64_t to = part->list.offset >= 0 ? part->list.offset : INT64_MAX;
+    if (d->at != NULL && to <= d->at->log_start)
+        to = stragglers_since(d, part->list.timestamp, to);
+    rewind_to(part, to);
 }
 
 static void rewind_run(struct each_part *part)

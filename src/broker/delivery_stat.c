@@ -1,5 +1,5 @@
 #include "broker/access.h"
-#include "broker/delivery_internal.h"
+#include "broker/stragglers.h"
 
 #include "base/mem.h"
 
@@ -28,6 +28,13 @@ static void stat_oldest(struct each_part *part)
     const struct ledger_stat_op *op = container_of(part->all, struct stat_call, each)->op;
     int64_t floor = ledger_floor(d->ledger);
     if (!op->oldest || d->at == NULL || floor >= d->at->end) {
+        each_answer(part, ERR_OK);
+        return;
+    }
+    struct records *copy = stragglers_read(d, floor);
+    if (copy != NULL) {
+        part->oldest_ms = records_append_ms(copy);
+        records_unref(copy);
         each_answer(part, ERR_OK);
         return;
     }

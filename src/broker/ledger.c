@@ -165,9 +165,9 @@ int64_t ledger_next(const struct ledger *l)
     return l->next;
 }
 
-int64_t ledger_floor(const struct ledger *l)
+int64_t ledger_first(const struct ledger *l, int64_t from)
 {
-    for (uint32_t i = 0; i < l->dir.n; i++) {
+    for (uint32_t i = page_place(l, page_of(from)); i < l->dir.n; i++) {
         struct ledger_page *p = page_at(l, i);
         if (p->open == 0)
             continue;
@@ -176,10 +176,30 @@ int64_t ledger_floor(const struct ledger *l)
             continue;
 #endif
         /* A packed page is unpacked: what it holds stays the same. */
-        int64_t first = page_start(p) + page_next_open((struct ledger *)(uintptr_t)l, p, 0);
+        unsigned k = page_next_open((struct ledger *)(uintptr_t)l, p,
+                                    page_start(p) < from ? index_of(from) : 0);
+        if (k == LEDGER_PAGE)
+            continue;
+        int64_t first = page_start(p) + k;
         return first < l->next ? first : l->next;
     }
     return l->next;
+}
+
+int64_t ledger_floor(const struct ledger *l)
+{
+    return ledger_first(l, 0);
+}
+
+void ledger_set_kept(struct ledger *l, int64_t below)
+{
+    weir_check(l, LEDGER_MAGIC);
+    l->kept = below;
+}
+
+int64_t ledger_kept(const struct ledger *l)
+{
+    return l->kept;
 }
 
 static uint64_t unsettled(const struct ledger *l)
@@ -396,8 +416,9 @@ uint64_t ledger_trim(struct ledger *l, int64_t log_start, uint64_t *unseen)
     uint64_t before = unsettled(l);
     for (uint32_t i = 0; i < l->dir.n && page_start(page_at(l, i)) < log_start;) {
         struct ledger_page *p = page_at(l, i);
-        int64_t n = log_start - page_start(p);
-        for (unsigned k = page_next_open(l, p, 0); k < n && k < LEDGER_PAGE;
+        int64_t n = log_start - page_start(p), kept = l->kept - page_start(p);
+        unsigned from = kept < 0 ? 0 : kept < LEDGER_PAGE ? (unsigned)kept : LEDGER_PAGE;
+        for (unsigned k = page_next_open(l, p, from); k < n && k < LEDGER_PAGE;
              k = p->gone ? LEDGER_PAGE : page_next_open(l, p, k + 1))
             trim_entry(l, p, k);
         i += !p->gone;

@@ -113,6 +113,12 @@ const struct ledger_conf *ledger_conf(const struct ledger *l);
 /* ---- looking at the log ---- */
 
 int64_t ledger_floor(const struct ledger *l); /* all below is settled for good */
+/* The first unsettled one at or above `from`; next if there is none. */
+int64_t ledger_first(const struct ledger *l, int64_t from);
+/* The owner has copies of what is unsettled below `below` (stragglers.h): the log may lose it.
+ * Trims leave it as it is, and a rewind to before it makes it available again. */
+void ledger_set_kept(struct ledger *l, int64_t below);
+int64_t ledger_kept(const struct ledger *l);
 int64_t ledger_next(const struct ledger *l);
 /* How many more ledger_add takes. */
 uint32_t ledger_room(const struct ledger *l);
@@ -222,6 +228,8 @@ struct ledger_entity {
     struct ledger *ledger;      /* private from here */
     uint8_t kind;
 };
+/* The kind of an entity that the owner keeps in the same state log; none of a ledger's. */
+#define LEDGER_ENTITY_OWNERS 255
 
 /* At most 32 bytes, but for sessions', which end with the session's id. Owned by the change. */
 struct ledger_record {
@@ -259,6 +267,7 @@ struct ledger_key {
     int32_t partition;
     uint8_t kind;
     int64_t page;
+    int64_t offset;
     struct str session;
 };
 /* False: no ledger's key. */
@@ -266,6 +275,10 @@ bool ledger_key_read(struct str key, struct ledger_key *out);
 bool ledger_key_is_head(const struct ledger_key *key);
 /* The key of the head, whose tombstone ends the whole ledger (key_bytes_max 32). */
 size_t ledger_key_head(const struct ledger_conf *conf, uint8_t out[32]);
+/* The key of the owner's copy of a message, and whether it is one: its offset, else -1. What is
+ * behind it is not for ledger_fold. */
+size_t ledger_key_copy(const struct ledger_conf *conf, int64_t offset, uint8_t out[32]);
+int64_t ledger_key_is_copy(const struct ledger_key *key);
 
 /* At load, on a ledger just made, for each of its records in order. *entity: whose record it is;
  * NULL: nobody's (any more). value.at NULL on the head: the ledger is gone; the caller frees it.
@@ -288,15 +301,16 @@ bool ledger_step(struct ledger *l, struct ledger_time now);
 bool ledger_expire(struct ledger *l, int64_t below);
 /* One message with a time to live of its own. ERR_NOT_FOUND: not one that waits. */
 enum err must_use ledger_expire_one(struct ledger *l, int64_t offset);
-/* The log begins at log_start now: what was below is gone, whoever held it. Returns how many
- * unsettled ones that were; *unseen: offsets that were not looked at. Looks at all below. While a
- * rewind is under way nothing happens before that is done, and 0 is returned. */
+/* The log begins at log_start now: what was below is gone, whoever held it, but for what the owner
+ * has copies of. Returns how many unsettled ones that were; *unseen: offsets that were not looked
+ * at. Looks at all below. While a rewind is under way nothing happens before that is done, and 0 is
+ * returned. */
 uint64_t ledger_trim(struct ledger *l, int64_t log_start, uint64_t *unseen);
 
-/* The ledger starts again at `to`. With `keep`, what is acquired, deferred or delayed now stays as
- * it is (XGROUP SETID), else nothing does: tokens are void. Done at ledger_done; until then all
- * verbs that change something say ERR_BUSY. ERR_BUSY: another one is under way, or with keep, more
- * than LEDGER_KEEP_MAX messages to keep. */
+/* The ledger starts again at `to`, or at the log's start if that is behind it. With `keep`, what is
+ * acquired, deferred or delayed now stays as it is (XGROUP SETID), else nothing does: tokens are
+ * void. Done at ledger_done; until then all verbs that change something say ERR_BUSY. ERR_BUSY:
+ * another one is under way, or with keep, more than LEDGER_KEEP_MAX messages to keep. */
 #define LEDGER_KEEP_MAX 10000u
 enum err must_use ledger_rewind(struct ledger_change *c, int64_t to, bool keep);
 
@@ -342,7 +356,7 @@ struct ledger_holder {
 bool ledger_holders(const struct ledger *l, uint32_t *at, struct ledger_holder *out);
 uint32_t ledger_held(const struct ledger *l, uint64_t owner);
 /* Which few offsets hold the floor below `target`: returns their number and writes them, lowest
- * first; 0: none or more than max. They may be copied to a side topic and accepted by offset. */
+ * first; 0: none or more than max. The owner may copy them, and then ledger_set_kept. */
 size_t ledger_stragglers(const struct ledger *l, int64_t target, int64_t *out, size_t max);
 
 struct ledger_stat {

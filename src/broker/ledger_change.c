@@ -256,7 +256,7 @@ bool ledger_take(struct ledger_change *c, bool alone, struct ledger_time now,
     c->taken = true;
     c->alone = alone || c->rewind;
     wr_init(&c->wr, TAKE_BYTES);
-    if (c->rewind && c->keep != KEEP_NONE)
+    if (c->rewind && rewind_stages(l, c))
         rewind_stage(l, c);
     take_items(c);
     if (!c->alone)
@@ -374,7 +374,8 @@ static void item_apply(struct ledger *l, struct ledger_change *c, struct change_
     if (ok)
         item_count(l, item, e);
     bool told = ok && (!c->alone || e->state == LEDGER_SETTLED);
-    if (page_start(p) + item->index < l->start && !(ok && e->state == LEDGER_SETTLED)) {
+    int64_t offset = page_start(p) + item->index;
+    if (offset < l->start && offset >= l->kept && !(ok && e->state == LEDGER_SETTLED)) {
         e->state = LEDGER_SETTLED; /* the log was trimmed meanwhile */
         l->expired++;
         ok = true;

@@ -197,6 +197,7 @@ struct ledger_change {
     bool rewind;
     enum rewind_keep keep;
     int64_t rewind_to;
+    int64_t rewind_asked;        /* may lie before the log's start */
     struct ledger_page **staged; /* what is kept */
     uint32_t staged_n;
     /* Not zeroed */
@@ -213,6 +214,7 @@ struct ledger {
     uint64_t epoch;
     uint64_t stamp;     /* the last given */
     int64_t start;      /* of the log, as far as it matters */
+    int64_t kept;       /* what is unsettled below, the owner has copies of */
     int64_t trim_later; /* when the rewind under way is done */
     int64_t next;
     int64_t expired_below;
@@ -386,6 +388,8 @@ struct change_item *change_item_add(struct ledger_change *c);
 
 /* ---- ledger_rewind.c ---- */
 
+/* Whether anything must be staged. */
+bool rewind_stages(const struct ledger *l, const struct ledger_change *c);
 void rewind_stage(struct ledger *l, struct ledger_change *c);
 void rewind_head_write(struct ledger *l, const struct ledger_change *c, struct wr *w);
 void rewind_done(struct ledger *l, struct ledger_change *c, bool ok);

@@ -1,7 +1,7 @@
 /* The records of a ledger, in a state log.
  *
  *     key    kind u8, subscription 16, partition u32, then for a page its number (uvarlong), for a
- *            session its id
+ *            session its id, for a copy of a message its offset (uvarlong)
  *     value  version u8, then
  *
  *     'H' head      epoch, floor uvarlong; runs of pages above the floor of which all is settled:
@@ -12,6 +12,7 @@
  *                   u8, fields
  *     'L' session   locked by owner, what is left (varlong ms + 1; 0: no end) at a wall clock time
  *     'T' session   its state, behind the version
+ *     'C' copy      not a ledger's but its owner's (stragglers.h)
  *
  *     tag    bits 0-2 state, 3 burying, 4 endless, 5 expired, 6 has due, 7 has first
  *     fields of what is not settled: deliveries uvarint; first: varlong, time - first; due:
@@ -35,6 +36,7 @@
 #define KIND_PAGE 'P'
 #define KIND_LOCK 'L'
 #define KIND_STATE 'T'
+#define KIND_COPY 'C'
 
 #define FOLD_RUNS 1024
 #define ELAPSED_MAX_MS ((int64_t)1 << 38) /* 8 years */
@@ -74,15 +76,30 @@ void session_key(const struct ledger *l, const struct session *s, bool state, st
     wr_bytes(w, s->id.at, s->id.len);
 }
 
+static size_t key_end(struct wr *w, uint8_t out[32])
+{
+    size_t n = w->len;
+    weir_assert(n <= 32);
+    memcpy(out, w->buf->data, n);
+    wr_free(w);
+    return n;
+}
+
 size_t ledger_key_head(const struct ledger_conf *conf, uint8_t out[32])
 {
     struct wr w;
     wr_init(&w, 32);
     key_write(conf, KIND_HEAD, &w);
-    size_t n = w.len;
-    memcpy(out, w.buf->data, n);
-    wr_free(&w);
-    return n;
+    return key_end(&w, out);
+}
+
+size_t ledger_key_copy(const struct ledger_conf *conf, int64_t offset, uint8_t out[32])
+{
+    struct wr w;
+    wr_init(&w, 32);
+    key_write(conf, KIND_COPY, &w);
+    wr_uvarlong(&w, (uint64_t)offset);
+    return key_end(&w, out);
 }
 
 bool ledger_key_read(struct str key, struct ledger_key *out)
@@ -100,6 +117,11 @@ bool ledger_key_read(struct str key, struct ledger_key *out)
         out->page = (int64_t)no;
         if (no > (uint64_t)page_of(LEDGER_OFFSET_MAX - 1))
             return false;
+    } else if (out->kind == KIND_COPY) {
+        uint64_t offset = rd_uvarlong(&r);
+        out->offset = (int64_t)offset;
+        if (offset >= (uint64_t)LEDGER_OFFSET_MAX)
+            return false;
     } else if (out->kind == KIND_LOCK || out->kind == KIND_STATE) {
         out->session.len = rd_left(&r);
         out->session.at = (const char *)rd_bytes(&r, out->session.len);
@@ -110,6 +132,11 @@ bool ledger_key_read(struct str key, struct ledger_key *out)
     }
     return !r.bad && rd_left(&r) == 0 && out->partition >= 0 &&
            out->partition < LEDGER_PARTITIONS_MAX;
+}
+
+int64_t ledger_key_is_copy(const struct ledger_key *key)
+{
+    return key->kind == KIND_COPY ? key->offset : -1;
 }
 
 bool ledger_key_is_head(const struct ledger_key *key)
@@ -605,6 +632,8 @@ enum err ledger_fold(struct ledger *l, const struct ledger_key *key, struct str 
         return head_fold(l, value);
     case KIND_PAGE:
         return value.at != NULL ? page_fold(l, key->page, value, now, entity) : ERR_CORRUPT;
+    case KIND_COPY:
+        return ERR_CORRUPT;
     default:
         return session_fold(l, key, value, now, entity);
     }

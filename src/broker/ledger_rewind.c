@@ -5,7 +5,10 @@
  * before the head is durable. What is kept is staged in pages of the new epoch, which are written
  * in one group with the head; they must not change meanwhile, so all verbs wait.
  *
- * A clamp is a rewind that keeps all that lies before. */
+ * A clamp is a rewind that keeps all that lies before.
+ *
+ * What the log does not have any more but its owner has copies of (ledger_set_kept) cannot be
+ * looked at again: a rewind to before it stages it, as if it had just been. */
 #include "broker/ledger_internal.h"
 
 #include "base/mem.h"
@@ -26,6 +29,7 @@ static enum err rewind(struct ledger_change *c, int64_t to, enum rewind_keep kee
         return ERR_OFFSET_RANGE;
     c->rewind = true;
     c->keep = keep;
+    c->rewind_asked = to;
     c->rewind_to = to > l->start ? to : l->start;
     l->rewinding = c;
     return ERR_OK;
@@ -53,6 +57,18 @@ static bool stays(const struct ledger_change *c, int64_t offset, const struct le
     return c->keep == KEEP_PENDING && (e->state != LEDGER_AVAILABLE || e->due != 0);
 }
 
+/* It would be looked at again, if the log had it still. */
+static bool comes_again(const struct ledger *l, const struct ledger_change *c, int64_t offset)
+{
+    return c->keep == KEEP_NONE && offset >= c->rewind_asked && offset < l->start &&
+           offset < l->kept;
+}
+
+bool rewind_stages(const struct ledger *l, const struct ledger_change *c)
+{
+    return c->keep != KEEP_NONE || (l->kept > 0 && c->rewind_asked < l->start);
+}
+
 static struct ledger_page *staged_page(struct ledger *l, struct ledger_change *c, int64_t no)
 {
     if (c->staged_n != 0 && c->staged[c->staged_n - 1]->no == no)
@@ -66,7 +82,10 @@ static void stage_page(struct ledger *l, struct ledger_change *c, struct ledger_
 {
     for (unsigned i = page_next_open(l, p, 0); i < LEDGER_PAGE; i = page_next_open(l, p, i + 1)) {
         struct ledger_entry e = *page_entry(l, p, i);
-        if (!stays(c, page_start(p) + i, &e))
+        if (comes_again(l, c, page_start(p) + i))
+            e = (struct ledger_entry){.state = LEDGER_AVAILABLE,
+                                      .who = l->sessions != NULL ? e.who : 0};
+        else if (!stays(c, page_start(p) + i, &e))
             continue; /* comes again by being looked at, or not */
         *page_slot_add(l, staged_page(l, c, p->no), i) = e;
     }

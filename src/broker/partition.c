@@ -112,9 +112,9 @@ static struct slice log_snapshot(void *user)
     return producers_snapshot(p->producers, p->end);
 }
 
-static void log_pressed(void *user, int64_t start)
+static void log_pressed(void *user, int64_t start, bool full)
 {
-    deliveries_pressed(user, start);
+    deliveries_pressed(user, start, full);
 }
 
 static const struct store_log_events log_events = {log_end_moved, log_start_moved, log_snapshot,

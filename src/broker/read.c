@@ -2,6 +2,7 @@
 #include "broker/access.h"
 #include "broker/delivery_internal.h"
 #include "broker/partition.h"
+#include "broker/stragglers.h"
 
 #include <inttypes.h>
 
@@ -318,6 +319,8 @@ static void trim_done(struct store_trim *trim, enum err err)
     op->log_start = p->log_start;
     if (moved) {
         partition_fire(p, true);
+        if (!op->to_floor)
+            stragglers_deleted(p);
         deliveries_start_moved(p);
     }
     partition_leave(p);

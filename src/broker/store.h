@@ -75,9 +75,9 @@ struct store_log_events {
      * done has not been called yet, so not from between end_moved and the done that it belongs to.
      * Slice owned by the store afterwards; empty: nothing. */
     struct slice (*snapshot)(void *user);
-    /* Optional: retention by size would have moved the log start to `start`, but for store_retain.
-     * Told each time that retention looks. */
-    void (*pressed)(void *user, int64_t start);
+    /* Optional: retention would have moved the log start to `start`, but for store_retain: because
+     * the log is too large (full), or by time alone. Told each time that retention looks. */
+    void (*pressed)(void *user, int64_t start, bool full);
 };
 
 struct store_open {

@@ -145,8 +145,10 @@ void plog_set_start(struct plog *log, int64_t log_start, uint64_t now_ms);
  * segments only, never the active one (which it rolls first when that alone is due). limit: the
  * durable end. */
 int64_t plog_retention(struct plog *log, uint64_t now_ms, int64_t limit);
-/* Where retention by size alone would have the log start, of what lies below `limit`. */
+/* Where retention by size alone, or by time, would have the log start, of what lies below `limit`;
+ * nothing is changed. */
 int64_t plog_too_large(const struct plog *log, int64_t limit);
+int64_t plog_too_old(struct plog *log, uint64_t now_ms, int64_t limit);
 /* Unlinks what is due. now_ms UINT64_MAX: all. Returns the next due time, 0 when nothing waits. */
 uint64_t plog_reap(struct plog *log, uint64_t now_ms);
 /* Removes the folder with everything in it (after the delete is durable). */

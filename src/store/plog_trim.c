@@ -176,6 +176,18 @@ int64_t plog_too_large(const struct plog *log, int64_t limit)
     return start;
 }
 
+int64_t plog_too_old(struct plog *log, uint64_t now_ms, int64_t limit)
+{
+    int64_t start = log->log_start;
+    weir_check(log, PLOG_MAGIC);
+    for (uint32_t n = 0; n < log->count && plog_segment_end(log, n) <= limit; n++) {
+        if (!time_is_over(log, log->segs[n], now_ms))
+            break;
+        start = plog_segment_end(log, n);
+    }
+    return start;
+}
+
 int64_t plog_retention(struct plog *log, uint64_t now_ms, int64_t limit)
 {
     uint64_t left = log->bytes;

@@ -11,21 +11,24 @@ static void start_done(struct commit_item *item, enum err err)
         log->events->start_moved(log->user, log->start);
 }
 
-/* The owner may have what is too much settled, or given up. */
-static void log_press(const struct store_log *log)
+/* The owner may have what is too much settled, given up, or kept elsewhere. */
+static void log_press(const struct store_log *log, uint64_t now_ms)
 {
     if (log->retain_from >= log->end || log->events == NULL || log->events->pressed == NULL)
         return;
     int64_t start = plog_too_large(log->plog, log->end);
+    bool full = start > log->retain_from;
+    if (!full)
+        start = plog_too_old(log->plog, now_ms, log->end);
     if (start > log->retain_from)
-        log->events->pressed(log->user, start);
+        log->events->pressed(log->user, start, full);
 }
 
 static void log_retain(struct store_reactor *r, struct store_log *log, uint64_t now_ms)
 {
     int64_t limit = log->retain_from < log->end ? log->retain_from : log->end;
     int64_t start = plog_retention(log->plog, now_ms, limit);
-    log_press(log);
+    log_press(log, now_ms);
     if (start <= log->start || log->retiring)
         return;
     struct commit_item *item = reactor_item(r, start_done);

@@ -3,7 +3,7 @@
  * The first byte's bit 0: with sessions; bit 1: all ends and is packed. Then records until the
  * input ends: a kind (of "HPLT", by the low bits; bit 7: a tombstone), for a page its number, for a
  * session a byte of id, then a length byte and the value. A value's version is made right, unless
- * the kind's bit 6 is set.
+ * the kind's bit 6 is set. Bit 5: it is the value of a copy of the message at the page's offset.
  *
  * What was accepted must fold: the ledger can be looked at, its messages acquired, settled and
  * written; and the fold of its snapshots must be what it was.
@@ -11,7 +11,7 @@
 #include "fuzz.h"
 
 #include "base/mem.h"
-#include "broker/ledger.h"
+#include "broker/stragglers.h"
 
 #define RECORDS_MAX 64
 
@@ -32,6 +32,20 @@ static enum err fold_one(struct ledger *l, struct str key, struct str value)
     return ledger_fold(l, &k, value, now, &e);
 }
 
+/* What is accepted is one record at its place. */
+static enum err copy_read(struct str value, int64_t offset)
+{
+    struct records *batch;
+    struct record record;
+    enum err err = straggler_decode(value, offset, &batch);
+    if (err != ERR_OK)
+        return ERR_NOT_FOUND;
+    records_get(batch, 0, &record);
+    weir_assert(records_count(batch) == 1 && records_head(batch)->base_offset == offset);
+    records_unref(batch);
+    return ERR_OK;
+}
+
 /* From the input. */
 static enum err record_fold(struct ledger *l, const struct ledger_conf *conf, struct rd *in)
 {
@@ -48,6 +62,8 @@ static enum err record_fold(struct ledger *l, const struct ledger_conf *conf, st
         memcpy(value, p, len);
     if (len != 0 && !(kind & 64))
         value[0] = 1;
+    if (kind & 32)
+        return copy_read((struct str){(const char *)value, len}, key[n - 1] & 7);
     struct str v = {kind & 128 ? NULL : (const char *)value, len};
     return fold_one(l, (struct str){(const char *)key, n}, v);
 }

@@ -300,7 +300,9 @@ static void act_settle(unsigned topic)
         if (s.held[i].topic != topic)
             continue;
         c->of[n] = s.held[i];
-        c->items[n++] = (struct settle_item){.token = s.held[i].token, .verb = draw_verb()};
+        c->items[n++] = (struct settle_item){.token = s.held[i].token,
+                                             .verb = draw_verb(),
+                                             .delay_ms = (uint32_t)weir_sim_draw(&s.w, 0, 1) * 200};
         s.held[i--] = s.held[--s.held_n];
     }
     if (n == 0) {
@@ -375,13 +377,19 @@ static void setup_put(struct op *op)
 static void setup_go(struct setup *u)
 {
     static const struct topic_setting queue = {STR_LIT("weir.queue"), STR_LIT("true")};
+    static const struct topic_setting brief[] = {{STR_LIT("retention.ms"), STR_LIT("10")},
+                                                 {STR_LIT("segment.ms"), STR_LIT("5")}};
     if (u->step < 3) {
         u->create = (struct topic_create_op){.op.done = setup_created,
                                              .name = str_of(topic_names[u->step]),
                                              .partitions = PARTITIONS,
                                              .replication = -1,
-                                             .settings = u->step == 0 ? &queue : NULL,
-                                             .settings_n = u->step == 0};
+                                             .settings = u->step == 0   ? &queue
+                                                         : u->step == 1 ? brief
+                                                                        : NULL,
+                                             .settings_n = u->step == 0   ? 1
+                                                           : u->step == 1 ? 2
+                                                                          : 0};
         broker_topic_create(s.w.brokers[0], &u->create);
         return;
     }

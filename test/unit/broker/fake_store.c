@@ -166,19 +166,26 @@ void fake_disk_checkpoint(struct fake_disk *d)
     }
 }
 
+static void retain(struct store_log *log, int64_t log_start)
+{
+    log_trim(log, log_start < log->retain_from ? log_start : log->retain_from);
+    log->events->start_moved(log->user, log->start);
+}
+
 void fake_disk_retain(struct fake_disk *d, const struct store_log_id *id, int64_t log_start)
 {
     struct store_log *log = log_get(d, id);
     if (log_start > log->retain_from && log->events->pressed != NULL)
-        log->events->pressed(log->user, log_start);
-    fake_disk_expire(d, id, log_start);
+        log->events->pressed(log->user, log_start, true);
+    retain(log, log_start);
 }
 
 void fake_disk_expire(struct fake_disk *d, const struct store_log_id *id, int64_t log_start)
 {
     struct store_log *log = log_get(d, id);
-    log_trim(log, log_start < log->retain_from ? log_start : log->retain_from);
-    log->events->start_moved(log->user, log->start);
+    if (log_start > log->retain_from && log->events->pressed != NULL)
+        log->events->pressed(log->user, log_start, false);
+    retain(log, log_start);
 }
 
 size_t fake_disk_logs(const struct fake_disk *d)
@@ -510,7 +517,7 @@ static void port_stat(struct store *s, struct store_log *log, struct store_log_s
     *out = (struct store_log_stat){
         .log_start = log->start,
         .end = log->end,
-        .segments = 1,
+        .segments = log->n > 1 ? (unsigned)log->n : 1,
         .leader_epoch = fake_of(s)->disk->epoch,
     };
     for (size_t i = 0; i < log->n; i++)

@@ -28,7 +28,7 @@ void fake_disk_fail(struct fake_disk *d, enum fake_kind kind, unsigned n, unsign
 void fake_disk_checkpoint(struct fake_disk *d);
 /* Retention by size: moves the log's start, as far as store_retain lets it, and tells its owner. */
 void fake_disk_retain(struct fake_disk *d, const struct store_log_id *id, int64_t log_start);
-/* The same by time: nobody is pressed. */
+/* The same by time. */
 void fake_disk_expire(struct fake_disk *d, const struct store_log_id *id, int64_t log_start);
 /* How many logs there are; how many batches and bytes one holds; has it ever been made. */
 size_t fake_disk_logs(const struct fake_disk *d);

@@ -541,8 +541,9 @@ static void test_retention_size(void **state)
 /* Nothing that its owner still wants goes, and the owner is told of what would. */
 static int64_t pressed_to;
 
-static void pressed(void *user, int64_t start)
+static void pressed(void *user, int64_t start, bool full)
 {
+    assert_true(full);
     (void)user;
     pressed_to = start;
 }
