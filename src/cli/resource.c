@@ -232,7 +232,8 @@ static const char *kind_of(const char *word)
     if (near.best.at)
         fprintf(stderr, "did you mean %s?\n", near.best.at);
     else
-        fprintf(stderr, "there are topics, subscriptions, users and accessgrants\n");
+        fprintf(stderr, "there are topics, functions, models, subscriptions, users "
+                        "and accessgrants\n");
     return NULL;
 }
 
@@ -261,7 +262,7 @@ static const struct option_set delete_set = {
     .example = "weir delete subscription payments/fraud-check",
     .options = delete_table,
     .n = sizeof delete_table / sizeof delete_table[0],
-    .args = "a kind (topic, subscription, user, accessgrant) and a name",
+    .args = "a kind (topic, function, model, subscription, user, accessgrant) and a name",
     .args_min = 0,
     .args_max = 2,
     .shorts = shorts};
@@ -318,8 +319,10 @@ static const struct option_set get_set = {
     .example = "weir get topic payments -o yaml",
     .options = get_table,
     .n = sizeof get_table / sizeof get_table[0],
-    .args = "a kind (topics, subscriptions, users, accessgrants), and a name for one;\n"
-            "           a subscription's is TOPIC/NAME",
+    .args =
+        "a kind (topics, functions, models, subscriptions, users, accessgrants), and a name for\n"
+        "one;\n"
+        "           a subscription's is TOPIC/NAME",
     .args_min = 1,
     .args_max = 2,
     .shorts = shorts};

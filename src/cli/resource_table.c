@@ -27,12 +27,24 @@ static const struct table tables[] = {
       {"QUEUE", "spec.queue", "no"},
       {"CREATED", "status.created", ""}}},
     {"subscriptions",
-     {{"DELIVER", "spec.deliver.url|spec.deliver.topic|spec.deliver.queue|spec.deliver.function",
+     {{"DELIVER",
+       "spec.deliver.url|spec.deliver.topic|spec.deliver.queue|spec.deliver.function|"
+       "spec.deliver.model",
        "pull"},
       {"ATTEMPTS", "spec.retry.attempts", "10"},
       {"DEAD LETTER", "spec.deadLetter", "none"},
       {"CREATED", "status.created", ""},
       {"FILTER", "spec.filter|spec.eventGridFilter", ""}}},
+    {"functions",
+     {{"RUNS", "spec.url|spec.command", ""},
+      {"PROTOCOL", "spec.protocol", "cloudevents"},
+      {"WORKERS", "spec.workers.max", "8"},
+      {"CREATED", "status.created", ""}}},
+    {"models",
+     {{"SERVER", "spec.server.url", "-"},
+      {"FILE", "spec.xgboost.file", "-"},
+      {"FEATURES", "spec.features", ""},
+      {"CREATED", "status.created", ""}}},
     {"users", {{"MECHANISMS", "status.mechanisms", ""}}},
     {"accessgrants",
      {{"PRINCIPAL", "spec.principal", ""},
@@ -43,7 +55,8 @@ static const struct table tables[] = {
 };
 #define TABLES (sizeof tables / sizeof tables[0])
 
-const char *const resource_plurals[] = {"topics", "subscriptions", "users", "accessgrants", NULL};
+const char *const resource_plurals[] = {"topics", "functions",    "models", "subscriptions",
+                                        "users",  "accessgrants", NULL};
 
 const char *resource_plural(const char *word)
 {

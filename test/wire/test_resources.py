@@ -367,11 +367,161 @@ def test_grants_that_are_wrong(command, unique):
         assert says in said
 
 
+# ---- functions and models
+
+FUNCTION = """apiVersion: weir/v1alpha1
+kind: Function
+metadata: {{name: {name}}}
+spec:
+  command: [./enrich, --small]
+  env: {{LEVEL: 3}}
+  protocol: cloudevents-batch
+  batch: {{events: 100}}
+  workers: {{max: 4, restart: {{first: 1s}}}}
+  limits: {{memory: 256MiB, cpu: 1.5, time: 10s}}
+"""
+MODEL = """apiVersion: weir/v1alpha1
+kind: Model
+metadata: {{name: {name}}}
+spec:
+  features: [data.amount, data.night]
+  server: {{url: "http://127.0.0.1:8", model: fraud}}
+  fallback: {{score: 0.25}}
+"""
+ANSWERS = """apiVersion: weir/v1alpha1
+kind: Subscription
+metadata: {{name: s}}
+spec:
+  topic: {topic}
+  deliver: {{url: "http://127.0.0.1:9/"}}
+  reply:
+    topic: {topic}.all
+    routes: [{{filter: "score > 1", topic: {topic}.high}}]
+"""
+
+
+def test_functions_and_models(command, curl, unique):
+    name = unique()
+    documents = (ANSWERS.format(topic=name) + "---\n" + MODEL.format(name=name) + "---\n" +
+                 FUNCTION.format(name=name) + "---\n" +
+                 TOPIC.format(name=name, partitions=1, time="1d"))
+    rows = [f"subscription/{name}/s", f"model/{name}", f"function/{name}", f"topic/{name}"]
+    assert command("apply", "-f", "-", stdin=documents).splitlines() == [
+        f"{row} created" for row in rows]
+    assert command("diff", "-f", "-", stdin=documents) == ""
+    for kind in "function", "model":
+        got = command("get", kind, name, "-o", "yaml")
+        assert command("apply", "-f", "-", stdin=got) == f"{kind}/{name} unchanged\n"
+    changed = documents.replace("cpu: 1.5", "cpu: 250m").replace("0.25", "-1")
+    assert command("diff", "-f", "-", stdin=changed, status=1).splitlines() == [
+        f"model/{name} configured", '  fallback.score: "0.25" -> "-1"',
+        f"function/{name} configured", '  limits.cpu: "1.5" -> "0.25"']
+    assert command("apply", "-f", "-", stdin=changed).count("configured") == 2
+    assert curl("GET", f"/api/v1/functions/{name}")[1]["spec"]["limits"]["cpu"] == "0.25"
+    assert command("get", "models").splitlines()[0].split() == [
+        "NAME", "SERVER", "FILE", "FEATURES", "CREATED"]
+    row = next(line for line in command("get", "functions").splitlines()
+               if line.startswith(name + " "))
+    assert row.split()[1:4] == ["./enrich,--small", "cloudevents-batch", "4"]
+    assert curl("DELETE", f"/api/v1/models/{name}")[0] == 204
+    assert curl("GET", f"/api/v1/models/{name}")[0] == 404
+    assert command("delete", "function", name) == f"function/{name} deleted\n"
+    assert f"there is no Function {name}" in command("delete", "function", name, status=1)
+
+
+def test_functions_and_models_that_are_wrong(command, tmp_path):
+    without = "  command: [./enrich, --small]\n", "  features: [data.amount, data.night]\n"
+    documents = "---\n".join([
+        FUNCTION.format(name="f").replace(without[0], ""),
+        FUNCTION.format(name="f").replace("-batch", ""),
+        MODEL.format(name="m").replace(without[1], ""),
+        MODEL.format(name="m").replace("127.0.0.1:8", "127.0.0.1:8/v2")])
+    write(tmp_path, "r.yaml", documents)
+    said = command("apply", "-f", "r.yaml", status=1).splitlines()
+    assert [line.split(":", 2)[2].split(":")[0] for line in said] == [
+        " spec.command", " spec.batch.events", " spec.features", " spec.server.url"]
+    assert said[1].startswith("r.yaml:18: spec.batch.events: must not be set where a call has one")
+
+
+def test_functions_are_kept_over_a_restart(tmp_path, unique):
+    own = broker.Weir(tmp_path, threads=broker.SEVERAL).start()
+    try:
+        name = unique()
+
+        def run(*args, stdin=""):
+            done = subprocess.run([str(broker.weir_binary()), *args, "--server", own.http],
+                                  input=stdin, stdout=subprocess.PIPE, text=True, timeout=CALL_S)
+            assert done.returncode == 0
+            return done.stdout
+
+        run("apply", "-f", "-",
+            stdin=FUNCTION.format(name=name) + "---\n" + MODEL.format(name=name))
+        before = [run("get", kind, name, "-o", "yaml") for kind in ("function", "model")]
+        own.kill()
+        own.start()
+        assert [run("get", kind, name, "-o", "yaml") for kind in ("function", "model")] == before
+    finally:
+        own.end()
+
+
+@pytest.mark.parametrize("options, taken", [
+    ([], True), (["--http-host", "weir.example.com"], False),
+    (["--http-origin", "http://console.example.com"], False),
+    (["--commands", "off"], False),
+    (["--http-host", "weir.example.com", "--commands", "on"], True)])
+def test_commands_only_where_weir_is_for_its_machine_alone(tmp_path, options, taken):
+    own = broker.Weir(tmp_path)
+    own.options += options
+    own.start()
+    try:
+        elsewhere = "{apiVersion: weir/v1alpha1, kind: Function, metadata: {name: g}, " \
+            "spec: {url: 'http://127.0.0.1:9', workers: {concurrency: 4}}}\n"
+        done = subprocess.run(
+            [str(broker.weir_binary()), "apply", "-f", "-", "--server", own.http],
+            input=FUNCTION.format(name="f") + "---\n" + elsewhere, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=CALL_S)
+        assert "function/g created" in done.stdout
+        assert ("function/f created" in done.stdout) == taken
+        assert ("--commands on" in done.stdout) != taken
+    finally:
+        own.end()
+
+
+def test_functions_are_the_clusters_owners(tmp_path):
+    own = broker.Weir(tmp_path).start()
+    try:
+        def run(*args, user=None, stdin=""):
+            environment = {"WEIR_USER": user} if user else {}
+            done = subprocess.run([str(broker.weir_binary()), *args, "--server", own.http],
+                                  input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, timeout=CALL_S, env=environment)
+            return done.stdout
+
+        run("apply", "-f", "-", stdin=USER.format(name="root", spec="{password: root-secret}") +
+            "---\n" + USER.format(name="joe", spec="{password: joe-secret}") + "---\n" +
+            GRANT.format(name="g", user="root", roles="Owner", on="cluster: {}"))
+        assert "not authorised" in run("apply", "-f", "-", stdin=FUNCTION.format(name="f"))
+        assert "not authorised" in run("apply", "-f", "-", user="joe:joe-secret",
+                                       stdin=MODEL.format(name="m"))
+        assert run("apply", "-f", "-", user="root:root-secret",
+                   stdin=FUNCTION.format(name="f")) == "function/f created\n"
+        assert "there is no Function f" in run("get", "function", "f", user="joe:joe-secret")
+        assert run("get", "functions", "-o", "name", user="joe:joe-secret") == ""
+        assert "not authorised" in run("delete", "function", "f")
+        assert run("get", "functions", "-o", "name", user="root:root-secret") == "f\n"
+    finally:
+        own.end()
+
+
+# ---- the schema, and the examples
+
+
 def test_the_schema_is_one(curl):
     status, schema = curl("GET", "/api/v1/schema")
     assert status == 200
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert {"Topic", "Subscription", "User", "AccessGrant"} == set(schema["$defs"])
+    assert set(schema["$defs"]) == {"Topic", "Function", "Model", "Subscription", "User",
+                                    "AccessGrant"}
 
 
 VALIDATE = """
@@ -391,10 +541,11 @@ def test_the_schema_takes_what_is_got(command, unique):
     name = unique()
     command("apply", "-f", "-", stdin=TOPIC.format(name=name, partitions=1, time="3d") + "---\n" +
             SUBSCRIPTION.format(name="s", topic=name, attempts=3) + "---\n" +
+            FUNCTION.format(name=name) + "---\n" + MODEL.format(name=name) + "---\n" +
             USER.format(name=name, spec="{password: secret}") + "---\n" +
             GRANT.format(name=name, user=name, roles="Owner", on=f"topic: {name}"))
     documents = []
-    for kind in "topics", "subscriptions", "users", "accessgrants":
+    for kind in "topics", "functions", "models", "subscriptions", "users", "accessgrants":
         documents += json.loads(command("get", kind, "-o", "json"))
     assert {one["kind"] for one in documents} == set(schema["$defs"])
     done = subprocess.run(["/usr/bin/python3", "-c", VALIDATE],

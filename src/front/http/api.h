@@ -10,7 +10,8 @@
  *
  * All documents of a request are read before the first is applied: if one is wrong, all that are
  * wrong are told and nothing is done. Then they are applied one after the other, in the order of
- * the kinds (topics before subscriptions), each whole or not at all. The answer has a row for each.
+ * the kinds (topics, functions and models before subscriptions), each whole or not at all. The
+ * answer has a row for each.
  *
  * A kind is a row of api_kinds (api_kinds.c) and a file with its verbs. Inside of front/http only.
  */
@@ -100,6 +101,8 @@ bool api_is_yaml(const struct http_request *rq);
     json_t *api_##kind##_show(struct http_request *rq, const void *thing);                         \
     struct str api_##kind##_name(struct http_request *rq, const void *thing);
 API_KIND_DECLARE(topic)
+API_KIND_DECLARE(function)
+API_KIND_DECLARE(model)
 API_KIND_DECLARE(subscription)
 API_KIND_DECLARE(user)
 API_KIND_DECLARE(grant)

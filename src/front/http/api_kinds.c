@@ -3,6 +3,7 @@
 #include "front/http/api.h"
 
 #include "broker/access_resource.h"
+#include "broker/document.h"
 #include "broker/subscription.h"
 #include "broker/topic_resource.h"
 
@@ -14,6 +15,8 @@
 
 const struct api_kind api_kinds[] = {
     {.spec = &topic_kind, VERBS(topic)},
+    {.spec = &function_kind, VERBS(function)},
+    {.spec = &model_kind, VERBS(model)},
     {.spec = &subscription_kind, VERBS(subscription), .labels = true, .named_below = true},
     {.spec = &user_kind, VERBS(user)},
     {.spec = &grant_kind, VERBS(grant)},
