@@ -166,7 +166,7 @@ def publish(weir, topic, events):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_who_takes_a_partition_over_knows_what_was_before(worker, weir, tmp_path, number):
     """By a snapshot and the log behind it, or by the log alone; and so does who gets it back."""
-    rows = [payment(n, day=n / 40, customer=n % 5, amount=1 + n % 7) for n in range(600)]
+    rows = [payment(n, day=n / 40, customer=n % 250, amount=1 + n % 7) for n in range(600)]
     events = [event(n, row) for n, row in enumerate(rows)]
     publish(weir, "cards", [{name: value for name, value in e.items() if "weir" not in name}
                             for e in events])
@@ -199,6 +199,20 @@ def test_a_broken_snapshot_is_not_used(worker, weir, tmp_path):
     whole[-20] ^= 1
     file.write_bytes(whole)
     assert worker(*arguments).post(events[40:]) == wanted[40:]
+
+
+def test_connections_come_and_go_while_snapshots_are_written(worker, tmp_path):
+    """A child has the memory and the descriptors of its parent."""
+    w = worker("card", "--topic", "cards", "--state", tmp_path / "state", "--save", 0)
+    for n in range(400):
+        again = http.client.HTTPConnection("127.0.0.1", w.port)
+        again.request("POST", "/", json.dumps([event(n, payment(n, day=n / 40, customer=n))]))
+        assert again.getresponse().status == 200
+        again.close()
+        if n % 10 == 0:
+            assert w.post([event(n, payment(n, day=n / 40, customer=n))])
+    assert os.listdir(tmp_path / "state")
+    w.end()
 
 
 def test_requests_that_are_not_understood_disturb_nobody(worker):

@@ -77,6 +77,10 @@ static void server_accept(struct server *s)
 
 static void connection_close(struct server *s, struct connection *c)
 {
+    /* A child that writes a snapshot has the descriptor too: closing it here alone would neither
+     * end the connection nor take it out of the set. */
+    epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+    shutdown(c->fd, SHUT_RDWR);
     close(c->fd);
     text_free(&c->in);
     text_free(&c->out);

@@ -1,8 +1,11 @@
 /* fraud-worker: a function of the fraud pipeline, called by weir over HTTP.
  *
  *     fraud-worker validate --currencies FILE
- *     fraud-worker card     --topic cards     [--state FOLDER] [--weir HOST:PORT]
- *     fraud-worker terminal --topic terminals [--state FOLDER] [--weir HOST:PORT]
+ *     fraud-worker card     --topic cards     [--state FOLDER] [--save SECONDS] [--weir HOST:PORT]
+ *     fraud-worker terminal --topic terminals [--state FOLDER] [--save SECONDS] [--weir HOST:PORT]
+ *
+ * A keyed stage writes snapshots into its folder, every 10 seconds by default, and reads what they
+ * do not have from weir.
  *
  * It listens on 127.0.0.1:$PORT. A call is a POST of CloudEvents, one alone or an array
  * (application/cloudevents-batch+json); the answer is 200 with those that come of them, or 204
@@ -20,12 +23,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PARTITIONS_MAX = 1024, SAVE_SECONDS = 10, IDLE_MS = 1000 };
+enum { PARTITIONS_MAX = 1024, SAVE_SECONDS = 10, IDLE_MS = 500 };
 
 struct worker {
     struct place place;
     struct partition *partitions[PARTITIONS_MAX];
     pid_t saving; /* the child that writes a snapshot; 0: none */
+    long save_seconds;
     int save_next;
     time_t saved_at;
 };
@@ -83,7 +87,7 @@ static void answer(void *arg, const struct http_request *request, struct http_an
     events_free(&events);
 }
 
-/* Every SAVE_SECONDS the snapshots, one after the other. */
+/* Every save_seconds the snapshots, one after the other. */
 static void idle(void *arg)
 {
     struct worker *w = arg;
@@ -91,7 +95,7 @@ static void idle(void *arg)
         w->saving = 0;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (w->saving || (w->save_next == 0 && now.tv_sec - w->saved_at < SAVE_SECONDS))
+    if (w->saving || (w->save_next == 0 && now.tv_sec - w->saved_at < w->save_seconds))
         return;
     if (w->save_next == 0)
         w->saved_at = now.tv_sec;
@@ -115,7 +119,8 @@ static void save_all(struct worker *w)
 static _Noreturn void usage(void)
 {
     die("usage: fraud-worker validate --currencies FILE\n"
-        "       fraud-worker card|terminal --topic NAME [--state FOLDER] [--weir HOST:PORT]");
+        "       fraud-worker card|terminal --topic NAME [--state FOLDER] [--save SECONDS] "
+        "[--weir HOST:PORT]");
 }
 
 static const struct stage *stage_of(const char *name)
@@ -130,19 +135,21 @@ static const struct stage *stage_of(const char *name)
 
 static void parse(struct worker *w, int argc, char **argv)
 {
-    static const struct option options[] = {{"topic", required_argument, NULL, 't'},
-                                            {"state", required_argument, NULL, 's'},
-                                            {"weir", required_argument, NULL, 'w'},
-                                            {"currencies", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"topic", required_argument, NULL, 't'},      {"state", required_argument, NULL, 's'},
+        {"save", required_argument, NULL, 'e'},       {"weir", required_argument, NULL, 'w'},
+        {"currencies", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
     const char *currencies = NULL;
     w->place.stage = stage_of(argc > 1 ? argv[1] : NULL);
     w->place.weir = "127.0.0.1:8080";
+    w->save_seconds = SAVE_SECONDS;
     for (int c; (c = getopt_long(argc - 1, argv + 1, "", options, NULL)) != -1;) {
         if (c == 't')
             w->place.topic = optarg;
         else if (c == 's')
             w->place.state = optarg;
+        else if (c == 'e')
+            w->save_seconds = strtol(optarg, NULL, 10);
         else if (c == 'w')
             w->place.weir = optarg;
         else if (c == 'c')

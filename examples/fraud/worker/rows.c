@@ -40,7 +40,7 @@ void *rows_find(const struct rows *r, size_t size, int64_t t, int64_t tx_id)
 void *rows_insert(struct rows *r, size_t size, const void *row)
 {
     if (r->n == r->room) {
-        uint32_t room = r->room ? r->room + r->room / 2 : ROOM_FIRST;
+        uint32_t room = r->room ? r->room * 2 : ROOM_FIRST;
         r->at = realloc(r->at, room * size);
         if (r->at == NULL)
             die("no memory for %u rows", room);
