@@ -350,35 +350,6 @@ struct str event_copy(struct arena *arena, const char *text)
     return (struct str){arena_strndup(arena, text, n), n};
 }
 
-/* ---- in headers of HTTP ---- */
-
-static bool stands_for_itself(unsigned char ch)
-{
-    return ch > 0x20 && ch < 0x7f && ch != '"' && ch != '%';
-}
-
-struct str event_percent_encode(struct str value, struct arena *arena)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    size_t n = 0;
-    for (size_t i = 0; i < value.len; i++)
-        n += stands_for_itself((unsigned char)value.at[i]) ? 1 : 3;
-    if (n == value.len)
-        return value;
-    char *p = arena_alloc(arena, n), *at = p;
-    for (size_t i = 0; p != NULL && i < value.len; i++) {
-        unsigned char ch = (unsigned char)value.at[i];
-        if (stands_for_itself(ch)) {
-            *at++ = (char)ch;
-        } else {
-            *at++ = '%';
-            *at++ = hex[ch >> 4];
-            *at++ = hex[ch & 15];
-        }
-    }
-    return (struct str){p, n};
-}
-
 /* ---- as what a filter looks at ---- */
 
 static const struct event *event_of_source(const struct expr_source *source)

@@ -64,6 +64,11 @@ enum err must_use event_attribute_set(struct event *e, struct str name, struct s
 /* The value as it stands in a ce- header (HTTP binding 3.1.3.2): blank, quote, percent and all that
  * is not printable ASCII is percent-encoded. at NULL: the arena is full. */
 struct str event_percent_encode(struct str value, struct arena *arena);
+/* The value that such a header has: a quoted string is unquoted, then % is decoded, once. A % that
+ * no two digits follow stands for itself: senders that do not know of the encoding are many. Bytes
+ * above ASCII that are no UTF-8 are ISO 8859-1, as headers were once defined to be, and as Python's
+ * and other clients still send what an SDK gives them unencoded. at NULL: the arena is full. */
+struct str event_percent_decode(struct str value, struct arena *arena);
 /* A media type whose subtype is json or ends in +json, parameters aside. */
 bool event_type_is_json(struct str datacontenttype);
 /* application/cloudevents..., in any case, with parameters: the structured mode (of any format),
@@ -105,6 +110,12 @@ enum err must_use event_of_json(struct str json, struct arena *arena, struct eve
 enum err must_use event_batch_begin(struct jr *batch, struct str json, struct err_text *text);
 enum err must_use event_batch_next(struct jr *batch, struct arena *arena, struct event *out,
                                    struct err_text *text);
+/* The same of events in answer to another one: what is required may be missing, and is for the
+ * caller to fill in. */
+enum err must_use event_of_json_partial(struct str json, struct arena *arena, struct event *out,
+                                        struct err_text *text);
+enum err must_use event_batch_next_partial(struct jr *batch, struct arena *arena, struct event *out,
+                                           struct err_text *text);
 /* Appends the JSON object's text. Data of a JSON type is put in as it is, text as a string, and
  * all else as data_base64. */
 void event_write_json(const struct event *e, struct wr *out);

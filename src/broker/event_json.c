@@ -173,14 +173,19 @@ static enum err read_event(struct jr *j, struct arena *arena, struct event *out,
     return err == ERR_OK ? take_data(&rd) : err;
 }
 
-enum err event_of_json(struct str json, struct arena *arena, struct event *out,
-                       struct err_text *text)
+enum err event_of_json_partial(struct str json, struct arena *arena, struct event *out,
+                               struct err_text *text)
 {
     struct jr j;
     jr_init(&j, json);
     enum err err = read_event(&j, arena, out, text);
-    if (err == ERR_OK && !jr_end(&j))
-        err = event_not_json(&j, text);
+    return err == ERR_OK && !jr_end(&j) ? event_not_json(&j, text) : err;
+}
+
+enum err event_of_json(struct str json, struct arena *arena, struct event *out,
+                       struct err_text *text)
+{
+    enum err err = event_of_json_partial(json, arena, out, text);
     return err == ERR_OK ? event_required_check(out, text) : err;
 }
 
@@ -196,12 +201,18 @@ enum err event_batch_begin(struct jr *batch, struct str json, struct err_text *t
     return ERR_OK;
 }
 
-enum err event_batch_next(struct jr *batch, struct arena *arena, struct event *out,
-                          struct err_text *text)
+enum err event_batch_next_partial(struct jr *batch, struct arena *arena, struct event *out,
+                                  struct err_text *text)
 {
     if (!jr_element(batch))
         return jr_end(batch) ? ERR_NOT_FOUND : event_not_json(batch, text);
-    enum err err = read_event(batch, arena, out, text);
+    return read_event(batch, arena, out, text);
+}
+
+enum err event_batch_next(struct jr *batch, struct arena *arena, struct event *out,
+                          struct err_text *text)
+{
+    enum err err = event_batch_next_partial(batch, arena, out, text);
     return err == ERR_OK ? event_required_check(out, text) : err;
 }
 

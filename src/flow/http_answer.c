@@ -137,6 +137,8 @@ static int on_headers_complete(http_parser *parser)
     a->headers_over = true;
     if (parser->http_major != 1)
         return refuse(a, "the answer is not HTTP/1.x");
+    if (parser->status_code < 100)
+        return refuse(a, "the answer has no status of three digits");
     if (parser->status_code == 101)
         return refuse(a, "the answer switches to another protocol");
     put_headers(a);
