@@ -140,6 +140,7 @@ static void delivery_free(struct delivery *d)
     stragglers_free(d, false);
     ledger_free(d->ledger);
     subscription_unref(d->s);
+    mem_free(d->stages);
     mem_free(d);
 }
 

@@ -26,6 +26,7 @@
 #include "broker/op.h"
 #include "broker/publish.h"
 #include "broker/records.h"
+#include "broker/stages.h"
 
 enum message_state { MESSAGE_AVAILABLE, MESSAGE_ACQUIRED, MESSAGE_DEFERRED };
 
@@ -93,6 +94,10 @@ struct settle_item {
     const struct record_header *properties; /* REJECT: changed in the dead letter. Not with others:
                                              * ERR_REQUEST_INVALID, the log's message stays */
     size_t properties_n;
+    /* For metrics, of what weir brings somewhere itself: how long its call took, and since when the
+     * message could be read (monotonic clock). 0: not known */
+    uint64_t took_us, visible_us;
+    bool burial; /* private: nobody had it */
     /* out */
     enum err err;            /* ERR_LOCK_LOST: not, or not any more, this acquisition's */
     int64_t locked_until_ms; /* RENEW */
@@ -216,7 +221,8 @@ struct ledger_stat_op {
     struct op op;
     const struct actor *actor;
     struct uuid subscription;
-    bool oldest; /* oldest_ms is wanted: that is read from the log */
+    bool oldest;           /* oldest_ms is wanted: that is read from the log */
+    struct stages *stages; /* NULL: not wanted. What was counted is added */
     /* out. ready counts offsets between what was looked at and the log's end as messages, which a
      * filter may yet take from it */
     uint64_t ready, acquired, deferred, delayed, sessions;

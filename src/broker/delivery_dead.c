@@ -268,6 +268,7 @@ static void bury_add(struct bury *g, const struct ledger_taken *taken)
     *item = (struct settle_item){
         .token = taken->token,
         .verb = wanted ? SETTLE_REJECT : SETTLE_ACCEPT,
+        .burial = true,
         .reason = taken->expired ? STR_LIT("expired") : STR_LIT("max-deliveries"),
     };
     g->at[g->part.n++] = item;

@@ -62,14 +62,23 @@ static void part_told(struct statelog_append *a, enum err err)
     ledger_done(p->change, err, delivery_now(p->d->all));
 }
 
+static void items_tell(const struct group_part *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->items[i]->err != ERR_OK)
+            continue;
+        delivery_stages_settled(p->d, p->items[i], p->begin_us);
+        delivery_hop_settled(p->d, p->items[i], p->begin_us);
+    }
+}
+
 static void end_run(struct broker *b, struct op *op)
 {
     struct group_part *p = part_of(op);
     struct delivery *d = p->d;
     enum err err = p->group->err;
-    for (size_t i = 0; i < p->n && err == ERR_OK; i++)
-        if (p->items[i]->err == ERR_OK)
-            delivery_hop_settled(d, p->items[i], p->begin_us);
+    if (err == ERR_OK)
+        items_tell(p);
     if (p->joined)
         statelog_joined(&p->append, err);
     else if (p->taken)

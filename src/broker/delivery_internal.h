@@ -114,6 +114,7 @@ struct delivery {
     int64_t pressed_to; /* what lies below must go: the topic is too large */
     uint64_t dead_lettered, expired, dropped; /* since the start */
     uint64_t accepted, delivered, released;
+    struct stages *stages; /* NULL: nothing was counted yet */
 };
 
 /* ---- delivery.c: life, and the end of the turn ---- */
@@ -362,6 +363,14 @@ void delivery_group_start(struct delivery_group *group);
 enum err must_use delivery_settle_item(struct delivery *d, struct ledger_change *c,
                                        struct settle_item *item);
 
+/* ---- delivery_stages.c: for metrics ---- */
+
+void delivery_stages_received(struct delivery *d, const struct message *m);
+/* Before the ledger is told. */
+void delivery_stages_settling(const struct delivery *d, struct settle_item *item);
+/* The settle is durable; it began at begin_us, monotonic. */
+void delivery_stages_settled(struct delivery *d, const struct settle_item *item, uint64_t begin_us);
+
 /* ---- delivery_hop.c: for weir.hops ---- */
 
 void delivery_hop_received(const struct delivery *d, const struct message *m);
@@ -387,6 +396,7 @@ struct each_part {
     struct records_op records;
     struct ledger_stat stat;
     int64_t oldest_ms;
+    struct stages *stages;
     struct delivery_totals {
         uint64_t delivered, accepted, released, dead_lettered, expired, dropped, unseen;
     } totals;

@@ -45,6 +45,7 @@ enum err delivery_settle_item(struct delivery *d, struct ledger_change *c, struc
     struct ledger_time now = delivery_now(d->all);
     struct ledger_ref ref = ledger_ref(d->ledger, &item->token);
     struct ledger_message m;
+    delivery_stages_settling(d, item);
     if (item->properties_n > 0 && item->verb != SETTLE_REJECT)
         return ERR_REQUEST_INVALID; /* a message in the log is not changed */
     switch (item->verb) {
@@ -83,11 +84,14 @@ static void part_less(struct settle_part *p, enum err err)
     op_finish(b, &p->op, p->err);
 }
 
-static void items_hop(const struct settle_part *p)
+static void items_tell(const struct settle_part *p)
 {
-    for (size_t i = 0; i < p->n; i++)
-        if (p->items[i]->err == ERR_OK && !is_buried(p->d, p->items[i]))
-            delivery_hop_settled(p->d, p->items[i], p->begin_us);
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->items[i]->err != ERR_OK || is_buried(p->d, p->items[i]))
+            continue;
+        delivery_stages_settled(p->d, p->items[i], p->begin_us);
+        delivery_hop_settled(p->d, p->items[i], p->begin_us);
+    }
 }
 
 /* What was to be settled and could not be written is not settled. */
@@ -105,7 +109,7 @@ static void part_written(struct delivery_call *call, enum err err)
     if (err != ERR_OK)
         items_fail(p, false, err);
     else
-        items_hop(p);
+        items_tell(p);
     part_less(p, err);
 }
 

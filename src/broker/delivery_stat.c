@@ -61,10 +61,14 @@ static void stat_run(struct each_part *part)
         .unseen = d->at != NULL && d->at->end > next ? (uint64_t)(d->at->end - next) : 0,
     };
     part->oldest_ms = -1;
+    if (d->stages != NULL && container_of(part->all, struct stat_call, each)->op->stages != NULL) {
+        part->stages = mem_alloc(sizeof(*part->stages));
+        *part->stages = *d->stages;
+    }
     stat_oldest(part);
 }
 
-static void stat_add(struct ledger_stat_op *op, const struct each_part *part)
+static void stat_add(struct ledger_stat_op *op, struct each_part *part)
 {
     const struct ledger_stat *s = &part->stat;
     const struct delivery_totals *t = &part->totals;
@@ -80,6 +84,9 @@ static void stat_add(struct ledger_stat_op *op, const struct each_part *part)
     op->expired_total += t->expired;
     op->dropped_total += t->dropped;
     op->bytes += s->bytes;
+    for (size_t i = 0; i < STAGE_COUNT && part->stages != NULL; i++)
+        histogram_merge(&op->stages->of[i], &part->stages->of[i]);
+    mem_free(part->stages);
     if (part->oldest_ms >= 0 && (op->oldest_ms < 0 || part->oldest_ms < op->oldest_ms))
         op->oldest_ms = part->oldest_ms;
 }
@@ -103,6 +110,7 @@ void broker_ledger_stat(struct broker *b, struct ledger_stat_op *op)
                                   .actor = op->actor,
                                   .subscription = subscription,
                                   .oldest = op->oldest,
+                                  .stages = op->stages,
                                   .oldest_ms = -1};
     op->op.home = b;
     if (s != NULL && access_refuses_topic(b, &op->op, op->actor, &s->topic, ACCESS_ANY))

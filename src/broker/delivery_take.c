@@ -307,8 +307,10 @@ static void message_set(struct take *t, struct records *batch, const struct reco
         .record = *record,
         .records = records_ref(batch),
     };
-    if (t->what != TAKE_PEEK)
+    if (t->what != TAKE_PEEK) {
+        delivery_stages_received(t->d, &t->messages[t->n - 1]);
         delivery_hop_received(t->d, &t->messages[t->n - 1]);
+    }
     t->looked_up++;
 }
 

@@ -139,6 +139,7 @@ void push_lane_settle(struct push_lane *lane)
     lane->settle.op.done = settled;
     lane->settle.subscription = lane->p->s->id;
     lane->settle.items = lane->items;
+    push_time_settle(lane);
     broker_settle(lane->p->push->b, &lane->settle);
 }
 

@@ -60,6 +60,22 @@ static void note(struct push_lane *lane, const struct message *m, const struct s
     hop_note(lane->p->push->b, &hop);
 }
 
+/* Of an append into a topic the settle is all there is. */
+void push_time_settle(struct push_lane *lane)
+{
+    const struct push_time *t = &lane->time;
+    size_t at = 0;
+    for (uint32_t i = 0; i < t->n && at < lane->settle.items_n; i++) {
+        const struct message *m = push_lane_message(lane, i);
+        struct settle_item *item = &lane->items[at];
+        if (!is_of(item, m))
+            continue;
+        item->took_us = t->step != HOP_FORWARD ? between(t->begin_us, t->end_us) : 0;
+        item->visible_us = between(m->waited_us, m->acquired_us);
+        at++;
+    }
+}
+
 /* Items are in the order of the messages, but those whose lock was lost are not among them. */
 void push_time_settled(struct push_lane *lane, bool durable)
 {

@@ -106,6 +106,34 @@ void metrics_value(struct wr *w, double value)
     put(w, text);
 }
 
+static void sample(struct wr *w, const char *name, const char *what,
+                   const struct metrics_labels *labels, const char *bound, double value)
+{
+    put(w, name);
+    put(w, what);
+    for (size_t i = 0; i < labels->n; i++)
+        metrics_label(w, labels->keys[i], labels->values[i]);
+    if (bound != NULL)
+        metrics_label(w, "le", str_of(bound));
+    metrics_value(w, value);
+}
+
+void metrics_histogram(struct wr *w, const char *name, const struct metrics_labels *labels,
+                       const struct histogram *h)
+{
+    char bound[24];
+    uint64_t n = 0;
+    for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+        n += h->n[i];
+        snprintf(bound, sizeof bound, "%g", histogram_bounds_us[i] / 1e6);
+        sample(w, name, "_bucket", labels, bound, (double)n);
+    }
+    n += h->n[HISTOGRAM_BOUNDS];
+    sample(w, name, "_bucket", labels, "+Inf", (double)n);
+    sample(w, name, "_sum", labels, NULL, (double)h->sum_us / 1e6);
+    sample(w, name, "_count", labels, NULL, (double)n);
+}
+
 /* ---- the page ------------------------------------------------------------------------------- */
 
 static void label_partition(struct wr *w, const char *topic, int32_t partition)

@@ -9,12 +9,14 @@
  *     kafka_consumergroup_current_offset      gauge  consumergroup, topic, partition: committed
  *     kafka_consumergroup_lag                 gauge  likewise: what is left to read
  *     weir_subscription_...                   see metrics_subscriptions.h
+ *     weir_delivery_seconds                   histogram  topic, subscription, stage: stages.h
  *
  * One reactor. What could not be asked has no line.
  */
 #pragma once
 
 #include "base/cursor.h"
+#include "base/histogram.h"
 #include "broker/broker.h"
 
 typedef void metrics_done_fn(void *arg, struct slice page);
@@ -28,6 +30,16 @@ void metrics_gather(struct broker *broker, void (*extra)(void *arg, struct wr *w
  * metrics_value at last. */
 void metrics_head(struct wr *w, const char *name, const char *type, const char *help);
 void metrics_line(struct wr *w, const char *name);
+/* A histogram's samples, with these labels beside "le". */
+#define METRICS_HISTOGRAMS_MAX 500 /* subscriptions that have them on a page */
+#define METRICS_LABELS_MAX 4
+struct metrics_labels {
+    size_t n;
+    const char *keys[METRICS_LABELS_MAX];
+    struct str values[METRICS_LABELS_MAX];
+};
+void metrics_histogram(struct wr *w, const char *name, const struct metrics_labels *labels,
+                       const struct histogram *h);
 /* The value is escaped; bytes that are not UTF-8, which Prometheus does not take, become '?'. */
 void metrics_label(struct wr *w, const char *key, struct str value);
 void metrics_value(struct wr *w, double value);

@@ -9,6 +9,7 @@ struct metrics_subscription {
     struct metrics_subscriptions *all;
     const struct subscription *s; /* a reference */
     struct ledger_stat_op op;
+    struct stages stages;
 };
 
 #define AT(field) offsetof(struct ledger_stat_op, field)
@@ -63,7 +64,7 @@ void metrics_subscriptions_ask(struct metrics_subscriptions *m, struct broker *b
         m->all[i] = (struct metrics_subscription){
             .all = m,
             .s = subscription_ref(s),
-            .op = {.op.done = answered, .subscription = s->id},
+            .op = {.op.done = answered, .subscription = s->id, .stages = &m->all[i].stages},
         };
     }
     for (size_t i = 0; i < n; i++)
@@ -86,10 +87,54 @@ static void put_row(const struct metrics_subscriptions *m, const struct row *row
     }
 }
 
+static const char *const stage_names[] = {
+#define X(name, text) text,
+    STAGES(X)
+#undef X
+};
+
+static bool is_counted(const struct metrics_subscription *one)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < STAGE_COUNT; i++)
+        n += histogram_count(&one->stages.of[i]);
+    return one->op.op.err == ERR_OK && n > 0;
+}
+
+/* A histogram is some twenty lines: of so many subscriptions, the first by topic and name. */
+static void put_stages(const struct metrics_subscriptions *m, struct wr *w)
+{
+    size_t shown = 0, left_out = 0;
+    metrics_head(w, "weir_delivery_seconds", "histogram",
+                 "What deliveries take: wait to be acquired, the call, the settle, in total.");
+    for (size_t i = 0; i < m->n; i++) {
+        const struct metrics_subscription *one = &m->all[i];
+        if (!is_counted(one))
+            continue;
+        if (shown++ >= METRICS_HISTOGRAMS_MAX) {
+            left_out++;
+            continue;
+        }
+        struct metrics_labels labels = {3,
+                                        {"topic", "subscription", "stage"},
+                                        {str_of(one->s->topic_name), str_of(one->s->name)}};
+        for (size_t k = 0; k < STAGE_COUNT; k++) {
+            labels.values[2] = str_of(stage_names[k]);
+            if (histogram_count(&one->stages.of[k]) > 0)
+                metrics_histogram(w, "weir_delivery_seconds", &labels, &one->stages.of[k]);
+        }
+    }
+    metrics_head(w, "weir_delivery_seconds_left_out", "gauge",
+                 "Subscriptions whose histograms are not shown: there are too many.");
+    metrics_line(w, "weir_delivery_seconds_left_out");
+    metrics_value(w, (double)left_out);
+}
+
 void metrics_subscriptions_put(const struct metrics_subscriptions *m, struct wr *w)
 {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         put_row(m, &rows[i], w);
+    put_stages(m, w);
 }
 
 void metrics_subscriptions_free(struct metrics_subscriptions *m)

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "broker/group.h"
 
-#include "../broker/rig.h"
+#include "../broker/delivery_rig.h"
 #include "../check.h"
 
 #include <stdio.h>
@@ -157,6 +157,54 @@ static void subscriptions_have_their_numbers(void **state)
     assert_int_equal(count("weir_subscription_ready{"), 1);
 }
 
+static void earliest(struct subscription_conf *conf)
+{
+    conf->start = START_EARLIEST;
+}
+
+static void deliver(const char *name)
+{
+    struct uuid s = rig_subscribe(&rig, "orders", name, earliest);
+    rig_acquire_free(rig_acquire(&rig, 0, s, 1, 1));
+}
+
+static void deliveries_have_their_times(void **state)
+{
+    (void)state;
+    topic("orders", 1);
+    put("orders", 0, 1);
+    fake_advance(&rig.world, 3);
+    deliver("a");
+    rig_subscribe(&rig, "orders", "b", earliest);
+    gather();
+#define OF "{topic=\"orders\",subscription=\"a\",stage=\"wait\""
+    assert_true(has("# TYPE weir_delivery_seconds histogram"));
+    assert_true(has("weir_delivery_seconds_bucket" OF ",le=\"0.0001\"} 0"));
+    assert_true(has("weir_delivery_seconds_bucket" OF ",le=\"0.0025\"} 0"));
+    assert_true(has("weir_delivery_seconds_bucket" OF ",le=\"0.005\"} 1"));
+    assert_true(has("weir_delivery_seconds_bucket" OF ",le=\"60\"} 1"));
+    assert_true(has("weir_delivery_seconds_bucket" OF ",le=\"+Inf\"} 1"));
+    assert_true(has("weir_delivery_seconds_sum" OF "} 0.003"));
+    assert_true(has("weir_delivery_seconds_count" OF "} 1"));
+    assert_int_equal(count("weir_delivery_seconds_count"), 1); /* nothing else was delivered */
+    assert_true(has("weir_delivery_seconds_left_out 0"));
+}
+
+static void only_so_many_have_their_times(void **state)
+{
+    char name[16];
+    (void)state;
+    topic("orders", 1);
+    put("orders", 0, 1);
+    for (int i = 0; i < METRICS_HISTOGRAMS_MAX + 2; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        deliver(name);
+    }
+    gather();
+    assert_int_equal(count("weir_delivery_seconds_count"), METRICS_HISTOGRAMS_MAX);
+    assert_true(has("weir_delivery_seconds_left_out 2"));
+}
+
 static void partitions_have_their_offsets(void **state)
 {
     (void)state;
@@ -280,6 +328,7 @@ int main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
         TEST(an_empty_broker_has_a_page),       TEST(every_sample_has_its_type),
         TEST(partitions_have_their_offsets),    TEST(groups_have_their_lag),
+        TEST(deliveries_have_their_times),      TEST(only_so_many_have_their_times),
         TEST(subscriptions_have_their_numbers), TEST(names_of_groups_are_escaped),
         TEST(long_names_are_not_cut),           TEST(what_cannot_be_asked_has_no_line),
         TEST(a_topic_may_go_while_it_is_asked), cmocka_unit_test(values_are_written_whole),
