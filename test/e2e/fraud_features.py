@@ -1,6 +1,6 @@
 """Feeds payments to the two keyed workers of examples/fraud as weir would, and compares features.
 
-    build/wire/venv/bin/python test/e2e/fraud_features.py [--worker PROGRAM] [--customers N]
+    build/wire/venv/bin/python test/e2e/fraud_features.py [--worker COMMAND] [--customers N]
         [--terminals N] [--days N] [--whole] [--twice]
 
 Both stages get all events in order of time, in batches, from three partitions each; every feature
@@ -35,11 +35,11 @@ NAMES = ("amount", "weekend", "night",
 class Worker:
     """A worker process of one stage and a connection to it."""
 
-    def __init__(self, program, *arguments):
+    def __init__(self, command, *arguments):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-        self.process = subprocess.Popen([program, *arguments],
+        self.process = subprocess.Popen([*command, *arguments],
                                         env={**os.environ, "PORT": str(port)})
         self.connection = http.client.HTTPConnection("127.0.0.1", port)
         for _ in range(500):
@@ -128,10 +128,10 @@ def compare(data, wanted, wrong):
             wrong.append(f"payment {data['tx_id']}: {name} is {data.get(name)}, not {value}")
 
 
-def check(program, rows, wanted, twice):
+def check(command, rows, wanted, twice):
     """Returns (payments compared, what differs)."""
-    card = Worker(program, "card", "--topic", "cards")
-    terminal = Worker(program, "terminal", "--topic", "terminals")
+    card = Worker(command, "card", "--topic", "cards")
+    terminal = Worker(command, "terminal", "--topic", "terminals")
     wrong, compared, batch = [], 0, []
     try:
         for kind, row in [*features.events(rows), (None, None)]:
@@ -163,7 +163,7 @@ def main():
         rows = generate.slice_of(arguments.customers, arguments.terminals, arguments.days)
         wanted = features.features_of(rows)
     started = time.monotonic()
-    compared, wrong = check(arguments.worker, rows, wanted.tolist(), arguments.twice)
+    compared, wrong = check(arguments.worker.split(), rows, wanted.tolist(), arguments.twice)
     print("\n".join(wrong[:20]))
     print(f"{compared:,} of {len(rows['t']):,} payments, {int(rows['fraud'].sum()):,} frauds, "
           f"{len(NAMES)} features each: {len(wrong):,} differ "

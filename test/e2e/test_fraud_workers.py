@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -12,7 +13,8 @@ import pytest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 WEIR = os.environ.get("WEIR_BIN", os.path.join(ROOT, "build", "weir"))
-WORKER = os.path.join(os.path.dirname(WEIR), "examples", "fraud-worker")
+NATIVE = [os.path.join(os.path.dirname(WEIR), "examples", "fraud-worker")]
+PYTHON = [sys.executable, "-B", os.path.join(ROOT, "examples", "fraud", "python", "worker.py")]
 CURRENCIES = os.path.join(ROOT, "examples", "fraud", "currencies.txt")
 
 READY_SECONDS_MAX = 30
@@ -38,9 +40,9 @@ def await_port(port):
 
 
 class Worker:
-    def __init__(self, *arguments):
+    def __init__(self, command, *arguments):
         self.port = free_port()
-        self.process = subprocess.Popen([WORKER, *map(str, arguments)],
+        self.process = subprocess.Popen([*command, *map(str, arguments)],
                                         env={**os.environ, "PORT": str(self.port)})
         await_port(self.port)
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port)
@@ -60,17 +62,26 @@ class Worker:
         assert self.process.wait(10) == (0 if number == signal.SIGTERM else -number)
 
 
-@pytest.fixture(name="worker")
-def any_worker():
+def make_workers(command):
     workers = []
 
     def make(*arguments):
-        workers.append(Worker(*arguments))
+        workers.append(Worker(command, *arguments))
         return workers[-1]
     yield make
     for one in workers:
         one.process.kill()
         one.process.wait()
+
+
+@pytest.fixture(name="worker", params=[NATIVE, PYTHON], ids=["native", "python"])
+def any_worker(request):
+    yield from make_workers(request.param)
+
+
+@pytest.fixture(name="native")
+def native_worker():
+    yield from make_workers(NATIVE)
 
 
 @pytest.fixture(name="weir")
@@ -185,25 +196,25 @@ def test_who_takes_a_partition_over_knows_what_was_before(worker, weir, tmp_path
     assert worker(*arguments).post(events[599:]) == wanted[599:]
 
 
-def test_a_broken_snapshot_is_not_used(worker, weir, tmp_path):
+def test_a_broken_snapshot_is_not_used(native, weir, tmp_path):
     events = [event(n, payment(n, day=n / 40)) for n in range(50)]
     publish(weir, "cards", [{name: value for name, value in e.items() if "weir" not in name}
                             for e in events])
-    wanted = worker("card", "--topic", "cards").post(events)
+    wanted = native("card", "--topic", "cards").post(events)
     arguments = "card", "--topic", "cards", "--state", tmp_path / "state", "--weir", weir
-    first = worker(*arguments)
+    first = native(*arguments)
     first.post(events[:40])
     first.end()
     file = tmp_path / "state" / "cards-0"
     whole = bytearray(file.read_bytes())
     whole[-20] ^= 1
     file.write_bytes(whole)
-    assert worker(*arguments).post(events[40:]) == wanted[40:]
+    assert native(*arguments).post(events[40:]) == wanted[40:]
 
 
-def test_connections_come_and_go_while_snapshots_are_written(worker, tmp_path):
+def test_connections_come_and_go_while_snapshots_are_written(native, tmp_path):
     """A child has the memory and the descriptors of its parent."""
-    w = worker("card", "--topic", "cards", "--state", tmp_path / "state", "--save", 0)
+    w = native("card", "--topic", "cards", "--state", tmp_path / "state", "--save", 0)
     for n in range(400):
         again = http.client.HTTPConnection("127.0.0.1", w.port)
         again.request("POST", "/", json.dumps([event(n, payment(n, day=n / 40, customer=n))]))
@@ -215,8 +226,8 @@ def test_connections_come_and_go_while_snapshots_are_written(worker, tmp_path):
     w.end()
 
 
-def test_requests_that_are_not_understood_disturb_nobody(worker):
-    w = worker("card", "--topic", "cards")
+def test_requests_that_are_not_understood_disturb_nobody(native):
+    w = native("card", "--topic", "cards")
     for request, status in ((b"\r\n\r\n", b"400"), (b"POST / HTTP/1.1\r\n\r\n", None),
                             (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
                             (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
