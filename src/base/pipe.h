@@ -6,6 +6,7 @@
  * call of the same pipe, except that pipe_* may be called from inside the user's functions.
  *
  *      carrier                                          user
+ *      opened(user)          the connection that it asked for stands
  *      space(user, &cap)     where do bytes go?   ->    its receive buffer (NULL: not now)
  *      received(user, n)     n bytes are there    ->    decode, act, pipe_send(answers)
  *      drained(user)         output went below the low mark
@@ -27,6 +28,8 @@ struct pipe_user_ops {
     void (*received)(void *user, size_t n);
     /* Optional: the unsent output fell below half of the limit after pipe_send had said so. */
     void (*drained)(void *user);
+    /* Optional: a connection that this side asked for stands. */
+    void (*opened)(void *user);
     /* The stream is gone; the last call to this user, exactly once. ERR_OK: an ordinary end. */
     void (*closed)(void *user, enum err why);
 };

@@ -1,42 +1,26 @@
 #include "flow/breaker_log.h"
 
 #include "base/arena.h"
-#include "base/assert.h"
 #include "base/cursor.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "broker/event.h"
-#include "broker/publish.h"
 #include "broker/records.h"
-#include "io/clock.h"
+#include "flow/event_log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#define EVENT_SOURCE "/breakers"
 #define EVENT_TYPE "weir.breaker.changed"
-#define EVENT_BYTES_MAX ((size_t)64 << 10)
+#define EVENT_BYTES_MAX EVENT_LOG_BYTES_MAX
 #define READ_BYTES ((size_t)1 << 20)
-#define AGAIN_US ((uint64_t)1000000)
-
-/* One event on its way. */
-struct note {
-    struct list link;
-    struct breaker_log *log;
-    unsigned tries;
-    struct arena arena; /* of the record */
-    struct publish_op op;
-};
 
 struct breaker_log {
     struct broker *b;
     struct env *env;
-    struct list notes; /* the first is being written */
-    size_t notes_n;
-    bool writing;
-    struct env_timer again;
-    struct topic_create_op create;
-    struct topic_setting setting;
+    struct event_log *events;
     /* Loading. */
     struct endpoints *endpoints;
     struct records_op read;
@@ -47,93 +31,6 @@ struct breaker_log {
 };
 
 /* ---- writing -------------------------------------------------------------------------------- */
-
-static void write_next(struct breaker_log *log);
-
-static void note_free(struct breaker_log *log, struct note *n)
-{
-    list_remove(&n->link);
-    log->notes_n--;
-    arena_free(&n->arena);
-    mem_free(n);
-}
-
-static struct note *first_note(struct breaker_log *log)
-{
-    return container_of(log->notes.next, struct note, link);
-}
-
-static void try_again(struct breaker_log *log, enum err err)
-{
-    struct note *n = first_note(log);
-    if (++n->tries == BREAKER_LOG_TRIES) {
-        env_log(log->env, ENV_WARN, "breaker.not_logged", "error=%s", err_name(err));
-        note_free(log, n);
-    }
-    env_timer_set(log->env, &log->again, AGAIN_US);
-}
-
-static void topic_made(struct op *op)
-{
-    struct breaker_log *log = container_of(op, struct breaker_log, create.op);
-    topic_unref(log->create.topic);
-    log->writing = false;
-    if (op->err == ERR_OK || op->err == ERR_TOPIC_EXISTS)
-        write_next(log);
-    else
-        try_again(log, op->err);
-}
-
-static void make_topic(struct breaker_log *log)
-{
-    log->setting =
-        (struct topic_setting){STR_LIT("retention.ms"), STR_LIT(BREAKER_LOG_RETENTION_MS)};
-    log->create = (struct topic_create_op){.op.done = topic_made,
-                                           .name = STR_LIT(BREAKER_LOG_TOPIC),
-                                           .partitions = 1,
-                                           .replication = 1,
-                                           .settings = &log->setting,
-                                           .settings_n = 1};
-    log->writing = true;
-    broker_topic_create(log->b, &log->create);
-}
-
-static void written(struct op *op)
-{
-    struct note *n = container_of(op, struct note, op.op);
-    struct breaker_log *log = n->log;
-    log->writing = false;
-    if (op->err == ERR_TOPIC_UNKNOWN) {
-        make_topic(log);
-    } else if (op->err != ERR_OK) {
-        try_again(log, op->err);
-    } else {
-        note_free(log, n);
-        write_next(log);
-    }
-}
-
-static void write_next(struct breaker_log *log)
-{
-    if (log->writing || list_empty(&log->notes) || env_timer_armed(&log->again))
-        return;
-    struct note *n = first_note(log);
-    const struct topic *topic = broker_topic(log->b, STR_LIT(BREAKER_LOG_TOPIC));
-    if (!topic) {
-        make_topic(log);
-        return;
-    }
-    n->op.topic = topic->id;
-    log->writing = true;
-    broker_publish(log->b, &n->op);
-}
-
-static void again(struct env_timer *timer)
-{
-    write_next(container_of(timer, struct breaker_log, again));
-}
-
-/* ---- events --------------------------------------------------------------------------------- */
 
 static void put_member(struct wr *w, const char *name, struct str text, bool quoted)
 {
@@ -176,50 +73,14 @@ static void put_data(struct wr *w, const struct endpoint *e, enum breaker_state 
     wr_u8(w, '}');
 }
 
-static struct str copy(struct arena *arena, const void *p, size_t n)
-{
-    return (struct str){arena_copy(arena, p, n), n};
-}
-
-static enum err make_record(struct breaker_log *log, struct note *n, const struct endpoint *e,
-                            struct wr *data)
-{
-    struct event event;
-    char id[33], time[25];
-    uint8_t random[40];
-    event_init(&event);
-    env_random(log->env, random, sizeof random);
-    for (int i = 0; i < 16; i++)
-        snprintf(id + 2 * i, 3, "%02x", random[i]);
-    clock_format_utc(env_now_ms(log->env), time);
-    event.id = copy(&n->arena, id, 32);
-    event.source = STR_LIT("/breakers");
-    event.type = STR_LIT(EVENT_TYPE);
-    event.time = copy(&n->arena, time, strlen(time));
-    event.subject = copy(&n->arena, endpoint_name(e), strlen(endpoint_name(e)));
-    event.datacontenttype = STR_LIT("application/json");
-    event.data = copy(&n->arena, data->buf->data, data->len);
-    event.data_is_json = true;
-    n->op.record.key = event.subject;
-    return event_to_record(&event, random + 16, &n->arena, &n->op.record, &n->op.text);
-}
-
 void breaker_log_write(struct breaker_log *log, const struct endpoint *e, enum breaker_state from,
                        enum breaker_state to)
 {
-    struct note *n = mem_zalloc(1, sizeof *n);
     struct wr data = {0};
-    n->log = log;
-    arena_init(&n->arena, EVENT_BYTES_MAX);
-    n->op = (struct publish_op){.op.done = written, .partition = 0};
     put_data(&data, e, from, to);
-    enum err err = make_record(log, n, e, &data);
+    event_log_write(log->events, STR_LIT(EVENT_SOURCE), STR_LIT(EVENT_TYPE),
+                    str_of(endpoint_name(e)), (struct str){(const char *)data.buf->data, data.len});
     wr_free(&data);
-    weir_assert(err == ERR_OK); /* our own words, bounded by ENDPOINT_KEY_MAX */
-    list_push(&log->notes, &n->link);
-    if (++log->notes_n > BREAKER_LOG_WAITING_MAX)
-        note_free(log, container_of(log->notes.next->next, struct note, link));
-    write_next(log);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -352,23 +213,23 @@ void breaker_log_load(struct breaker_log *log, struct endpoints *endpoints, void
 struct breaker_log *breaker_log_make(struct broker *b)
 {
     struct breaker_log *log = mem_zalloc(1, sizeof *log);
+    const struct event_log_conf conf = {.broker = b,
+                                        .topic = BREAKER_LOG_TOPIC,
+                                        .retention_ms = BREAKER_LOG_RETENTION_MS,
+                                        .lost = "breaker.not_logged"};
     log->b = b;
     log->env = broker_env(b);
-    log->again.fire = again;
-    list_init(&log->notes);
+    log->events = event_log_make(&conf);
     return log;
 }
 
 bool breaker_log_busy(const struct breaker_log *log)
 {
-    return log->writing;
+    return event_log_busy(log->events);
 }
 
 void breaker_log_free(struct breaker_log *log)
 {
-    weir_assert(!log->writing);
-    env_timer_stop(log->env, &log->again);
-    while (!list_empty(&log->notes))
-        note_free(log, first_note(log));
+    event_log_free(log->events);
     mem_free(log);
 }

@@ -7,14 +7,9 @@
  *     data     {"endpoint", "from", "to", "failureRate", "slowCallRate", "calls", "attempts",
  *               "since", "retryAt"}      rates in per cent, -1: too few calls; times in Unix ms
  *
- * The last event of an endpoint is its state. The topic is made with its first event and keeps them
- * for BREAKER_LOG_RETENTION_MS: it is an ordinary topic, which operators may subscribe to, and
- * change.
- *
- * Events are appended one after the other, so that their order in the log is that of the changes;
- * what cannot be appended is tried again, and dropped after BREAKER_LOG_TRIES (a breaker works
- * without its log, it only begins anew after a restart). One reactor; each writes its own
- * endpoints' events and reads all, keeping its own.
+ * The last event of an endpoint is its state: they are kept for BREAKER_LOG_RETENTION_MS, and
+ * written as event_log.h says (a breaker works without its log, it only begins anew after a
+ * restart). One reactor; each writes its own endpoints' events and reads all, keeping its own.
  */
 #pragma once
 
@@ -23,8 +18,6 @@
 
 #define BREAKER_LOG_TOPIC "weir.breakers"
 #define BREAKER_LOG_RETENTION_MS "2592000000" /* 30 days */
-#define BREAKER_LOG_TRIES 30
-#define BREAKER_LOG_WAITING_MAX 1000 /* events; the oldest is dropped */
 
 struct breaker_log;
 

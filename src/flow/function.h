@@ -27,9 +27,8 @@
  * reason. A change of the command or its environment starts new workers before the old ones go; a
  * change of anything else is taken over as it is.
  *
- * A function with `url` has no workers: its slots are given at once, up to workers.max times
- * workers.concurrency; its breaker is the caller's business. How many workers it ought to have is
- * still worked out, for whoever scales it (/metrics).
+ * A function with `url` has no workers: its slots are given at once, up to workers.concurrency; its
+ * breaker is the caller's business.
  *
  * Limits: what a worker prints, and how much memory and CPU it uses, see io/process.h; those that
  * flood (reading had to stop for FUNCTION_FLOOD_SECONDS on end) are ended.
@@ -127,11 +126,11 @@ void function_give(struct function_slot *slot, enum function_result result, uint
 /* For /metrics and `weir get`: counted since the start, on the function's reactor. */
 struct function_stat {
     const char *name;
-    uint32_t starting, ready, draining; /* workers, now */
-    uint32_t wanted;                    /* by what waits and is under way, whoever runs them */
-    uint32_t calls;                     /* under way */
-    uint64_t waiting;                   /* events, as users told */
-    uint32_t failures;                  /* in a row, now */
+    uint32_t starting, ready, draining;         /* workers, now */
+    uint32_t wanted;                            /* by what waits and is under way */
+    uint32_t calls;                             /* under way */
+    uint64_t waiting;                           /* events, as users told */
+    uint32_t failures;                          /* in a row, now */
     uint64_t started, crashed, killed, stopped; /* workers */
     uint64_t done, timed_out, broken, events;   /* calls; events in those that were done */
 };

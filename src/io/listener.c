@@ -240,7 +240,7 @@ enum err epoll_connect(struct loop *loop, const char *text, const struct pipe_us
     pipe->user = user;
     int r = connect(fd, (const struct sockaddr *)&addr.ss, addr.len);
     bool failed = r < 0 && errno != EINPROGRESS;
-    stream_start(s, r < 0);
+    stream_start(s, true); /* epoll tells at once of one that stands already */
     if (failed)
         stream_end(s, ERR_CLOSED);
     *out = pipe;

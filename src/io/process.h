@@ -94,6 +94,7 @@ struct process_measure {
 };
 void process_measure(struct loop *loop, struct process_measure *m);
 
-/* A port of 127.0.0.1 that nobody listens on at this moment, for a program that is to be started:
- * another may take it first, then try again. ERR_BUSY: there is none. */
+/* A port of 127.0.0.1 that nobody listens on at this moment, for a program that is to be started,
+ * and that no other call was given lately: another process may still take it first, then try again.
+ * ERR_BUSY: there is none. */
 enum err must_use process_port(struct loop *loop, uint16_t *port);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -27,6 +28,10 @@
 #define TURN_BYTES ((size_t)64 << 10) /* read from one pipe in a turn */
 #define REST_BYTES ((size_t)1 << 20)  /* read after the end */
 #define LOOK_US UINT64_C(10000)       /* between looks where there is no pidfd (Linux < 5.4) */
+/* Below those that the system gives to connections (32768 and up, unless somebody changed it): a
+ * port of theirs may be taken at any time, and a connection to it may even meet itself. */
+#define PORT_FIRST 20000u
+#define PORTS 12000u
 #define PATH_BYTES 4096
 #define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
 
@@ -356,17 +361,29 @@ enum err epoll_process_start(struct loop *loop, const struct process_conf *conf,
 
 /* ---- ports ----------------------------------------------------------------------------------- */
 
+static bool port_is_free(unsigned port)
+{
+    const struct sockaddr_in addr = {.sin_family = AF_INET,
+                                     .sin_port = htons((uint16_t)port),
+                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_free = fd >= 0 && bind(fd, (const struct sockaddr *)&addr, sizeof addr) == 0;
+    fd_close(fd);
+    return is_free;
+}
+
+/* One after the other, from a place of chance: no two of this process are the same until all have
+ * had their turn, and those of two weirs on one machine differ mostly. */
 enum err epoll_process_port(struct loop *loop, uint16_t *port)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof addr;
-    (void)loop;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return ERR_BUSY;
-    bool ok = bind(fd, (const struct sockaddr *)&addr, len) == 0 &&
-              getsockname(fd, (struct sockaddr *)&addr, &len) == 0;
-    close(fd);
-    *port = ntohs(addr.sin_port);
-    return ok ? ERR_OK : ERR_BUSY;
+    static atomic_uint next;
+    unsigned none = 0, first = 0;
+    env_random(&loop->env, &first, sizeof first);
+    (void)atomic_compare_exchange_strong(&next, &none, first % PORTS + PORTS);
+    for (unsigned i = 0; i < PORTS; i++) {
+        *port = (uint16_t)(PORT_FIRST + atomic_fetch_add(&next, 1) % PORTS);
+        if (port_is_free(*port))
+            return ERR_OK;
+    }
+    return ERR_BUSY;
 }

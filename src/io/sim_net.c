@@ -51,6 +51,7 @@ struct sim_stream {
     uint64_t last_due_us;            /* of what is on its way to this end */
     struct sim_listener *fresh_from; /* accepted, the user has not seen it yet */
     bool waits_ack;
+    bool opened; /* the user is to be told so */
     bool paused;
     bool reset;   /* the peer is gone */
     bool over;    /* pipe_send has said false */
@@ -318,8 +319,10 @@ static void segment_arrive(struct sim *sim, struct sim_event *event)
     }
     if (seg->kind == SEGMENT_RST)
         s->reset = true;
-    if (seg->kind == SEGMENT_ACK)
+    if (seg->kind == SEGMENT_ACK) {
         s->waits_ack = false;
+        s->opened = true;
+    }
     if (seg->kind == SEGMENT_RST || seg->kind == SEGMENT_ACK)
         segment_free(seg);
     else
@@ -401,6 +404,9 @@ void sim_net_receive(struct sim_loop *sl)
         struct sim_stream *s = container_of(it, struct sim_stream, link);
         if (!s->pipe.user_ops && !stream_accept(s))
             continue;
+        if (s->opened && !s->ended && s->pipe.user_ops->opened)
+            s->pipe.user_ops->opened(s->pipe.user);
+        s->opened = false;
         stream_receive(s);
     }
 }

@@ -399,6 +399,8 @@ static void connect_finish(struct stream *s)
     }
     local_fill(s);
     s->connecting = false;
+    if (s->pipe.user_ops->opened)
+        s->pipe.user_ops->opened(s->pipe.user);
 }
 
 static void stream_ready(struct epoll_loop *el, struct watch *watch, uint32_t events)
