@@ -10,6 +10,7 @@ import sys
 
 import numpy
 import pytest
+import xgboost
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DATA = os.path.join(ROOT, "examples", "fraud", "data")
@@ -21,6 +22,9 @@ import quality  # noqa: E402
 import train  # noqa: E402
 
 long = pytest.mark.skipif(not os.environ.get("FRAUD_LONG"), reason="FRAUD_LONG is not set")
+
+WEIR = os.environ.get("WEIR_BIN", os.path.join(ROOT, "build", "weir"))
+SCORER = os.path.join(os.path.dirname(WEIR), "test", "wire", "xgboost_driver")
 
 DIFFERENCE_MAX = 0.005  # from what the handbook publishes
 FALSE_ALARMS_MAX = 20  # of 58,264 payments judged
@@ -46,6 +50,20 @@ def test_the_model_tells_frauds_from_other_payments():
     alarm, fraud = scores > quality.THRESHOLD, rows["fraud"][late] == 1
     assert (alarm & fraud).sum() > 0.5 * fraud.sum()
     assert (alarm & fraud).sum() > 0.75 * alarm.sum()
+
+
+def check_scores_of_weir(found):
+    """In process and by XGBoost: the same float32, bit for bit."""
+    data = xgboost.DMatrix(found, feature_names=list(features.FEATURES))
+    wanted = xgboost.Booster(model_file=quality.MODEL).predict(data)
+    run = subprocess.run([SCORER, quality.MODEL], input=found.astype(numpy.float32).tobytes(),
+                         check=True, stdout=subprocess.PIPE)
+    assert run.stdout == wanted.tobytes()
+    assert 0 < wanted.min() < 0.01 and 0.99 < wanted.max() < 1
+
+
+def test_weir_scores_the_model_as_xgboost_does():
+    check_scores_of_weir(features.features_of(generate.slice_of(300, 600, 60)))
 
 
 def test_training_does_not_depend_on_threads(monkeypatch):
@@ -112,6 +130,11 @@ def test_quality_is_the_published_one(whole):
         assert reached.false_alarms <= FALSE_ALARMS_MAX
         assert reached.rule_caught == 47 and reached.rule_false_alarms == 0
         assert reached.amount_false_alarms > 1000 * reached.false_alarms
+
+
+@long
+def test_weir_scores_the_whole_set_as_xgboost_does(whole):
+    check_scores_of_weir(whole[1])
 
 
 @long

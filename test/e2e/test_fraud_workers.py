@@ -114,11 +114,12 @@ def test_validate_answers_with_the_card_as_key(worker):
     assert answer["partitionkey"] == "7" and answer["source"] == "/fraud/validate"
     assert answer["data"] == payment(12, amount=57.16, sent=1732787896123.45)
     assert w.post(event(0, payment(13)))[0]["id"] == "13"  # one alone
+    assert w.post([event(0, payment(14, amount=0.0))])[0]["data"]["amount"] == 0  # it happens
 
 
 @pytest.mark.parametrize("change, reason", [
     ({"tx_id": "12"}, "tx_id"), ({"customer": None}, "customer"), ({"terminal": -1}, "terminal"),
-    ({"amount": 0}, "amount"), ({"amount": "5"}, "amount"), ({"amount": 1e12}, "amount"),
+    ({"amount": -0.01}, "amount"), ({"amount": "5"}, "amount"), ({"amount": 1e12}, "amount"),
     ({"time": "yesterday"}, "time"), ({"time": "2018-13-01T00:00:00Z"}, "time"),
     ({"currency": None}, "currency"), ({"currency": "XTS"}, "XTS")])
 def test_what_is_no_payment_is_refused_and_named(worker, change, reason):

@@ -73,9 +73,10 @@ const char *payment_read(struct payment *p, const json_t *data)
         return wrong;
     if (!read_number(data, "customer", &p->customer))
         return "data.customer is not the number of a card";
-    double amount = json_number_value(json_object_get(data, "amount"));
-    if (!(amount > 0 && amount < AMOUNT_MAX))
-        return "data.amount is not a number above 0";
+    const json_t *number = json_object_get(data, "amount");
+    double amount = json_number_value(number);
+    if (!json_is_number(number) || !(amount >= 0 && amount < AMOUNT_MAX))
+        return "data.amount is not a number from 0 up"; /* 0: a few come to less than half a cent */
     p->cents = llround(amount * 100);
     return NULL;
 }
