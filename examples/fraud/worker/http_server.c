@@ -39,10 +39,11 @@ static void watch(const struct server *s, int fd, uint32_t events, void *what, i
         die("epoll_ctl: %s", strerror(errno));
 }
 
-static void server_open(struct server *s, uint16_t port)
+static void server_open(struct server *s, const char *host, uint16_t port)
 {
-    struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    if (inet_pton(AF_INET, host, &at.sin_addr) != 1)
+        die("HOST=%s: it is an address, such as 0.0.0.0", host);
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
@@ -54,7 +55,7 @@ static void server_open(struct server *s, uint16_t port)
     setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(s->listener, (struct sockaddr *)&at, sizeof at) < 0 ||
         listen(s->listener, BACKLOG) < 0)
-        die("cannot listen on 127.0.0.1:%u: %s", port, strerror(errno));
+        die("cannot listen on %s:%u: %s", host, port, strerror(errno));
     watch(s, s->listener, EPOLLIN, &s->listener, EPOLL_CTL_ADD);
     watch(s, s->signals, EPOLLIN, &s->signals, EPOLL_CTL_ADD);
 }
@@ -215,10 +216,10 @@ static void connection_turn(struct server *s, struct connection *c, uint32_t eve
         connection_close(s, c);
 }
 
-void http_serve(uint16_t port, const struct http_service *service)
+void http_serve(const char *host, uint16_t port, const struct http_service *service)
 {
     struct server s = {.service = service};
-    server_open(&s, port);
+    server_open(&s, host, port);
     for (;;) {
         struct epoll_event events[EVENTS];
         int n = epoll_wait(s.epoll, events, EVENTS, service->idle_ms);

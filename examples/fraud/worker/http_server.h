@@ -33,6 +33,6 @@ struct http_service {
     int idle_ms;
 };
 
-/* Serves on 127.0.0.1:port until SIGTERM or SIGINT comes; then returns, with no request half
- * answered. */
-void http_serve(uint16_t port, const struct http_service *service);
+/* Serves on host (an address) and port until SIGTERM or SIGINT comes; then returns, with no request
+ * half answered. */
+void http_serve(const char *host, uint16_t port, const struct http_service *service);

@@ -7,9 +7,10 @@
  * A keyed stage writes snapshots into its folder, every 10 seconds by default, and reads what they
  * do not have from weir.
  *
- * It listens on 127.0.0.1:$PORT. A call is a POST of CloudEvents, one alone or an array
- * (application/cloudevents-batch+json); the answer is 200 with those that come of them, or 204
- * where none does. If one of them is no payment the answer is 422, and says why.
+ * It listens on $HOST:$PORT, where HOST is 127.0.0.1 if it is not given. A call is a POST of
+ * CloudEvents, one alone or an array (application/cloudevents-batch+json); the answer is 200 with
+ * those that come of them, or 204 where none does. If one of them is no payment the answer is 422,
+ * and says why.
  */
 #include "partition.h"
 #include "http_server.h"
@@ -168,13 +169,13 @@ static void parse(struct worker *w, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static struct worker w;
-    const char *port = getenv("PORT");
+    const char *host = getenv("HOST"), *port = getenv("PORT");
     parse(&w, argc, argv);
     if (port == NULL)
         die("PORT is not set: weir says by it where a function listens");
     const struct http_service service = {
         .arg = &w, .answer = answer, .idle = idle, .idle_ms = IDLE_MS};
-    http_serve((uint16_t)strtoul(port, NULL, 10), &service);
+    http_serve(host ? host : "127.0.0.1", (uint16_t)strtoul(port, NULL, 10), &service);
     save_all(&w);
     return 0;
 }

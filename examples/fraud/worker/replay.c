@@ -1,8 +1,7 @@
 #include "replay.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,20 +10,29 @@
 
 enum { EVENTS_MAX = 10000, WAIT_SECONDS_MAX = 10, RANGE_NOT_SATISFIABLE = 416 };
 
+/* A connection to the first of the host's addresses that takes one. */
 static int dial(const char *weir)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET};
-    char host[64];
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    char host[256];
+    int fd = -1;
     const char *colon = strrchr(weir, ':');
     snprintf(host, sizeof host, "%.*s", colon ? (int)(colon - weir) : 0, weir);
-    if (colon == NULL || inet_pton(AF_INET, host, &to.sin_addr) != 1)
-        die("--weir %s: it is an address and a port, such as 127.0.0.1:8080", weir);
-    to.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (colon == NULL || getaddrinfo(host, colon + 1, &hints, &found) != 0)
+        die("--weir %s: it is a host and a port, such as 127.0.0.1:8080", weir);
+    for (const struct addrinfo *at = found; at != NULL && fd < 0; at = at->ai_next) {
+        fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) < 0) {
+            close(fd);
+            fd = -1;
+        }
+    }
+    freeaddrinfo(found);
+    if (fd < 0)
+        die("cannot reach weir at %s: %s", weir, strerror(errno));
     struct timeval wait = {.tv_sec = WAIT_SECONDS_MAX};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
-        die("cannot reach weir at %s: %s", weir, strerror(errno));
     return fd;
 }
 
