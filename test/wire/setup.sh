@@ -8,6 +8,7 @@
 #                                from PyPI, which has one version for every machine)
 #   FOLDER/ce-client             CloudEvents' Go SDK and net/http behind a few verbs
 #   FOLDER/cesql-tck             CESQL's conformance suite, from the Go module that publishes it
+#   FOLDER/keda                  the schemas of KEDA's resources, likewise
 #
 # Debian packages come from packages.txt (with sudo when not root). A stamp over everything that
 # decides the result makes the second call return at once. WIRE_NO_APT=1 leaves apt alone, for a
@@ -20,6 +21,8 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 cesql_module=github.com/cloudevents/sdk-go/sql/v2
 cesql_version=v2.16.2
+keda_module=github.com/kedacore/keda/v2
+keda_version=v2.21.0
 
 want=$(cat "$here/setup.sh" "$here/packages.txt" "$here"/requirements/*.txt "$here"/java/* \
     "$here"/node/package*.json "$here"/go/* |
@@ -82,13 +85,12 @@ install_node() {
         bin/node "$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --silent --no-audit --no-fund)
 }
 
-# The module holds the cases as YAML; nothing of it is built. Its checksum is in Go's checksum
-# database, against which the client checks it.
-install_cesql_tck() {
-    rm -rf "$folder/cesql-tck" "$folder/go"
-    (cd / && GOPATH="$folder/go" GOFLAGS="-mod=mod -modcacherw" \
-        go mod download "$cesql_module@$cesql_version")
-    cp -R "$folder/go/pkg/mod/$cesql_module@$cesql_version/test/tck" "$folder/cesql-tck"
+# Data from a Go module: MODULE VERSION PATH-IN-IT NAME. Nothing of it is built. Its checksum is in
+# Go's checksum database, against which the client checks it.
+install_from_module() {
+    rm -rf "$folder/$4" "$folder/go"
+    (cd / && GOPATH="$folder/go" GOFLAGS="-mod=mod -modcacherw" go mod download "$1@$2")
+    cp -R "$folder/go/pkg/mod/$1@$2/$3" "$folder/$4"
     rm -rf "$folder/go"
 }
 
@@ -103,6 +105,7 @@ echo "wire: installing clients into $folder"
 install_python
 install_java
 install_node
-install_cesql_tck
+install_from_module $cesql_module $cesql_version test/tck cesql-tck
+install_from_module $keda_module $keda_version config/crd/bases keda
 install_go
 echo "$want" >"$folder/stamp"
