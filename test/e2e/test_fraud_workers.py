@@ -115,6 +115,9 @@ def test_validate_answers_with_the_card_as_key(worker):
     assert answer["data"] == payment(12, amount=57.16, sent=1732787896123.45)
     assert w.post(event(0, payment(13)))[0]["id"] == "13"  # one alone
     assert w.post([event(0, payment(14, amount=0.0))])[0]["data"]["amount"] == 0  # it happens
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert "traceparent" not in answer
+    assert w.post(event(0, payment(13), traceparent=trace))[0]["traceparent"] == trace
 
 
 @pytest.mark.parametrize("change, reason", [

@@ -58,14 +58,15 @@ def check(data):
     for name in "tx_id", "customer", "terminal":
         whole(data, name)
     amount = data.get("amount")
-    if not isinstance(amount, (int, float)) or not 0 < amount < AMOUNT_MAX:
-        raise NoPayment("data.amount is not a number above 0")
+    if not isinstance(amount, (int, float)) or not 0 <= amount < AMOUNT_MAX:
+        raise NoPayment("data.amount is not a number from 0 up")
     return data
 
 
 def answer(event, kind, stage, key, data):
+    trace = {"traceparent": event["traceparent"]} if "traceparent" in event else {}
     return {"specversion": "1.0", "id": str(event["data"]["tx_id"]), "type": kind,
-            "source": f"/fraud/{stage}", "partitionkey": str(key),
+            "source": f"/fraud/{stage}", "partitionkey": str(key), **trace,
             "datacontenttype": "application/json", "data": data}
 
 

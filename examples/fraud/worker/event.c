@@ -48,6 +48,7 @@ struct event events_get(const struct events *e, size_t i)
     json_t *data = json_object_get(event, "data");
     return (struct event){.id = attribute(event, "id"),
                           .type = attribute(event, "type"),
+                          .traceparent = attribute(event, "traceparent"),
                           .partition = (int32_t)extension(event, "weirpartition"),
                           .offset = extension(event, "weiroffset"),
                           .data = json_is_object(data) ? data : NULL};
@@ -87,6 +88,8 @@ void event_begin(struct text *out, const struct event *from, const char *type, c
     add_string(out, "id", from->id);
     text_printf(out, ",\"type\":\"%s\",\"source\":\"%s\",\"partitionkey\":\"%lld\"", type, source,
                 (long long)partitionkey);
+    if (*from->traceparent)
+        add_string(out, "traceparent", from->traceparent);
     text_printf(out, ",\"datacontenttype\":\"application/json\",\"data\":");
     add_json(out, from->data);
     out->len--; /* the brace: event_end puts it back */

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 struct event {
-    const char *id, *type;
-    int32_t partition; /* -1: it does not say */
+    const char *id, *type, *traceparent; /* "": it has none */
+    int32_t partition;                   /* -1: it does not say */
     int64_t offset;
     json_t *data; /* an object; else NULL */
 };
@@ -28,9 +28,9 @@ int events_read(struct events *e, const char *body, size_t n);
 struct event events_get(const struct events *e, size_t i);
 void events_free(struct events *e);
 
-/* Writes an event that answers another one: `data` is that one's data, and behind it what the
- * caller adds by event_add before event_end. Two answers with the same id are copies of each other
- * to weir, which drops the second where the topic says so (duplicates). */
+/* Writes an event that answers another one, in the same trace: `data` is that one's data, and
+ * behind it what the caller adds by event_add before event_end. Two answers with the same id are
+ * copies of each other to weir, which drops the second where the topic says so (duplicates). */
 void event_begin(struct text *out, const struct event *from, const char *type, const char *source,
                  int64_t partitionkey);
 void event_add_integer(struct text *out, const char *name, int64_t value);
