@@ -43,6 +43,7 @@ static void free_parts(struct serve *s)
     kafka_front_free(s->kafka);
     http_front_free(s->http);
     serve_push_end(s->push);
+    serve_functions_free(s->functions);
     broker_set_free(s->brokers, s->n);
     embedded_free(s->embedded);
     loop_set_free(s->n, s->loops);
@@ -73,6 +74,7 @@ static void loaded(void *arg, enum err err)
         return;
     }
     http_front_set_ready(s->http, true);
+    serve_functions_start(s->functions);
     serve_push_start(s->push);
     char data[512], kafka[ADDRESSES_MAX], http[ADDRESSES_MAX];
     log_event(ENV_INFO, "serve.ready", "kafka=%s http=%s data=%s threads=%u version=%s",
@@ -192,8 +194,12 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
     if (err)
         return err;
     set_validation_url(s);
+    bool reachable = serve_listeners_url(&s->listeners, s->weir_http, sizeof s->weir_http) != NULL;
+    s->functions =
+        serve_functions_make(reachable ? s->weir_http : NULL, s->brokers, s->loops, s->n);
     s->push = serve_push_make(&s->options, private_allowed(s), s->brokers, s->envs, s->n);
-    s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka, s->http, s->push};
+    s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka,
+                                        s->http,       s->push,     s->functions};
     return ERR_OK;
 }
 

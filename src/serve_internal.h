@@ -3,6 +3,7 @@
 
 #include "broker/broker.h"
 #include "io/thread.h"
+#include "serve_functions.h"
 #include "serve_listeners.h"
 #include "serve_metrics.h"
 #include "serve_push.h"
@@ -39,6 +40,8 @@ struct serve {
     struct kafka_front *kafka;
     struct http_front *http;
     char validation_url[SERVE_URL_MAX]; /* the default of that option */
+    char weir_http[SERVE_URL_MAX];      /* "": none that workers may use */
+    struct serve_functions *functions;
     struct serve_push *push;
     struct serve_metrics metrics;
     struct serve_listeners listeners;

@@ -4,7 +4,7 @@
 #include "broker/env.h"
 #include "ops/metrics.h"
 
-/* One page on its way: to reactor 0 and back. */
+/* One page on its way: by all reactors to reactor 0, and back. */
 struct page {
     struct env_mail mail;
     struct serve_metrics *from;
@@ -12,6 +12,7 @@ struct page {
     http_page_fn *done;
     void *done_arg;
     struct slice text;
+    struct serve_function_stats functions;
 };
 
 static void metric(struct wr *w, const char *name, const char *type, const char *help, double value)
@@ -70,7 +71,8 @@ static void put_http(struct wr *w, const struct http_front *front)
 
 static void extra(void *arg, struct wr *w)
 {
-    const struct serve_metrics *m = arg;
+    const struct page *p = arg;
+    const struct serve_metrics *m = p->from;
     if (m->embedded)
         put_store(w, m->embedded);
     if (m->kafka)
@@ -79,6 +81,7 @@ static void extra(void *arg, struct wr *w)
         put_http(w, m->http);
     if (m->push)
         serve_push_metrics(m->push, w);
+    serve_functions_metrics(&p->functions, w);
 }
 
 static void bring_home(struct env_mail *mail, struct env *env)
@@ -86,6 +89,7 @@ static void bring_home(struct env_mail *mail, struct env *env)
     struct page *p = container_of(mail, struct page, mail);
     (void)env;
     p->done(p->done_arg, p->text);
+    serve_function_stats_free(&p->functions);
     mem_free(p);
 }
 
@@ -98,11 +102,15 @@ static void gathered(void *arg, struct slice text)
     env_post(env, p->home, &p->mail);
 }
 
-static void gather(struct env_mail *mail, struct env *env)
+static void visit(struct env_mail *mail, struct env *env)
 {
     struct page *p = container_of(mail, struct page, mail);
-    (void)env;
-    metrics_gather(p->from->broker, extra, p->from, gathered, p);
+    if (p->from->functions)
+        serve_functions_gather(p->from->functions, env->reactor, &p->functions);
+    if (env->reactor > 0)
+        env_post(env, env->reactor - 1, &p->mail);
+    else
+        metrics_gather(p->from->broker, extra, p, gathered, p);
 }
 
 void serve_metrics_page(void *arg, struct broker *b, http_page_fn *done, void *done_arg)
@@ -110,6 +118,6 @@ void serve_metrics_page(void *arg, struct broker *b, http_page_fn *done, void *d
     struct page *p = mem_zalloc(1, sizeof *p);
     struct env *env = broker_env(b);
     *p = (struct page){
-        .mail.run = gather, .from = arg, .home = env->reactor, .done = done, .done_arg = done_arg};
-    env_post(env, 0, &p->mail);
+        .mail.run = visit, .from = arg, .home = env->reactor, .done = done, .done_arg = done_arg};
+    env_post(env, env->reactors - 1, &p->mail);
 }

@@ -1,7 +1,8 @@
 /* serve_stop.c: stopping, at SIGTERM or SIGINT, in steps; the timer looks every STOP_LOOK_MS
  * whether one is done:
  *
- *     DRAINING    no more connections and requests; who waits is answered, connections close
+ *     DRAINING    no more connections and requests; who waits is answered, connections close,
+ *                 workers of functions end after their last call
  *     CUTTING     those that are open after DRAIN_MS are cut
  *     STORING     a checkpoint, and the mark of a clean stop
  *     CLOSING     HTTP connections, until now open for /healthz, close; then the loops stop
@@ -33,6 +34,7 @@ static void drain_reactor(struct env_mail *mail, struct env *env)
     kafka_front_drain(s->kafka, env->reactor, false);
     http_front_stop(s->http, env->reactor, HTTP_DRAIN);
     serve_push_stop(s->push, env->reactor, false);
+    serve_functions_stop(s->functions, env->reactor, false);
     groups_drain(broker_groups(s->brokers[env->reactor]));
     atomic_fetch_add(&s->drained, 1);
 }
@@ -43,6 +45,7 @@ static void cut_reactor(struct env_mail *mail, struct env *env)
     kafka_front_drain(s->kafka, env->reactor, true);
     http_front_stop(s->http, env->reactor, HTTP_CUT);
     serve_push_stop(s->push, env->reactor, true);
+    serve_functions_stop(s->functions, env->reactor, true);
 }
 
 static void close_reactor(struct env_mail *mail, struct env *env)
@@ -93,7 +96,8 @@ static bool is_quiet(const struct serve *s)
         return false;
     kafka_front_stats(s->kafka, &k);
     http_front_stats(s->http, &h);
-    return k.connections == 0 && h.running == 0 && serve_push_quiet(s->push);
+    return k.connections == 0 && h.running == 0 && serve_push_quiet(s->push) &&
+           serve_functions_quiet(s->functions);
 }
 
 static void stop_look(struct env_timer *timer)

@@ -232,6 +232,7 @@ struct functions *functions_make(const struct functions_conf *conf)
         all->log = event_log_make(&log);
     all->tick.fire = function_watch_tick;
     all->measure.done = function_watch_measured;
+    list_init(&all->watcher.link);
     map_init(&all->map);
     return all;
 }
@@ -280,6 +281,7 @@ void functions_free(struct functions *all)
         function_free(f);
     }
     env_timer_stop(all->env, &all->tick);
+    list_remove(&all->watcher.link);
     if (all->log)
         event_log_free(all->log);
     map_free(&all->map);
