@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define WAITING_MAX (UINT64_MAX >> 8)
+/* What can never be started is tried again in some later turn, whatever the settings say. */
+#define BACKOFF_LEAST_US UINT64_C(10000)
 
 static bool is_current(const struct function_worker *w)
 {
@@ -78,6 +80,10 @@ static uint64_t backoff_us(const struct function *f)
 {
     const struct function_conf *c = function_conf_of(f);
     uint64_t us = (uint64_t)c->backoff_ms * 1000, most = (uint64_t)c->backoff_max_ms * 1000;
+    if (us < BACKOFF_LEAST_US)
+        us = BACKOFF_LEAST_US;
+    if (most < us)
+        most = us;
     for (uint32_t i = 1; i < f->stat.failures && us < most; i++)
         us *= 2;
     return us < most ? us : most;

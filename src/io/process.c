@@ -96,7 +96,7 @@ void process_init(struct process *p, const struct process_kind *kind, struct loo
     p->user = conf->user;
     p->id = id;
     p->started_us = env_mono_us(&loop->env);
-    p->lines_max = conf->lines_max ? conf->lines_max : PROCESS_LINES_MAX;
+    p->lines_max = conf->lines_max;
     p->second.fire = second_over;
     list_push(&loop->processes, &p->link);
 }

@@ -31,7 +31,6 @@
 #include <stdint.h>
 
 #define PROCESS_LINE_MAX 8192u
-#define PROCESS_LINES_MAX 1000u
 #define PROCESS_OUTPUT_MAX ((size_t)4 << 20)
 #define PROCESS_FILES_MAX 1024u
 
@@ -61,7 +60,7 @@ struct process_conf {
     const char *const *env;  /* "NAME=value", up to a NULL */
     const char *directory;   /* a relative argv[0] begins here; NULL: weir's own */
     uint32_t files_max;      /* open files; 0: PROCESS_FILES_MAX */
-    uint32_t lines_max;      /* 0: PROCESS_LINES_MAX */
+    uint32_t lines_max;      /* a second; 0: none is told */
     const struct process_ops *ops;
     void *user;
 };

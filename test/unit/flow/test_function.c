@@ -407,6 +407,26 @@ static void test_no_such_program(void **state)
     rig_close();
 }
 
+/* Settings without any pause do not make it spin. */
+static void test_no_pause(void **state)
+{
+    (void)state;
+    rig_open(1);
+    rig.conf.workers_min = 2;
+    rig.conf.backoff_ms = rig.conf.backoff_max_ms = 0;
+    rig.conf.idle_ms = rig.conf.stop_ms = 0;
+    rig_put("nowhere");
+    rig_run_ms(1000);
+    assert_in_range(rig_stat().crashed, 50, 101);
+    rig.conf.workers_min = 0;
+    rig_put("deaf");
+    rig_take_ready(0, -1);
+    rig_give(0, FUNCTION_DONE);
+    rig_run_ms(10);
+    assert_int_equal(sim_programs(rig.sim), 0);
+    rig_close();
+}
+
 static void test_never_ready(void **state)
 {
     (void)state;
@@ -742,6 +762,7 @@ int main(void)
         cmocka_unit_test(test_recovers),
         cmocka_unit_test(test_crash_storm),
         cmocka_unit_test(test_no_such_program),
+        cmocka_unit_test(test_no_pause),
         cmocka_unit_test(test_never_ready),
         cmocka_unit_test(test_call_without_end),
         cmocka_unit_test(test_memory),

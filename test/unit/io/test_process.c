@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define TEXT_MAX 65536
+#define LINES_MAX 1000
 
 /* What was told of one program. */
 struct run {
@@ -70,6 +71,8 @@ static enum err start_conf(struct run *r, struct process_conf conf, unsigned *le
     conf.user = r;
     if (!conf.env)
         conf.env = env;
+    if (!conf.lines_max)
+        conf.lines_max = LINES_MAX;
     enum err err = process_start(world.loops[0], &conf, &r->p, &text);
     if (err)
         snprintf(r->err, sizeof r->err, "%s", text.s);

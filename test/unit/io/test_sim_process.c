@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LINES_MAX 1000
+
 static struct sim *sim;
 static struct loop *loop;
 
@@ -50,7 +52,8 @@ static enum err start(struct run *r, const char *name)
     const char *argv[] = {name, "-x", NULL};
     const char *env[] = {"PORT=7000", "PORTS=1", NULL};
     struct err_text text;
-    const struct process_conf conf = {.argv = argv, .env = env, .ops = &ops, .user = r};
+    const struct process_conf conf = {
+        .argv = argv, .env = env, .lines_max = LINES_MAX, .ops = &ops, .user = r};
     *r = (struct run){0};
     return process_start(loop, &conf, &r->p, &text);
 }
@@ -337,7 +340,7 @@ static void test_flood_is_held(void **state)
     assert_int_equal(start(&r, "flood"), ERR_OK);
     sim_run_until(sim, UINT64_C(3500000));
     assert_true(r.held);
-    assert_in_range(r.lines, 3 * PROCESS_LINES_MAX, 4 * PROCESS_LINES_MAX);
+    assert_in_range(r.lines, 3 * LINES_MAX, 4 * LINES_MAX);
     assert_in_range(r.dropped, 3 * PROCESS_OUTPUT_MAX / 60, 4 * PROCESS_OUTPUT_MAX / 50);
     process_signal(r.p, SIGKILL);
     run_until_ended(&r);
