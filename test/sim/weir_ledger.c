@@ -49,6 +49,7 @@ struct msg {
     uint32_t deliveries;
     unsigned cut; /* power cuts there had been at that delivery */
     uint64_t owner, life;
+    uint64_t seen_us; /* when that was answered */
     unsigned session;
 };
 
@@ -80,7 +81,7 @@ static struct world s;
 struct call {
     struct env_mail mail;
     unsigned reactor;
-    uint64_t life;
+    uint64_t life, began_us;
     unsigned topic;
     union {
         struct publish_op publish;
@@ -106,6 +107,7 @@ static struct call *call_make(unsigned topic, void (*start)(struct call *c, stru
     struct call *c = mem_zalloc(1, sizeof(*c));
     c->reactor = (unsigned)weir_sim_draw(&s.w, 0, s.w.n - 1);
     c->life = s.w.life;
+    c->began_us = sim_mono_us(s.w.sim);
     c->topic = topic;
     c->start = start;
     c->mail.run = call_run;
@@ -170,7 +172,10 @@ static void act_publish(void)
 
 /* ---- acquire ---- */
 
-static void judge_delivery(unsigned topic, const struct message *d, uint64_t owner)
+/* An acquire that was under way when the message was delivered to another one may be answered
+ * behind that, if its lock had run out before. */
+static void judge_delivery(unsigned topic, const struct message *d, uint64_t owner,
+                           uint64_t began_us)
 {
     struct msg *m = msg_of(topic, d->partition, d->offset);
     weir_sim_trace(&s.w, "topic %u: %d/%" PRId64 " to %" PRIu64 ", delivery %u", topic,
@@ -179,11 +184,13 @@ static void judge_delivery(unsigned topic, const struct message *d, uint64_t own
     if (m->done)
         wrong("topic %u: %d/%" PRId64 " was settled and comes again", topic, d->partition,
               d->offset);
-    if (d->deliveries <= m->deliveries && m->cut == s.power_cuts)
+    if (d->deliveries <= m->deliveries && m->cut == s.power_cuts && began_us > m->seen_us)
         wrong("topic %u: %d/%" PRId64 ": delivery %u after delivery %u", topic, d->partition,
               d->offset, d->deliveries, m->deliveries);
     m->published = true;
-    m->deliveries = d->deliveries;
+    if (d->deliveries > m->deliveries || m->cut != s.power_cuts)
+        m->deliveries = d->deliveries;
+    m->seen_us = sim_mono_us(s.w.sim);
     m->cut = s.power_cuts;
     if (m->life != s.w.life) /* what former lives did not answer was not done */
         m->asked[0] = m->asked[1] = 0;
@@ -218,7 +225,7 @@ static void acquired(struct op *op)
     struct call *c = container_of(op, struct call, acquire.op);
     struct acquire_op *a = &c->acquire;
     for (uint32_t i = 0; i < a->n; i++) {
-        judge_delivery(c->topic, &a->messages[i], a->owner);
+        judge_delivery(c->topic, &a->messages[i], a->owner, c->began_us);
         hold(c->topic, &a->messages[i]);
     }
     for (uint32_t i = 0; i < a->n && c->topic == 1; i++)
