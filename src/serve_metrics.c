@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "broker/env.h"
+#include "broker/hop.h"
 #include "ops/metrics.h"
 
 /* One page on its way: by all reactors to reactor 0, and back. */
@@ -69,6 +70,18 @@ static void put_http(struct wr *w, const struct http_front *front)
            (double)h.streams);
 }
 
+static void put_hops(struct wr *w, const struct broker *b)
+{
+    struct hop_stat h;
+    broker_hop_totals(b, &h);
+    metric(w, "weir_hops_noted_total", "counter", "Steps of events noted for weir.hops.",
+           (double)h.noted);
+    metric(w, "weir_hops_skipped_total", "counter",
+           "Steps not noted, to keep their cost within its bound.", (double)h.skipped);
+    metric(w, "weir_hops_dropped_total", "counter",
+           "Steps noted that could not be stored, or not soon enough.", (double)h.dropped);
+}
+
 static void extra(void *arg, struct wr *w)
 {
     const struct page *p = arg;
@@ -82,6 +95,7 @@ static void extra(void *arg, struct wr *w)
     if (m->push)
         serve_push_metrics(m->push, w);
     serve_functions_metrics(&p->functions, w);
+    put_hops(w, m->broker);
 }
 
 static void bring_home(struct env_mail *mail, struct env *env)

@@ -44,52 +44,73 @@ static bool refused(struct broker *b, struct op *op, enum err err, const struct 
     return true;
 }
 
+/* ---- partition after partition ---- */
+
+struct walk {
+    struct take take;
+    struct broker *broker;
+    struct op *op; /* the verb's, answered at the end */
+    void **op_at;
+    struct message **messages; /* of the verb */
+    uint32_t *n;
+    /* The next partition's take; false: that was all. */
+    bool (*next)(struct walk *w, struct take *out);
+    void (*free)(struct walk *w);
+};
+
+static void walk_go(struct walk *w, enum err err);
+
+/* What was acquired in other partitions comes back when its lock runs out. */
+static void walk_taken(struct op *base)
+{
+    struct walk *w = container_of(base, struct walk, take.op);
+    messages_append(w->messages, w->n, &w->take);
+    walk_go(w, base->err);
+}
+
+static void walk_go(struct walk *w, enum err err)
+{
+    struct take take;
+    if (err == ERR_OK && w->next(w, &take)) {
+        w->take = take;
+        w->take.op.done = walk_taken;
+        take_start(w->broker, &w->take);
+        return;
+    }
+    struct broker *b = w->broker;
+    struct op *op = w->op;
+    *w->op_at = NULL;
+    w->free(w);
+    op_finish(b, op, err);
+}
+
 /* ---- peek ---- */
 
-struct peek_call {
+struct peek_walk {
+    struct walk walk;
     struct peek_op *op;
-    struct broker *broker;
-    struct take take;
     int32_t partition, partitions; /* the next one, and behind the last */
 };
 
-static void peek_next(struct peek_call *c);
-
-static void peek_end(struct peek_call *c, enum err err)
+static bool peek_next(struct walk *w, struct take *out)
 {
-    struct peek_op *op = c->op;
-    struct broker *b = c->broker;
-    mem_free(c);
-    op->at = NULL;
-    op_finish(b, &op->op, err);
+    struct peek_walk *p = container_of(w, struct peek_walk, walk);
+    const struct peek_op *op = p->op;
+    if (p->partition == p->partitions || op->n == op->messages_max)
+        return false;
+    *out = (struct take){.subscription = op->subscription,
+                         .partition = p->partition++,
+                         .max = op->messages_max - op->n,
+                         .bytes_max = PEEK_BYTES_MAX,
+                         .session = op->session,
+                         .what = TAKE_PEEK,
+                         .from = op->from};
+    return true;
 }
 
-static void peek_taken(struct op *base)
+static void peek_walk_free(struct walk *w)
 {
-    struct peek_call *c = container_of(base, struct peek_call, take.op);
-    messages_append(&c->op->messages, &c->op->n, &c->take);
-    if (base->err != ERR_OK)
-        peek_end(c, base->err);
-    else
-        peek_next(c);
-}
-
-static void peek_next(struct peek_call *c)
-{
-    struct peek_op *op = c->op;
-    if (c->partition == c->partitions || op->n == op->messages_max) {
-        peek_end(c, ERR_OK);
-        return;
-    }
-    c->take = (struct take){.op.done = peek_taken,
-                            .subscription = op->subscription,
-                            .partition = c->partition++,
-                            .max = op->messages_max - op->n,
-                            .bytes_max = PEEK_BYTES_MAX,
-                            .session = op->session,
-                            .what = TAKE_PEEK,
-                            .from = op->from};
-    take_start(c->broker, &c->take);
+    mem_free(container_of(w, struct peek_walk, walk));
 }
 
 void broker_peek(struct broker *b, struct peek_op *op)
@@ -107,12 +128,20 @@ void broker_peek(struct broker *b, struct peek_op *op)
         err = ERR_TOPIC_UNKNOWN;
     if (refused(b, &op->op, err, op->actor, s))
         return;
-    struct peek_call *c = mem_zalloc(1, sizeof(*c));
-    c->op = op;
-    c->broker = b;
-    c->partition = op->partition >= 0 ? op->partition : 0;
-    c->partitions = op->partition >= 0 ? op->partition + 1 : t->partitions;
-    peek_next(c);
+    struct peek_walk *p = mem_zalloc(1, sizeof(*p));
+    *p = (struct peek_walk){
+        .walk = {.broker = b,
+                 .op = &op->op,
+                 .op_at = &op->at,
+                 .messages = &op->messages,
+                 .n = &op->n,
+                 .next = peek_next,
+                 .free = peek_walk_free},
+        .op = op,
+        .partition = op->partition >= 0 ? op->partition : 0,
+        .partitions = op->partition >= 0 ? op->partition + 1 : t->partitions,
+    };
+    walk_go(&p->walk, ERR_OK);
 }
 
 void peek_free(struct peek_op *op)
@@ -122,38 +151,12 @@ void peek_free(struct peek_op *op)
 
 /* ---- deferred ---- */
 
-struct deferred_call {
+struct deferred_walk {
+    struct walk walk;
     struct deferred_op *op;
-    struct broker *broker;
-    struct take take;
     int64_t *offsets; /* of the partition being asked */
-    uint32_t n;       /* asked for so far */
     bool *asked;
 };
-
-static void deferred_next(struct deferred_call *c);
-
-static void deferred_end(struct deferred_call *c, enum err err)
-{
-    struct deferred_op *op = c->op;
-    struct broker *b = c->broker;
-    mem_free(c->offsets);
-    mem_free(c->asked);
-    mem_free(c);
-    op->at = NULL;
-    op_finish(b, &op->op, err);
-}
-
-/* What was acquired in other partitions comes back when its lock runs out. */
-static void deferred_taken(struct op *base)
-{
-    struct deferred_call *c = container_of(base, struct deferred_call, take.op);
-    messages_append(&c->op->messages, &c->op->n, &c->take);
-    if (base->err != ERR_OK)
-        deferred_end(c, base->err);
-    else
-        deferred_next(c);
-}
 
 static int32_t partition_of(const struct deferred_op *op, uint32_t i)
 {
@@ -161,32 +164,36 @@ static int32_t partition_of(const struct deferred_op *op, uint32_t i)
 }
 
 /* All of the first partition that was not asked yet. */
-static void deferred_next(struct deferred_call *c)
+static bool deferred_next(struct walk *w, struct take *out)
 {
-    struct deferred_op *op = c->op;
+    struct deferred_walk *d = container_of(w, struct deferred_walk, walk);
+    const struct deferred_op *op = d->op;
     uint32_t n = 0;
     int32_t partition = -1;
     for (uint32_t i = 0; i < op->offsets_n; i++) {
-        if (c->asked[i] || (n > 0 && partition_of(op, i) != partition))
+        if (d->asked[i] || (n > 0 && partition_of(op, i) != partition))
             continue;
         partition = partition_of(op, i);
-        c->asked[i] = true;
-        c->offsets[n++] = op->offsets[i];
+        d->asked[i] = true;
+        d->offsets[n++] = op->offsets[i];
     }
-    if (n == 0) {
-        deferred_end(c, ERR_OK);
-        return;
-    }
-    c->take = (struct take){.op.done = deferred_taken,
-                            .subscription = op->subscription,
-                            .partition = partition,
-                            .owner = op->owner,
-                            .max = n,
-                            .bytes_max = SIZE_MAX,
-                            .settled = op->settled,
-                            .what = TAKE_DEFERRED,
-                            .offsets = c->offsets};
-    take_start(c->broker, &c->take);
+    *out = (struct take){.subscription = op->subscription,
+                         .partition = partition,
+                         .owner = op->owner,
+                         .max = n,
+                         .bytes_max = SIZE_MAX,
+                         .settled = op->settled,
+                         .what = TAKE_DEFERRED,
+                         .offsets = d->offsets};
+    return n > 0;
+}
+
+static void deferred_walk_free(struct walk *w)
+{
+    struct deferred_walk *d = container_of(w, struct deferred_walk, walk);
+    mem_free(d->offsets);
+    mem_free(d->asked);
+    mem_free(d);
 }
 
 void broker_receive_deferred(struct broker *b, struct deferred_op *op)
@@ -201,12 +208,20 @@ void broker_receive_deferred(struct broker *b, struct deferred_op *op)
         err = ERR_REQUEST_INVALID;
     if (refused(b, &op->op, err, op->actor, s))
         return;
-    struct deferred_call *c = mem_zalloc(1, sizeof(*c));
-    c->op = op;
-    c->broker = b;
-    c->offsets = mem_zalloc(op->offsets_n + 1, sizeof(*c->offsets));
-    c->asked = mem_zalloc(op->offsets_n + 1, sizeof(*c->asked));
-    deferred_next(c);
+    struct deferred_walk *d = mem_zalloc(1, sizeof(*d));
+    *d = (struct deferred_walk){
+        .walk = {.broker = b,
+                 .op = &op->op,
+                 .op_at = &op->at,
+                 .messages = &op->messages,
+                 .n = &op->n,
+                 .next = deferred_next,
+                 .free = deferred_walk_free},
+        .op = op,
+        .offsets = mem_zalloc(op->offsets_n + 1, sizeof(int64_t)),
+        .asked = mem_zalloc(op->offsets_n + 1, sizeof(bool)),
+    };
+    walk_go(&d->walk, ERR_OK);
 }
 
 void deferred_free(struct deferred_op *op)

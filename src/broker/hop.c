@@ -50,9 +50,33 @@ void hops_free(struct hops *h)
     mem_free(h->flight);
 }
 
+/* One writer: no locked instruction is needed. */
+static void count(atomic_ullong *counter, uint64_t n)
+{
+    uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, was + n, memory_order_relaxed);
+}
+
 void broker_hop_stat(const struct broker *b, struct hop_stat *out)
 {
-    *out = b->hops.stat;
+    const struct hops *h = &b->hops;
+    out->noted = atomic_load_explicit(&h->noted, memory_order_relaxed);
+    out->batches = atomic_load_explicit(&h->batches, memory_order_relaxed);
+    out->dropped = atomic_load_explicit(&h->dropped, memory_order_relaxed);
+    out->skipped = atomic_load_explicit(&h->skipped, memory_order_relaxed);
+}
+
+void broker_hop_totals(const struct broker *b, struct hop_stat *out)
+{
+    *out = (struct hop_stat){0};
+    for (unsigned i = 0; i < b->set->n; i++) {
+        struct hop_stat one;
+        broker_hop_stat(b->set->brokers[i], &one);
+        out->noted += one.noted;
+        out->batches += one.batches;
+        out->dropped += one.dropped;
+        out->skipped += one.skipped;
+    }
 }
 
 /* ---- one hop ---- */
@@ -90,7 +114,7 @@ static bool is_sampled(struct broker *b, const struct hop *hop, struct str trace
     if (n % 100 >= b->set->conf.hops_percent)
         return false;
     bool in_share = n / 100 % HOP_SHARE_ALL < b->hops.share;
-    b->hops.stat.skipped += !in_share;
+    count(&b->hops.skipped, !in_share);
     return in_share;
 }
 
@@ -114,7 +138,7 @@ bool hop_wanted(struct broker *b)
     if (now_us - h->window_us >= HOP_WINDOW_MS * 1000)
         window_next(h, now_us);
     if (h->notes == 0 || h->looks == 0) {
-        h->stat.skipped++;
+        count(&h->skipped, 1);
         return false;
     }
     h->looks--;
@@ -283,9 +307,9 @@ static void produced(struct op *op)
     struct hop_flight *f = container_of(op, struct hop_flight, produce.op);
     struct hops *h = f->hops;
     if (op->err == ERR_OK)
-        h->stat.batches++;
+        count(&h->batches, 1);
     else
-        h->stat.dropped += (uint64_t)f->produce.head.count;
+        count(&h->dropped, (uint64_t)f->produce.head.count);
     flight_end(f, op->err, "append");
 }
 
@@ -376,11 +400,11 @@ void hop_note(struct broker *b, const struct hop *hop)
     if (t != NULL && strcmp(t->name, HOP_TOPIC) == 0)
         return;
     if (!has_room(h)) {
-        h->stat.dropped++;
+        count(&h->dropped, 1);
         return;
     }
     h->notes -= h->notes > 0;
-    h->stat.noted++;
+    count(&h->noted, 1);
     h->line.len = 0;
     put_hop(b, &h->line, hop, t, trace);
     if (!h->filling)

@@ -45,6 +45,8 @@
 #include "broker/env.h"
 #include "broker/publish.h"
 
+#include <stdatomic.h>
+
 #define HOP_TOPIC "weir.hops"
 #define HOP_TOPIC_BYTES "1073741824"
 #define HOP_BATCH_BYTES ((size_t)64 << 10) /* before compression */
@@ -113,13 +115,15 @@ void hop_note(struct broker *b, const struct hop *hop);
  * the partition's reactor. */
 void hop_note_place(struct broker *b, struct hop *hop);
 
-/* Of this reactor, since the start. */
+/* Since the start. Any thread. */
 struct hop_stat {
     uint64_t noted, batches;
     uint64_t dropped; /* they could not be stored, or not soon enough */
     uint64_t skipped; /* the window was used up, or only a share of the traces was noted */
 };
 void broker_hop_stat(const struct broker *b, struct hop_stat *out);
+/* Of all reactors. */
+void broker_hop_totals(const struct broker *b, struct hop_stat *out);
 
 /* ---- inside of broker/ ---- */
 
@@ -134,7 +138,8 @@ struct hops {
     uint64_t window_us;        /* when the present window began */
     unsigned notes, looks;     /* left in it */
     unsigned share;            /* of HOP_SHARE_ALL */
-    struct hop_stat stat;
+    /* Written by the reactor alone, read by others: struct hop_stat. */
+    atomic_ullong noted, batches, dropped, skipped;
 };
 void hops_init(struct hops *h, struct broker *b);
 void hops_free(struct hops *h);

@@ -427,6 +427,32 @@ def test_event_grids_control_plane_shows_what_the_caller_may_see(closed):
     assert [topic["name"] for topic in json.loads(seen.stdout)["value"]] == ["orders"]
 
 
+def test_dead_letters_are_listed_for_those_who_may_read_them(closed):
+    """Of topics that the caller may not see, not even the name."""
+    for topic in "orders", "hidden":
+        text = ("apiVersion: weir/v1alpha1\nkind: Subscription\n"
+                f"metadata: {{name: letters-of-{topic}}}\n"
+                f"spec: {{topic: {topic}, deadLetter: {topic}.dead}}\n")
+        declared = closed.folder / f"{topic}.yaml"
+        declared.write_text(text)
+        command(closed, "apply", "-f", declared, user="root")
+
+    def listed(*words):
+        done = subprocess.run(["curl", "-s", *words, closed.http + "/api/v1/deadletters"],
+                              capture_output=True, text=True, timeout=30)
+        return done.stdout
+
+    root, receiver, sender = (("-u", f"{name}:{PASSWORD}") for name in
+                              ("root", "receiver", "sender"))
+    assert "orders.dead" in listed(*root) and "hidden.dead" in listed(*root)
+    for words in receiver, sender, ():
+        assert "hidden" not in listed(*words), words
+    for verb in "peek", "redrive":
+        assert http(closed, f"/api/v1/deadletters/hidden:{verb}", *root, "-X", "POST") == 200
+        assert http(closed, f"/api/v1/deadletters/hidden:{verb}", *receiver, "-X", "POST") \
+            in (403, 404)
+
+
 def test_secrets_are_in_no_log_and_no_listing(closed):
     """Runs last in this file: what the tests before did is in the log."""
     listings = [command(closed, "get", kind, "-o", "yaml", user="root")

@@ -84,6 +84,7 @@ void letters_begin(struct letters *l, struct http_request *rq, const char *const
     l->conf.topic = str_of(l->topic->name);
     l->conf.start = START_EARLIEST;
     l->conf.attempts = ATTEMPTS_MAX;
+    l->conf.ttl_ms = -1; /* a letter waits until somebody deals with it */
     l->put = (struct subscription_put_op){.op.done = put_done,
                                           .actor = &rq->actor,
                                           .name = STR_LIT(LETTERS_SUBSCRIPTION),

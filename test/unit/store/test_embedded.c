@@ -382,6 +382,59 @@ static void test_interval(void **state)
     assert_int_equal(world_stat(&w, id0, world_log(&w, id0, &world_log_conf)).end, 10);
 }
 
+static void relaxed_done(struct store_group *group, enum err err)
+{
+    (void)group;
+    assert_int_equal(err, ERR_OK);
+    world_done(&w);
+}
+
+static void relaxed_run(struct store_world *world, void *arg)
+{
+    static struct store_group group;
+    store_begin(world->stores[0], &group);
+    group.done = relaxed_done;
+    group.relaxed = true;
+    store_append(world->stores[0], &group, arg);
+    store_commit(world->stores[0], &group);
+}
+
+/* A relaxed group, then nothing, then a power cut after so long: is it there? */
+static bool relaxed_survives(uint64_t seed, uint64_t ms)
+{
+    teardown(NULL);
+    world_make(&w, WORLD_SIM, 1, seed);
+    w.conf.checkpoint_ms = 1000000;
+    start();
+    struct store_log *log = log_with(STORE_FLUSH_EACH, 0);
+    assert_int_equal(append_bytes(log, id0, 10), 0);
+    struct store_append a = {.log = log, .batch = world_batch(1, 1, 10, 1)};
+    uint64_t before = syncs();
+    assert_true(world_call(&w, 0, relaxed_run, &a));
+    assert_int_equal(world_stat(&w, id0, log).end, 2); /* visible, not yet durable */
+    assert_int_equal(syncs(), before);
+    wait_ms(ms);
+    world_cut(&w);
+    start();
+    slice_unref(a.batch);
+    return world_stat(&w, id0, world_log(&w, id0, &world_log_conf)).end == 2;
+}
+
+#define RELAXED_SEEDS 30
+
+/* What was answered when it was written is durable STORE_RELAXED_MS later, although nobody else
+ * asks for a sync. Shortly before that it is the disk's choice. */
+static void test_relaxed_bound(void **state)
+{
+    (void)state;
+    unsigned sooner = 0;
+    for (uint64_t seed = 1; seed <= RELAXED_SEEDS; seed++) {
+        assert_true(relaxed_survives(seed, STORE_RELAXED_MS + 5));
+        sooner += relaxed_survives(seed, STORE_RELAXED_MS - 10);
+    }
+    assert_true(sooner < RELAXED_SEEDS);
+}
+
 static void test_os(void **state)
 {
     (void)state;
@@ -671,6 +724,7 @@ int main(void)
         ONE(test_disk_reserve),
         ONE(test_journal_fails),
         ONE(test_interval),
+        ONE(test_relaxed_bound),
         ONE(test_os),
         ONE(test_checkpoint),
         ONE(test_journal_bounded),
