@@ -30,7 +30,7 @@ tutorial: setup-run weir ## the same, and stop at the end instead of staying up
 test: setup-test build-all ## every test that fits in 15 minutes; the last line is the count
 	@tools/run-tests $(SUITES)
 
-test-long: setup-test build-all ## what make test has no time for: ThreadSanitizer, planted faults, more seeds and kills
+test-long: setup-test build-all ## what make test has no time for: ThreadSanitizer, planted faults, more seeds and kills, all the payments
 	@tools/tsan
 	@tools/faults build-faults
 	@LEDGER_RUNS=30000 $(BUILD)/test/unit/broker/test_broker_ledger_random
