@@ -98,6 +98,7 @@ static struct ledger_conf conf_of(struct delivery *d)
     conf.lock_ms = clamp_u32(s->conf.lock_ms);
     conf.attempts = clamp_u32(s->conf.attempts);
     conf.sessions = s->conf.order == ORDER_KEY;
+    conf.ordered = s->conf.order == ORDER_PARTITION;
     conf.window_max = conf.sessions ? SESSIONS_WINDOW_MAX : 0;
     return conf;
 }
@@ -186,16 +187,32 @@ void delivery_job_end(struct delivery *d, struct delivery_job *job)
 
 /* ---- what could be acquired ---- */
 
-uint32_t delivery_available(const struct delivery *d)
+/* How many are in the log that was not looked at. */
+static int64_t unseen(const struct delivery *d)
+{
+    int64_t next = ledger_next(d->ledger);
+    return d->at != NULL && d->at->end > next && ledger_room(d->ledger) > 0 ? d->at->end - next : 0;
+}
+
+/* In order, behind what somebody holds only he goes on. */
+static uint32_t available_in_order(const struct delivery *d, uint64_t *holder)
+{
+    struct ledger_order order;
+    ledger_order(d->ledger, &order);
+    *holder = order.held ? order.owner : 0;
+    return clamp_u32(order.ready + (order.open ? unseen(d) : 0));
+}
+
+uint32_t delivery_available(const struct delivery *d, uint64_t *holder)
 {
     const struct ledger *l = d->ledger;
+    *holder = 0;
     if (d->leaving)
         return 0;
-    int64_t n = ledger_conf(l)->sessions ? ledger_sessions_ready(l) : ledger_ready(l);
-    int64_t next = ledger_next(l);
-    if (d->at != NULL && d->at->end > next && ledger_room(l) > 0)
-        n += d->at->end - next;
-    return clamp_u32(n);
+    if (ledger_conf(l)->ordered)
+        return available_in_order(d, holder);
+    return clamp_u32((ledger_conf(l)->sessions ? ledger_sessions_ready(l) : ledger_ready(l)) +
+                     unseen(d));
 }
 
 uint32_t delivery_acquired(const struct delivery *d)
@@ -215,16 +232,17 @@ void delivery_arm(struct delivery *d)
 {
     d->armed = true;
     d->news = false;
-    d->armed_at = delivery_available(d);
+    d->armed_at = delivery_available(d, &d->armed_holder);
     d->armed_inside = ready_inside(d);
 }
 
 static void tell_receivers(struct delivery *d)
 {
-    uint32_t available = delivery_available(d), acquired = delivery_acquired(d);
+    uint64_t holder;
+    uint32_t available = delivery_available(d, &holder), acquired = delivery_acquired(d);
     uint32_t inside = ready_inside(d);
-    bool more = d->armed &&
-                (available > d->armed_at || (d->news && available > 0) || inside > d->armed_inside);
+    bool others = available > 0 && (d->news || holder != d->armed_holder);
+    bool more = d->armed && (available > d->armed_at || others || inside > d->armed_inside);
     bool fewer = d->s->conf.in_flight_max > 0 && acquired < d->acquired;
     if (available < d->armed_at)
         d->armed_at = available;
@@ -234,7 +252,9 @@ static void tell_receivers(struct delivery *d)
         return;
     d->armed = d->armed && !more;
     d->acquired = acquired;
-    receivers_tell(d, more && available == 0 ? 1 : available);
+    receivers_tell(d, more && available == 0 ? 1 : available, holder);
+    if (holder != 0) /* who waits for others to settle does not ask before */
+        delivery_arm(d);
 }
 
 /* ---- the end of the turn ---- */

@@ -28,6 +28,7 @@ struct seat {
     uint32_t maybe;    /* messages that may be had */
     uint32_t acquired; /* as it told */
     uint32_t lent;     /* that takes under way may acquire */
+    uint64_t holder;   /* of the order: who alone may have them; 0: everybody */
     uint64_t told;     /* how often it told something */
 };
 
@@ -191,6 +192,7 @@ static void take_done(struct op *base)
     enum err err = base->err;
     seat->lent -= v->take.max;
     seat->maybe = v->take.left;
+    seat->holder = v->take.holder;
     seat->acquired = v->take.acquired;
     take_append(v);
     take_session(v);
@@ -238,6 +240,11 @@ static bool receive_asks(struct receive *v)
     return true;
 }
 
+static bool seat_has(const struct seat *seat, uint64_t owner)
+{
+    return seat->maybe > 0 && (seat->holder == 0 || seat->holder == owner);
+}
+
 /* The next partition that may have something; -1: none. */
 static int32_t receive_next(struct receive *v)
 {
@@ -247,7 +254,7 @@ static int32_t receive_next(struct receive *v)
     for (; v->tried < r->partitions; v->tried++) {
         int32_t at = v->at;
         v->at = at + 1 < r->partitions ? at + 1 : 0;
-        if (r->seats[at].maybe > 0) {
+        if (seat_has(&r->seats[at], v->op->owner)) {
             v->tried++;
             return at;
         }
@@ -311,6 +318,7 @@ struct news {
     struct uuid subscription;
     int32_t partition;
     uint32_t available, acquired;
+    uint64_t holder;
 };
 
 static void news_run(struct broker *b, struct op *op)
@@ -319,6 +327,7 @@ static void news_run(struct broker *b, struct op *op)
     struct receivers *r = receivers_find(b->deliveries, &n->subscription);
     if (r != NULL && n->partition < r->partitions) {
         r->seats[n->partition].maybe = n->available;
+        r->seats[n->partition].holder = n->holder;
         r->seats[n->partition].acquired = n->acquired;
         r->seats[n->partition].told++;
         serve(r);
@@ -331,14 +340,15 @@ static void news_done(struct op *op)
     mem_free(container_of(op, struct news, op));
 }
 
-void receivers_tell(struct delivery *d, uint32_t available)
+void receivers_tell(struct delivery *d, uint32_t available, uint64_t holder)
 {
     struct news *n = mem_zalloc(1, sizeof(*n));
     *n = (struct news){.op = {.run = news_run, .done = news_done},
                        .subscription = d->subscription,
                        .partition = d->index,
                        .available = available,
-                       .acquired = d->acquired};
+                       .acquired = d->acquired,
+                       .holder = holder};
     op_submit(d->all->broker, broker_shard_of_partition(&d->topic, 0), &n->op);
 }
 

@@ -102,6 +102,7 @@ struct delivery {
     bool touched;                 /* since the last sweep */
     bool news;                    /* of what is in the log */
     uint32_t armed_at;            /* messages available */
+    uint64_t armed_holder;        /* to whom alone; 0: to everybody */
     uint32_t armed_inside;        /* and those that are ready in sessions */
     uint32_t acquired;            /* as its receivers were told */
     bool burying;                 /* delivery_dead.c */
@@ -150,8 +151,8 @@ void delivery_job_start(struct delivery *d, struct delivery_job *job,
                         void (*run)(struct delivery_job *job));
 void delivery_job_end(struct delivery *d, struct delivery_job *job);
 /* About how many messages could be acquired now: those that wait, and what has not been looked at.
- */
-uint32_t delivery_available(const struct delivery *d);
+ * *holder: by whom alone (ORDER_PARTITION); 0: by everybody. */
+uint32_t delivery_available(const struct delivery *d, uint64_t *holder);
 uint32_t delivery_acquired(const struct delivery *d);
 /* Receivers wait: tell them when there is more. */
 void delivery_arm(struct delivery *d);
@@ -217,6 +218,7 @@ struct take {
     uint32_t n;
     size_t bytes;
     uint32_t left;     /* delivery_available, behind this */
+    uint64_t holder;   /* likewise */
     uint32_t acquired; /* of the ledger */
     char session_out[LEDGER_SESSION_ID_MAX + 1];
     size_t session_len;
@@ -241,7 +243,7 @@ void take_start(struct broker *b, struct take *take);
 struct receivers;
 void receivers_free(struct deliveries *all);
 /* A partition of the subscription has something by now, or less is acquired. */
-void receivers_tell(struct delivery *d, uint32_t available);
+void receivers_tell(struct delivery *d, uint32_t available, uint64_t holder);
 void receivers_subscription_changed(struct broker *b, const struct subscription *old,
                                     const struct subscription *now);
 

@@ -58,9 +58,9 @@ static void take_end(struct take *t, enum err err)
     mem_free(t->taken);
     t->taken = NULL;
     delivery_read_clear(&t->read);
-    t->left = delivery_available(d);
+    t->left = delivery_available(d, &t->holder);
     t->acquired = d->acquired = delivery_acquired(d);
-    if (t->left == 0 || t->n == 0)
+    if (t->left == 0 || t->n == 0 || t->holder != 0)
         delivery_arm(d);
     delivery_leave(d);
     op_finish(b, &t->op, err);

@@ -92,6 +92,7 @@ struct ledger_conf {
     uint32_t in_flight_max; /* acquired at once; 0: no limit */
     uint32_t window_max;    /* unsettled at once; 0: LEDGER_WINDOW_MAX */
     bool sessions;          /* ORDER_KEY */
+    bool ordered;           /* ORDER_PARTITION */
     /* Before the ledger frees an entity: statelog_forget. NULL: nobody needs to know. */
     void (*forget)(void *user, struct statelog_entity *entity);
     void *user;
@@ -148,9 +149,20 @@ struct ledger_taken {
 uint32_t ledger_ready(const struct ledger *l);
 /* The first n ready in offset order (so released ones before new ones), as many as the in-flight
  * limit allows. lock_ms 0: the subscription's. Returns how many; out has room for n. Not with
- * sessions. Expire by ledger_step first. */
+ * sessions. Expire by ledger_step first.
+ *   Ordered: only up to the first that is delayed, being settled, or acquired by another owner; so
+ * an owner may go on behind what it holds itself, or is settling for good. What is dead or deferred
+ * holds up nobody. */
 size_t ledger_acquire(struct ledger *l, uint64_t owner, uint32_t lock_ms, struct ledger_time now,
                       struct ledger_taken *out, size_t n);
+/* Ordered: what could be acquired now. */
+struct ledger_order {
+    uint32_t ready;
+    bool held; /* by that owner alone, who holds all that lies before */
+    uint64_t owner;
+    bool open; /* and what has not been looked at yet, too */
+};
+void ledger_order(const struct ledger *l, struct ledger_order *out);
 /* One by its place. ERR_NOT_FOUND: it is not deferred (with sessions, or not of the one that this
  * owner holds). */
 enum err must_use ledger_acquire_deferred(struct ledger *l, uint64_t owner, int64_t offset,

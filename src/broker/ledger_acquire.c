@@ -162,6 +162,8 @@ size_t ledger_acquire(struct ledger *l, uint64_t owner, uint32_t lock_ms, struct
     n = in_flight_room(l, n);
     if (n > l->ready_n)
         n = l->ready_n;
+    if (l->conf.ordered)
+        n = order_room(l, owner, n);
     if (n == 0 || owner_ref(l, owner, (uint32_t)n, &who) != ERR_OK)
         return 0;
     while (done < n) {

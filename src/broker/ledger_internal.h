@@ -23,6 +23,7 @@
 
 #define PAGE_WORDS (LEDGER_PAGE / 64)
 #define PAGE_SHIFT 10
+#define NOBODY LEDGER_OWNERS_MAX /* no owner's index */
 #define DUE_MASK (((uint64_t)1 << 41) - 1)
 #define DUE_BIAS ((int64_t)1 << 39) /* so that a time before the machine's start can be held */
 
@@ -368,6 +369,11 @@ uint64_t token_word(const struct ledger *l, uint64_t stamp);
 struct ledger_entry *ref_find(struct ledger *l, struct ledger_ref ref, struct ledger_page **page);
 /* The owner of what is acquired. */
 uint64_t entry_owner(const struct ledger *l, const struct ledger_entry *e);
+
+/* ---- ledger_order.c ---- */
+
+/* How many of the first n ready the owner may acquire. */
+size_t order_room(struct ledger *l, uint64_t owner, size_t n);
 
 /* ---- ledger_change.c ---- */
 

@@ -82,8 +82,11 @@ enum err ledger_accept(struct ledger_change *c, struct ledger_ref ref)
     enum err err = settle(c, ref, true, &p, &e);
     if (err != ERR_OK)
         return err;
+    const struct change_item *item = &c->items[c->items_n - 1];
     e->state = LEDGER_SETTLED;
-    struct session *s = c->items[c->items_n - 1].session;
+    if (c->ledger->sessions == NULL && item->was.state != LEDGER_ACQUIRED)
+        e->who = NOBODY;
+    struct session *s = item->session;
     if (s != NULL) /* it may have been the next one */
         session_refresh(c->ledger, s);
     return ERR_OK;

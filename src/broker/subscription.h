@@ -43,7 +43,8 @@ enum subscription_order {
     ORDER_KEY, /* sessions: messages of one session id (header session-id, else the key) go to one
                   receiver at a time, in order */
     ORDER_PARTITION, /* those of a partition in order: none is acquired while one before it is
-                        neither available nor settled. A function's worker keeps its partitions */
+                        delayed, being settled or acquired, but by who holds all of these himself
+                        (ledger_acquire). A function's worker keeps its partitions */
 };
 
 enum subscription_backoff {

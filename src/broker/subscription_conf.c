@@ -288,10 +288,9 @@ static const struct spec_field fields[] = {
      .dflt = "none",
      .choices = orders,
      .fixed = true,
-     .doc =
-         "key: messages of one session (header session-id, else the key) go to one receiver at "
-         "a time, in order. partition: those of a partition go out in order; a function's worker "
-         "keeps its partitions."},
+     .doc = "key: messages of one session (header session-id, else the key) go to one receiver at "
+            "a time, in order. partition: those of a partition go out in order; only who holds all "
+            "that lies before gets more, and a function's worker keeps its partitions."},
     {.path = "start",
      .type = SPEC_CHOICE,
      .offset = AT(start),

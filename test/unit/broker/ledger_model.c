@@ -83,6 +83,30 @@ void acquired(struct world *w, const struct ledger_taken *t, uint64_t owner, uin
         CHECK_AT(w, t->offset, t->locked_until_ms == (lock ? w->now.wall_ms + lock : INT64_MAX));
 }
 
+static bool settles_for_good(const struct world *w, int64_t o)
+{
+    for (size_t f = 0; f <= w->flights_n; f++) {
+        const struct flight *fl = f == w->flights_n ? &w->open : &w->flights[f];
+        for (size_t i = 0; i < fl->doubts_n; i++)
+            if (fl->doubts[i].offset == o)
+                return fl->doubts[i].becomes.state == LEDGER_SETTLED;
+    }
+    return false;
+}
+
+bool stops(const struct world *w, int64_t o, uint64_t owner)
+{
+    const struct model_message *m = &w->m[o];
+    if (!unsettled(m) || (m->burying && (!m->doubt || settles_for_good(w, o))))
+        return false;
+    if (m->doubt)
+        return m->state != LEDGER_ACQUIRED || m->burying || m->owner != owner ||
+               !settles_for_good(w, o);
+    if (m->state == LEDGER_ACQUIRED)
+        return m->owner != owner;
+    return m->state == LEDGER_AVAILABLE && !is_ready(m);
+}
+
 void token_old(struct world *w, struct lock_token token)
 {
     w->old[w->old_n++ % TOKENS_OLD] = token;
@@ -140,11 +164,35 @@ void compare_counts(struct world *w)
         CHECK(w, ledger_held(w->l, i) == held[i]);
 }
 
+/* To whom something could be given, and how much. */
+void compare_order(struct world *w)
+{
+    struct ledger_order got;
+    uint32_t can[OWNERS + 1] = {0}; /* the last one: of who holds nothing */
+    bool open[OWNERS + 1];
+    if (!w->ordered || w->rewinding)
+        return;
+    for (uint64_t who = 0; who <= OWNERS; who++) {
+        int64_t o = 0;
+        for (; o < SPAN && !stops(w, o, who); o++)
+            can[who] += is_ready(&w->m[o]);
+        open[who] = o == SPAN;
+    }
+    ledger_order(w->l, &got);
+    if (got.held)
+        CHECK(w, can[OWNERS] == 0 && got.owner < OWNERS && !open[OWNERS]);
+    uint64_t who = got.held ? got.owner : OWNERS;
+    CHECK(w, got.ready == can[who] && got.open == open[who]);
+    for (who = 0; who < OWNERS && got.ready == 0; who++) /* then there is nobody to whom */
+        CHECK(w, can[who] == 0);
+}
+
 void compare(struct world *w)
 {
     for (int64_t o = 0; o < SPAN; o++)
         compare_one(w, o);
     compare_counts(w);
+    compare_order(w);
 }
 
 /* The k-th, from a, of those that f is true for; -1. */

@@ -43,6 +43,8 @@ void do_acquire(struct world *w, const struct step *s)
         room = 0;
     size_t got = ledger_acquire(w->l, owner, lock, w->now, out, n);
     for (int64_t o = 0; o < SPAN && want < n && want < room && !w->rewinding; o++) {
+        if (w->ordered && stops(w, o, owner))
+            break;
         if (!is_ready(&w->m[o]))
             continue;
         CHECK_AT(w, o, want < got && out[want].offset == o);

@@ -89,7 +89,7 @@ struct world {
     struct lock_token old[TOKENS_OLD];
     size_t old_n;
     struct model_session sessions[SESSIONS];
-    bool by_session;
+    bool by_session, ordered;
     char why[200];
 };
 
@@ -124,6 +124,8 @@ struct model_message released(const struct world *w, int64_t o, int64_t due, boo
 /* It was given out. */
 void acquired(struct world *w, const struct ledger_taken *t, uint64_t owner, uint32_t lock,
               bool counts);
+/* With `ordered`: must who is not the owner of what comes before it, or even that one, stop here? */
+bool stops(const struct world *w, int64_t o, uint64_t owner);
 /* The k-th, from a, of those that f is true for; -1. */
 int64_t pick(const struct world *w, uint32_t a, bool (*f)(const struct model_message *m));
 bool is_acquired(const struct model_message *m);
@@ -133,6 +135,7 @@ bool token_eq(const struct lock_token *a, const struct lock_token *b);
 void token_old(struct world *w, struct lock_token token);
 void compare_one(struct world *w, int64_t o);
 void compare_counts(struct world *w);
+void compare_order(struct world *w);
 void compare(struct world *w);
 
 /* ---- ledger_verbs.c, ledger_settles.c, ledger_changes.c ---- */

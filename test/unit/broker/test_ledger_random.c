@@ -9,6 +9,7 @@
  *     - not taken by the filter: never given
  *     - after all was written: everything as it was
  *     - what was settled with a token before is not settled by it again
+ *     - in an ordered one: nobody overtakes what may come back
  *
  * A run that fails is shrunk: steps are dropped as long as it still fails, and what is left is
  * printed. LEDGER_SEED=N runs that one, LEDGER_RUNS=N that many. */
@@ -77,6 +78,7 @@ static void world_make(struct world *w, uint64_t seed)
 {
     memset(w, 0, sizeof(*w));
     w->by_session = seed % 4 == 3;
+    w->ordered = seed % 4 != 3 && seed % 3 == 1;
     w->conf = (struct ledger_conf){
         .subscription = {{1, 2, 3, (uint8_t)seed}},
         .partition = (int32_t)(seed % 7),
@@ -85,6 +87,7 @@ static void world_make(struct world *w, uint64_t seed)
         .attempts = ATTEMPTS,
         .in_flight_max = seed % 3 == 0 ? 30 : 3000,
         .sessions = w->by_session,
+        .ordered = w->ordered,
         .forget = ledger_log_forget,
         .user = &w->log,
     };
@@ -119,7 +122,7 @@ static size_t run(uint64_t seed, const struct step *steps, size_t n, unsigned ev
     int how = sigsetjmp(ledger_failed, 1);
     if (how != 0) { /* what it holds is lost with it */
         snprintf(why, 200, "%s", how == 2 ? "an assertion of the ledger" : w.why);
-        return at + 1;
+        return at < n ? at + 1 : n; /* or at the end */
     }
     for (; at < n; at++) {
         verbs[steps[at].verb].run(&w, &steps[at]);
