@@ -124,7 +124,7 @@ struct model_message released(const struct world *w, int64_t o, int64_t due, boo
 /* It was given out. */
 void acquired(struct world *w, const struct ledger_taken *t, uint64_t owner, uint32_t lock,
               bool counts);
-/* With `ordered`: must who is not the owner of what comes before it, or even that one, stop here? */
+/* With `ordered`: must that owner stop here? */
 bool stops(const struct world *w, int64_t o, uint64_t owner);
 /* The k-th, from a, of those that f is true for; -1. */
 int64_t pick(const struct world *w, uint32_t a, bool (*f)(const struct model_message *m));
