@@ -48,6 +48,7 @@ static void free_parts(struct serve *s)
     embedded_free(s->embedded);
     loop_set_free(s->n, s->loops);
     serve_push_free(s->push);
+    otlp_subscription_free(s->otlp);
     serve_listeners_free(&s->listeners);
     options_free(&serve_option_set, &s->options);
 }
@@ -76,6 +77,7 @@ static void loaded(void *arg, enum err err)
     http_front_set_ready(s->http, true);
     serve_functions_start(s->functions);
     serve_push_start(s->push);
+    otlp_subscription_start(s->otlp);
     char data[512], kafka[ADDRESSES_MAX], http[ADDRESSES_MAX];
     log_event(ENV_INFO, "serve.ready", "kafka=%s http=%s data=%s threads=%u version=%s",
               serve_listeners_put(&s->listeners, SERVE_KAFKA, kafka, sizeof kafka),
@@ -200,7 +202,9 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
     s->push = serve_push_make(&s->options, private_allowed(s), s->brokers, s->envs, s->n);
     s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka,
                                         s->http,       s->push,     s->functions};
-    return ERR_OK;
+    struct otlp_conf oc = {s->options.otlp_endpoint, s->options.otlp_service,
+                           s->options.otlp_headers};
+    return otlp_subscription_make(s->brokers[0], &oc, &s->otlp, text);
 }
 
 static void run_loop(void *loop)

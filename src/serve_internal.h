@@ -2,6 +2,7 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "flow/otlp_subscription.h"
 #include "io/thread.h"
 #include "serve_functions.h"
 #include "serve_listeners.h"
@@ -43,6 +44,7 @@ struct serve {
     char weir_http[SERVE_URL_MAX];      /* "": none that workers may use */
     struct serve_functions *functions;
     struct serve_push *push;
+    struct otlp_subscription *otlp;
     struct serve_metrics metrics;
     struct serve_listeners listeners;
     struct env_mail begin;

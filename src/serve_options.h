@@ -40,6 +40,7 @@ struct serve_options {
     struct option_list http_hosts, http_origins;
     int64_t threads, partitions, group_delay_ms, sasl_session_ms, hops, log_level, http_body_max;
     const char *egress_ca, *egress_proxy, *egress_origin, *validation_url;
+    const char *otlp_endpoint, *otlp_headers, *otlp_service;
     int64_t egress_private, commands; /* enum serve_when */
     bool auto_create, allow_anonymous;
     struct spec_list listeners; /* struct serve_listener_conf, as the file has them */

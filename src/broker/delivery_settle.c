@@ -91,6 +91,9 @@ static void items_tell(const struct settle_part *p)
             continue;
         delivery_stages_settled(p->d, p->items[i], p->begin_us);
         delivery_hop_settled(p->d, p->items[i], p->begin_us);
+        if (p->items[i]->verb == SETTLE_REJECT) /* without a dead letter */
+            delivery_hop_gone(p->d, false, lock_token_offset(&p->items[i]->token),
+                              p->items[i]->reason);
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -300,13 +301,6 @@ bool event_data_is_text(const struct event *e)
 
 /* ---- traces ---- */
 
-static void trace_write(uint64_t high, uint64_t low, uint64_t span,
-                        char out[EVENT_TRACEPARENT_BYTES + 1])
-{
-    snprintf(out, EVENT_TRACEPARENT_BYTES + 1, "00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-01",
-             high, low | 1, span | 1);
-}
-
 /* The finaliser of splitmix64: the same everywhere, unlike hash_u64. */
 static uint64_t mix(uint64_t v)
 {
@@ -316,16 +310,37 @@ static uint64_t mix(uint64_t v)
     return v ^ v >> 31;
 }
 
+/* The span's id follows from the trace's, so that one can see that weir made them both. */
+static void trace_write(uint64_t high, uint64_t low, char out[EVENT_TRACEPARENT_BYTES + 1])
+{
+    low |= 1;
+    snprintf(out, EVENT_TRACEPARENT_BYTES + 1, "00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-01",
+             high, low, mix(high ^ mix(low)) | 1);
+}
+
+bool event_trace_made(struct str trace, struct str span)
+{
+    char id[33], made[EVENT_TRACEPARENT_BYTES + 1];
+    if (trace.len != 32 || span.len != 16)
+        return false;
+    memcpy(id, trace.at, 32);
+    id[32] = '\0';
+    uint64_t low = strtoull(id + 16, NULL, 16);
+    id[16] = '\0';
+    trace_write(strtoull(id, NULL, 16), low, made);
+    return memcmp(made + 3, trace.at, 32) == 0 && memcmp(made + 36, span.at, 16) == 0;
+}
+
 void event_trace_derive(const struct event_place *place, char out[EVENT_TRACEPARENT_BYTES + 1])
 {
     uint64_t a = be64_get(place->topic.b), b = be64_get(place->topic.b + 8);
     uint64_t where = mix((uint64_t)place->offset ^ (uint64_t)(uint32_t)place->partition << 40);
-    trace_write(mix(a ^ where), mix(b + where), mix(where ^ (a + b)), out);
+    trace_write(mix(a ^ where), mix(b + where), out);
 }
 
 void event_trace_make(const uint8_t random[24], char out[EVENT_TRACEPARENT_BYTES + 1])
 {
-    trace_write(be64_get(random), be64_get(random + 8), be64_get(random + 16), out);
+    trace_write(be64_get(random), be64_get(random + 8), out);
 }
 
 /* Lower-case digits, as the standard wants them. */

@@ -86,8 +86,11 @@ struct event_place {
 #define EVENT_TRACEPARENT_BYTES 55
 /* "00-<trace id>-<span id>-01" from where a record stands, the same at each call. */
 void event_trace_derive(const struct event_place *place, char out[EVENT_TRACEPARENT_BYTES + 1]);
-/* A fresh one from 24 random bytes. */
+/* A fresh one from 24 random bytes. Of both kinds the span's id follows from the trace's. */
 void event_trace_make(const uint8_t random[24], char out[EVENT_TRACEPARENT_BYTES + 1]);
+
+/* Did weir make this trace (32 digits) and this span (16) up? Nobody else has a span of that id. */
+bool event_trace_made(struct str trace, struct str span);
 
 /* Never fails: what is missing is derived, what is no CloudEvent is data. The arena is for what is
  * derived and for structured mode (a few hundred bytes, or data that must be decoded). */

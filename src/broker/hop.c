@@ -217,11 +217,39 @@ static void put_hop(struct broker *b, struct wr *w, const struct hop *hop, const
     put_text(w, STR_LIT(",\"settle\":"), hop->settle);
     put_us(w, STR_LIT(",\"settled_us\":"), hop->settled_us);
     put_text(w, STR_LIT(",\"trace\":"), trace);
+    if (trace.at != NULL)
+        put_text(w, STR_LIT(",\"parent\":"), (struct str){trace.at + 33, 16});
     put_text(w, STR_LIT(",\"id\":"), hop->id);
     put_text(w, STR_LIT(",\"correlation\":"), hop->correlation);
     if (hop->cause != NULL)
         put_cause(b, w, hop->cause);
     wr_u8(w, '}');
+}
+
+/* FNV-1a: the same in every process, unlike hash_bytes. */
+static uint64_t fold(uint64_t h, const void *p, size_t n)
+{
+    const uint8_t *at = p;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ at[i]) * 0x100000001b3;
+    return h;
+}
+
+static uint64_t fold_number(uint64_t h, uint64_t n)
+{
+    uint8_t b[8];
+    be64_put(b, n);
+    return fold(h, b, sizeof(b));
+}
+
+uint64_t hop_span(struct str topic, int32_t partition, int64_t offset, struct str subscription,
+                  uint32_t attempt)
+{
+    uint64_t h = fold(0xcbf29ce484222325, topic.at, topic.len);
+    h = fold_number(h, (uint64_t)(uint32_t)partition << 32 | attempt);
+    h = fold_number(h, (uint64_t)offset);
+    h = fold(h, subscription.at, subscription.at != NULL ? subscription.len : 0);
+    return h != 0 ? h : 1;
 }
 
 /* ---- what an event says of itself ---- */

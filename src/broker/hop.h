@@ -25,7 +25,7 @@
  *     {"step":"call","at":1767225600000.125,"took_us":1200,"waited_us":310,"queued_us":40,
  *      "topic":"orders","partition":0,"offset":12,"subscription":"fraud-check","attempt":1,
  *      "by":"enrich/3","outcome":"200","settle":"accept","settled_us":240,"trace":"0af7...319c",
- *      "id":"1234","correlation":"...",
+ *      "parent":"b9c7c989f97918e1","id":"1234","correlation":"...",
  *      "cause":{"topic":"raw","partition":1,"offset":7,"subscription":"s","attempt":1}}
  *
  * Every record that is published as a single one has a hop "publish" (not one of Kafka's batches:
@@ -106,6 +106,11 @@ void hop_of_record(struct hop *hop, const struct record *record, struct hop_text
 /* The same of headers that are on their way in. */
 void hop_of_headers(struct hop *hop, const struct record_header *headers, size_t n,
                     struct hop_text *text);
+
+/* Ids of spans, never 0, the same whenever and wherever they are asked for. Of the event that is
+ * stored there; of a delivery of it (by the subscription, with its attempt). */
+uint64_t hop_span(struct str topic, int32_t partition, int64_t offset, struct str subscription,
+                  uint32_t attempt);
 
 /* On the reactor of b, before a hop is put together: is it worth it? A few ns. */
 bool hop_wanted(struct broker *b);

@@ -60,6 +60,7 @@ enum subscription_format {
     FORMAT_CE_STRUCTURED, /* one event, application/cloudevents+json */
     FORMAT_CE_BATCH,      /* application/cloudevents-batch+json */
     FORMAT_EVENTGRID,     /* an array of EventGridEvent */
+    FORMAT_OTLP,          /* hops as OpenTelemetry's traces; of weir.hops alone */
 };
 
 enum subscription_start { START_LATEST, START_EARLIEST, START_TIME };

@@ -2,6 +2,7 @@
 #include "broker/subscription.h"
 
 #include "broker/conf_check.h"
+#include "broker/hop.h"
 
 #include <string.h>
 
@@ -17,8 +18,8 @@ static const char *const orders[] = {"none", "key", "partition", NULL};
 static const char *const starts[] = {"latest", "earliest", "time", NULL};
 static const char *const backoffs[] = {"exponential",         "linear", "fixed", "eventgrid",
                                        "eventgrid-namespace", NULL};
-static const char *const formats[] = {"cloudevents", "cloudevents-structured", "cloudevents-batch",
-                                      "eventgrid", NULL};
+static const char *const formats[] = {
+    "cloudevents", "cloudevents-structured", "cloudevents-batch", "eventgrid", "otlp", NULL};
 
 /* ---- checks of single fields ---- */
 
@@ -106,6 +107,10 @@ static enum err conf_check(void *value, struct arena *arena, const char **field,
     if ((c->routes.n > 0 || c->reply_topic.at != NULL) && !answers(c))
         return err_say(text, ERR_CONFIG_INVALID,
                        "must not be set: only an endpoint, a function or a model answers");
+    *field = "deliver.format";
+    if (c->format == FORMAT_OTLP && !str_is(c->topic, HOP_TOPIC))
+        return err_say(text, ERR_CONFIG_INVALID,
+                       "must not be otlp: only %s holds what becomes traces", HOP_TOPIC);
     *field = "deliver.topic";
     if (c->deliver == DELIVER_TOPIC && str_eq(c->target, c->topic))
         return err_say(text, ERR_CONFIG_INVALID, "must not be the topic itself");
@@ -225,7 +230,8 @@ static const struct spec_field fields[] = {
      .dflt = "cloudevents",
      .choices = formats,
      .doc = "How an event is posted: CloudEvents with its attributes in headers, as one JSON "
-            "document, as a batch of them, or as an array of Event Grid events."},
+            "document, as a batch of them, or as an array of Event Grid events; otlp, of weir.hops "
+            "alone: as traces for an OpenTelemetry collector."},
     {.path = "deliver.batch.events",
      .type = SPEC_INT,
      .offset = AT(batch_events_max),

@@ -89,7 +89,7 @@ struct push_lane {
 static inline struct retry_policy push_policy(const struct subscription_conf *conf)
 {
     return (struct retry_policy){(enum subscription_backoff)conf->backoff, conf->retry_first_ms,
-                                 conf->retry_max_ms};
+                                 conf->retry_max_ms, conf->format == FORMAT_OTLP};
 }
 
 /* pusher.c */

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "flow/ascii.h"
+#include "flow/otlp.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -212,6 +213,15 @@ static void put_binary(struct build *b, const struct event *e)
     b->out->body = e->data.at != NULL ? e->data : STR_LIT("");
 }
 
+static void write_traces(struct build *b, const struct message *messages, uint32_t n, struct wr *w)
+{
+    struct otlp o;
+    otlp_begin(&o, &b->s->conf.labels, w);
+    for (uint32_t i = 0; i < n; i++)
+        otlp_add(&o, messages[i].record.value, b->arena);
+    otlp_end(&o);
+}
+
 static void put_body(struct build *b, const struct message *messages, uint32_t n,
                      const struct event *first, struct wr *w)
 {
@@ -232,6 +242,10 @@ static void put_body(struct build *b, const struct message *messages, uint32_t n
         add(b, STR_LIT("Content-Type"), STR_LIT("application/json; charset=utf-8"));
         write_array(b, messages, n, w);
         break;
+    case FORMAT_OTLP:
+        add(b, STR_LIT("Content-Type"), STR_LIT("application/json"));
+        write_traces(b, messages, n, w);
+        break;
     }
     b->out->body = written(w);
 }
@@ -249,9 +263,9 @@ enum err push_request_build(const struct subscription *s, const struct message *
     put_body(&b, messages, n, &first, body);
     if (push_is_eventgrid(s))
         add_eventgrid(&b, &messages[0], &first);
-    else
+    else if (s->conf.format != FORMAT_OTLP)
         add_weir(&b, &messages[0]);
-    if (n == 1)
+    if (n == 1 && s->conf.format != FORMAT_OTLP)
         add_trace(&b, &first);
     if (origin)
         add(&b, STR_LIT("Origin"), str_of(origin));

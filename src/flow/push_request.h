@@ -6,6 +6,7 @@
  *     cloudevents-structured   the event                     application/cloudevents+json
  *     cloudevents-batch        an array of events            application/cloudevents-batch+json
  *     eventgrid                an array of EventGridEvents   application/json
+ *     otlp                     hops as traces: otlp.h        application/json
  *
  * The first two carry one event a call. Attribute values in ce-* headers are percent-encoded as
  * CloudEvents' HTTP binding (3.1.3.2) has it.

@@ -68,6 +68,19 @@ static enum retry_verb cloudevents_verb(const struct retry_attempt *a)
     return a->status >= 400 && a->status < 500 ? RETRY_GIVE_UP : RETRY_AGAIN;
 }
 
+/* A part that was refused (partial_success) is an answer of 200: it is never sent again. */
+static enum retry_verb otlp_verb(const struct retry_attempt *a)
+{
+    if (a->http == HTTP_CALL_BAD)
+        return RETRY_GIVE_UP;
+    if (a->http != HTTP_ANSWERED)
+        return RETRY_AGAIN;
+    if (a->status >= 200 && a->status < 300)
+        return RETRY_DELIVERED;
+    bool again = a->status == 429 || (a->status >= 502 && a->status <= 504);
+    return again ? RETRY_AGAIN : RETRY_GIVE_UP;
+}
+
 /* ---- schedules ------------------------------------------------------------------------------ */
 
 static uint64_t eventgrid_wait(const struct retry_attempt *a)
@@ -133,7 +146,8 @@ struct retry_verdict retry_judge(const struct retry_policy *policy,
 {
     weir_assert(attempt->n >= 1);
     struct retry_verdict v = {.outcome = outcome_of_call(attempt->http, attempt->status)};
-    v.verb = policy->backoff == BACKOFF_EVENTGRID             ? eventgrid_verb(attempt)
+    v.verb = policy->otlp                                     ? otlp_verb(attempt)
+             : policy->backoff == BACKOFF_EVENTGRID           ? eventgrid_verb(attempt)
              : policy->backoff == BACKOFF_EVENTGRID_NAMESPACE ? namespace_verb(attempt)
                                                               : cloudevents_verb(attempt);
     if (v.verb != RETRY_DELIVERED && v.outcome == OUTCOME_DELIVERED)

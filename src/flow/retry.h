@@ -7,6 +7,7 @@
  *     eventgrid            200 .. 204   400 401 403 413
  *     eventgrid-namespace  200 .. 204   400 401 403 404 414, a time-out, a connection that failed
  *     all others           2xx          4xx but for 404 408 409 429 (Knative's data plane)
+ *     (format otlp)        2xx          any status but 429 502 503 504 (OTLP's specification)
  *
  * The schedule, for the wait after the n-th attempt:
  *
@@ -31,6 +32,7 @@
 struct retry_policy {
     enum subscription_backoff backoff;
     int64_t first_ms, max_ms; /* exponential, linear, fixed */
+    bool otlp;                /* the contract is OTLP's */
 };
 
 /* How an attempt ended. */

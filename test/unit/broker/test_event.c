@@ -225,7 +225,7 @@ static void test_there_and_back(void **state)
     assert_str(header_of(&r, "ce_partitionkey"), "k1");
     assert_null(header_of(&r, "ce_datacontenttype").at);
     assert_str(header_of(&r, "ce_traceparent"),
-               "00-0102030405060708090a0b0c0d0e0f11-1112131415161719-01");
+               "00-0102030405060708090a0b0c0d0e0f11-ce3111f9f8aa99e5-01");
     first = e;
     read_record(&r, 1000);
     assert_str(e.id, "1234");
@@ -317,6 +317,11 @@ static void test_derived(void **state)
     event_trace_derive(&place, trace);
     assert_str(event_extension(&e, STR_LIT("traceparent")), trace);
     assert_int_equal(strlen(trace), EVENT_TRACEPARENT_BYTES);
+    assert_true(event_trace_made((struct str){trace + 3, 32}, (struct str){trace + 36, 16}));
+    assert_false(
+        event_trace_made(STR_LIT("0af7651916cd43dd8448eb211c80319c"), STR_LIT("b9c7c989f97918e1")));
+    assert_false(event_trace_made((struct str){trace + 3, 32}, STR_LIT("b9c7c989f97918e1")));
+    assert_false(event_trace_made((struct str){trace + 3, 31}, (struct str){trace + 36, 16}));
     struct event_place next = place; /* every place has its own */
     next.offset++;
     event_trace_derive(&next, again);

@@ -125,7 +125,7 @@ static void test_what_is_written(void **state)
     note(0, &hop);
     settle();
     check_hop(0, "{\"step\":\"push\",\"at\":1767225600000.000,\"topic\":\"orders\",\"partition\":1,"
-                 "\"offset\":12,\"trace\":\"" TRACE "\"}");
+                 "\"offset\":12,\"trace\":\"" TRACE "\",\"parent\":\"b9c7c989f97918e1\"}");
     check_hop(1, "{\"step\":\"call\",\"at\":1767225599998.750,\"took_us\":1500,\"waited_us\":31,"
                  "\"queued_us\":4,\"topic\":\"orders\",\"partition\":1,\"offset\":12,"
                  "\"subscription\":\"fraud\",\"attempt\":3,\"by\":\"enrich/1\","
@@ -188,7 +188,8 @@ static void test_publish(void **state)
     struct str v = hop_at((int32_t)owner, 0, NULL);
     assert_true(
         str_eq(v, STR_LIT("{\"step\":\"publish\",\"at\":1767225600000.000,\"topic\":\"orders\","
-                          "\"partition\":1,\"offset\":0,\"trace\":\"" TRACE "\","
+                          "\"partition\":1,\"offset\":0,\"trace\":\"" TRACE
+                          "\",\"parent\":\"b9c7c989f97918e1\","
                           "\"id\":\"e-1\",\"correlation\":\"c\",\"cause\":{\"topic\":"
                           "\"orders\",\"partition\":0,\"offset\":3}}")));
     let_go();
@@ -373,7 +374,8 @@ static void test_of_place(void **state)
     check_hop(0, "{\"step\":\"settle\",\"at\":1767225600000.000,\"topic\":\"orders\","
                  "\"partition\":1,\"offset\":1}");
     check_hop(1, "{\"step\":\"settle\",\"at\":1767225600000.000,\"topic\":\"orders\","
-                 "\"partition\":1,\"offset\":1,\"trace\":\"" TRACE "\",\"id\":\"e-1\"}");
+                 "\"partition\":1,\"offset\":1,\"trace\":\"" TRACE
+                 "\",\"parent\":\"b9c7c989f97918e1\",\"id\":\"e-1\"}");
     let_go();
     rig_free(&r);
 }

@@ -8,7 +8,7 @@
 
 static const struct retry_policy eventgrid = {.backoff = BACKOFF_EVENTGRID};
 static const struct retry_policy namespaces = {.backoff = BACKOFF_EVENTGRID_NAMESPACE};
-static const struct retry_policy exponential = {BACKOFF_EXPONENTIAL, 10, 10000};
+static const struct retry_policy exponential = {BACKOFF_EXPONENTIAL, 10, 10000, false};
 
 static struct retry_verdict answered(const struct retry_policy *p, uint32_t n, int status)
 {
@@ -56,10 +56,10 @@ static void schedules_of_ones_own(void **state)
     static const uint32_t doubled[] = {10,  20,   40,   80,   160,   320,
                                        640, 1280, 2560, 5120, 10000, 10000};
     check_waits(&exponential, doubled, 12);
-    struct retry_policy linear = {BACKOFF_LINEAR, 100, 350};
+    struct retry_policy linear = {BACKOFF_LINEAR, 100, 350, false};
     static const uint32_t added[] = {100, 200, 300, 350, 350};
     check_waits(&linear, added, 5);
-    struct retry_policy fixed = {BACKOFF_FIXED, 250, 10000};
+    struct retry_policy fixed = {BACKOFF_FIXED, 250, 10000, false};
     static const uint32_t same[] = {250, 250, 250};
     check_waits(&fixed, same, 3);
 }
@@ -67,14 +67,14 @@ static void schedules_of_ones_own(void **state)
 static void waits_do_not_overflow(void **state)
 {
     (void)state;
-    struct retry_policy p = {BACKOFF_EXPONENTIAL, INT64_MAX / 2, INT64_MAX};
+    struct retry_policy p = {BACKOFF_EXPONENTIAL, INT64_MAX / 2, INT64_MAX, false};
     assert_int_equal(answered(&p, 64, 500).wait_ms, UINT32_MAX);
     assert_int_equal(answered(&p, UINT32_MAX, 500).wait_ms, UINT32_MAX);
-    p = (struct retry_policy){BACKOFF_LINEAR, INT64_MAX, 5000};
+    p = (struct retry_policy){BACKOFF_LINEAR, INT64_MAX, 5000, false};
     assert_int_equal(answered(&p, UINT32_MAX, 500).wait_ms, 5000);
-    p = (struct retry_policy){BACKOFF_FIXED, 0, 0};
+    p = (struct retry_policy){BACKOFF_FIXED, 0, 0, false};
     assert_int_equal(answered(&p, 1, 500).wait_ms, 0);
-    p = (struct retry_policy){BACKOFF_EXPONENTIAL, -1, -1};
+    p = (struct retry_policy){BACKOFF_EXPONENTIAL, -1, -1, false};
     assert_int_equal(answered(&p, 9, 500).wait_ms, 0);
 }
 
@@ -166,6 +166,24 @@ static void other_successes(void **state)
     }
 }
 
+/* OTLP's specification: these four, and what was not answered. */
+static void answers_of_collectors(void **state)
+{
+    static const struct retry_policy otlp = {BACKOFF_EXPONENTIAL, 10, 10000, true};
+    (void)state;
+    for (int status = 100; status < 600; status++) {
+        enum retry_verb verb = answered(&otlp, 1, status).verb;
+        if (status == 429 || status == 502 || status == 503 || status == 504)
+            assert_int_equal(verb, RETRY_AGAIN);
+        else
+            assert_int_equal(verb, status / 100 == 2 ? RETRY_DELIVERED : RETRY_GIVE_UP);
+    }
+    assert_int_equal(failed(&otlp, 1, HTTP_UNREACHABLE).verb, RETRY_AGAIN);
+    assert_int_equal(failed(&otlp, 1, HTTP_TIMED_OUT).verb, RETRY_AGAIN);
+    assert_int_equal(failed(&otlp, 1, HTTP_CALL_BAD).verb, RETRY_GIVE_UP);
+    assert_int_equal(answered(&otlp, 3, 503).wait_ms, 40);
+}
+
 static void jitter_is_small_and_bounded(void **state)
 {
     (void)state;
@@ -175,7 +193,7 @@ static void jitter_is_small_and_bounded(void **state)
     assert_int_equal(retry_judge(&eventgrid, &a).wait_ms, 10500);
     a = (struct retry_attempt){20, HTTP_ANSWERED, 500, -1, UINT32_MAX};
     assert_int_equal(retry_judge(&eventgrid, &a).wait_ms, 43200000 + RETRY_JITTER_MAX_MS);
-    struct retry_policy fixed = {BACKOFF_FIXED, 1000, 1000};
+    struct retry_policy fixed = {BACKOFF_FIXED, 1000, 1000, false};
     assert_int_equal(retry_judge(&fixed, &a).wait_ms, 1000);
 }
 
@@ -291,6 +309,7 @@ int main(void)
         cmocka_unit_test(minimum_waits),
         cmocka_unit_test(every_answer),
         cmocka_unit_test(other_successes),
+        cmocka_unit_test(answers_of_collectors),
         cmocka_unit_test(jitter_is_small_and_bounded),
         cmocka_unit_test(retry_after),
         cmocka_unit_test(retry_after_values),
