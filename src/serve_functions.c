@@ -186,6 +186,19 @@ static double value_of(const struct function_stat *stat, const struct row *row)
     return row->wide ? (double)*(const uint64_t *)at : (double)*(const uint32_t *)at;
 }
 
+/* Of so many functions as of subscriptions: metrics.h. */
+static void put_durations(const struct serve_function_stats *stats, struct wr *w)
+{
+    size_t n = stats->n < METRICS_HISTOGRAMS_MAX ? stats->n : METRICS_HISTOGRAMS_MAX;
+    if (n > 0)
+        metrics_head(w, "weir_function_call_seconds", "histogram",
+                     "How long calls of a function took, from whoever they came.");
+    for (size_t i = 0; i < n; i++) {
+        struct metrics_labels labels = {1, {"function"}, {str_of(stats->at[i].name)}};
+        metrics_histogram(w, "weir_function_call_seconds", &labels, &stats->at[i].stat.took);
+    }
+}
+
 void serve_functions_metrics(const struct serve_function_stats *stats, struct wr *w)
 {
     for (size_t r = 0; r < ROWS && stats->n > 0; r++) {
@@ -200,4 +213,5 @@ void serve_functions_metrics(const struct serve_function_stats *stats, struct wr
             metrics_value(w, value_of(&stats->at[i].stat, row));
         }
     }
+    put_durations(stats, w);
 }

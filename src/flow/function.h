@@ -37,6 +37,7 @@
  */
 #pragma once
 
+#include "base/histogram.h"
 #include "broker/broker.h"
 #include "broker/document.h"
 #include "broker/http_client.h"
@@ -133,6 +134,7 @@ struct function_stat {
     uint32_t failures;                          /* in a row, now */
     uint64_t started, crashed, killed, stopped; /* workers */
     uint64_t done, timed_out, broken, events;   /* calls; events in those that were done */
+    struct histogram took;                      /* of all calls that were made */
 };
 typedef void function_stat_fn(void *arg, const struct function_stat *stat);
 void functions_each(const struct functions *f, function_stat_fn *each, void *arg);

@@ -235,9 +235,12 @@ void function_slots_lost(struct function_worker *w)
     }
 }
 
-static void count(struct function_stat *stat, enum function_result result, uint32_t events)
+static void count(struct function_stat *stat, enum function_result result, uint64_t took_us,
+                  uint32_t events)
 {
     stat->calls--;
+    if (result != FUNCTION_UNCALLED)
+        histogram_add(&stat->took, took_us);
     switch (result) {
     case FUNCTION_DONE:
         stat->done++;
@@ -266,10 +269,9 @@ void function_give(struct function_slot *slot, enum function_result result, uint
     struct function *f = slot->user->function;
     struct function_worker *w = slot->at;
     weir_assert(slot->out);
-    (void)took_us;
     slot->out = false;
     slot->at = NULL;
-    count(&f->stat, result, events);
+    count(&f->stat, result, took_us, events);
     function_url_put(slot->at_url);
     slot->at_url = NULL;
     function_wake(f, true);

@@ -44,6 +44,8 @@ static void test_slot_starts_the_first(void **state)
     rig_give(0, FUNCTION_DONE);
     assert_int_equal(rig_stat().done, 1);
     assert_int_equal(rig_stat().events, 1);
+    assert_int_equal(rig_stat().took.n[3], 1); /* a ms */
+    assert_int_equal(rig_stat().took.sum_us, 1000);
     rig_close();
 }
 
