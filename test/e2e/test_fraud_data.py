@@ -4,6 +4,7 @@ FRAUD_LONG=1 also runs over the whole set, minutes.
 """
 import hashlib
 import os
+import subprocess
 import sys
 
 import numpy
@@ -97,6 +98,34 @@ def test_a_set_is_read_back_as_it_was_saved(rows, tmp_path):
     generate.save(path, rows)
     assert digest_of(generate.load(path)) == digest_of(rows)
     assert os.listdir(tmp_path) == ["rows.npz"]
+
+
+def command(name, *arguments):
+    program = os.path.join(ROOT, "examples", "fraud", "data", name)
+    return subprocess.run([sys.executable, "-B", program, *map(str, arguments)],
+                          capture_output=True, text=True, check=False)
+
+
+def test_the_commands_write_what_the_functions_give(rows, found, tmp_path):
+    payments, vectors = tmp_path / "payments.npz", tmp_path / "features.npy"
+    done = command("generate.py", "--customers", SLICE[0], "--terminals", SLICE[1], "--days",
+                   SLICE[2], "--out", payments)
+    assert f"{len(rows['t']):,} payments" in done.stdout and "300 of 300 customers" in done.stderr
+    assert digest_of(generate.load(payments)) == digest_of(rows)
+    done = command("features.py", "--in", payments, "--out", vectors)
+    assert "15 features each" in done.stdout
+    assert (numpy.load(vectors) == found).all()
+    assert command("features.py", "--in", payments).returncode == 2  # would overwrite the whole
+
+
+def test_a_cache_older_than_the_code_is_not_used(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for path, when in (old, 1000), (new, 2000):
+        path.touch()
+        os.utime(path, (when, when))
+    assert generate.is_newer(new, old)
+    assert not generate.is_newer(old, new) and not generate.is_newer(new, old, new)
+    assert not generate.is_newer(tmp_path / "none", old)
 
 
 def test_features_fed_in_order_equal_rolling_windows(rows, found):

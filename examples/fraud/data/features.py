@@ -25,6 +25,8 @@ import numpy
 
 import generate
 
+WHOLE = os.path.join(generate.CACHE, "features.npy")  # of the whole set
+
 DAY = generate.DAY
 WINDOWS = 1, 7, 30  # days
 LABEL_DELAY = 7 * DAY  # how long after a payment it is known whether it was fraud
@@ -181,28 +183,34 @@ def features_of(rows):
     return found
 
 
-def whole_features():
-    """The features of the whole set; from build/fraud when they have been made before."""
-    path = os.path.join(generate.CACHE, "features.npy")
-    if os.path.exists(path):
-        return numpy.load(path)
-    found = features_of(generate.whole_set())
+def save(path, found):
     numpy.save(path + ".part.npy", found)
     os.replace(path + ".part.npy", path)
+
+
+def whole_features():
+    """The features of the whole set; from build/fraud when this file has made them before."""
+    if generate.is_newer(WHOLE, __file__, generate.__file__):
+        return numpy.load(WHOLE)
+    found = features_of(generate.whole_set())
+    save(WHOLE, found)
     return found
 
 
 def main():
     parser = argparse.ArgumentParser(description="Computes the features of a set of payments.")
     parser.add_argument("--in", dest="source", help="a set by generate.py; default: the whole")
-    parser.add_argument("--out", default=os.path.join(generate.CACHE, "features.npy"))
+    parser.add_argument("--out", help="default: build/fraud/features.npy, for the whole set only")
     arguments = parser.parse_args()
+    if arguments.source and not arguments.out:
+        parser.error("--in needs --out")
+    out = arguments.out or WHOLE
     rows = generate.load(arguments.source) if arguments.source else generate.whole_set()
     started = time.monotonic()
     found = features_of(rows)
-    numpy.save(arguments.out, found)
+    save(out, found)
     print(f"{len(found):,} payments, {len(FEATURES)} features each, in "
-          f"{time.monotonic() - started:.1f} s: {arguments.out}")
+          f"{time.monotonic() - started:.1f} s: {out}")
 
 
 if __name__ == "__main__":

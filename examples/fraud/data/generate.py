@@ -217,13 +217,23 @@ def load(path):
         return {name: file[name] for name in TYPES}
 
 
+def is_newer(path, *sources):
+    """Whether path was written after all sources: if not, their code may have changed since."""
+    return os.path.exists(path) and all(
+        os.path.getmtime(source) < os.path.getmtime(path) for source in sources)
+
+
+def path_of(customers, terminals, days, seed=0):
+    return os.path.join(CACHE, f"payments-{customers}-{terminals}-{days}-{seed}.npz")
+
+
 def whole_set(progress=show_progress):
-    """All 1,754,155 payments; from build/fraud when they have been made before."""
-    path = os.path.join(CACHE, "payments.npz")
-    if os.path.exists(path):
-        return load(path)
-    rows = slice_of(WHOLE_CUSTOMERS, WHOLE_TERMINALS, WHOLE_DAYS, progress=progress)
-    save(path, rows)
+    """All 1,754,155 payments; from build/fraud when this file has made them before."""
+    size = WHOLE_CUSTOMERS, WHOLE_TERMINALS, WHOLE_DAYS
+    if is_newer(path_of(*size), __file__):
+        return load(path_of(*size))
+    rows = slice_of(*size, progress=progress)
+    save(path_of(*size), rows)
     return rows
 
 
@@ -233,15 +243,16 @@ def main():
     parser.add_argument("--terminals", type=int, default=WHOLE_TERMINALS)
     parser.add_argument("--days", type=int, default=WHOLE_DAYS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default=os.path.join(CACHE, "payments.npz"))
+    parser.add_argument("--out", help="by default in build/fraud, named by the numbers")
     arguments = parser.parse_args()
+    size = arguments.customers, arguments.terminals, arguments.days, arguments.seed
     started = time.monotonic()
-    rows = slice_of(arguments.customers, arguments.terminals, arguments.days, arguments.seed,
-                    show_progress)
-    save(arguments.out, rows)
+    rows = slice_of(*size, show_progress)
+    out = arguments.out or path_of(*size)
+    save(out, rows)
     count, frauds = len(rows["t"]), int(rows["fraud"].sum())
     print(f"{count:,} payments, {frauds:,} frauds ({frauds / max(count, 1):.4%}) in "
-          f"{time.monotonic() - started:.1f} s: {arguments.out}")
+          f"{time.monotonic() - started:.1f} s: {out}")
 
 
 if __name__ == "__main__":
