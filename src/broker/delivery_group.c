@@ -64,11 +64,12 @@ static void part_told(struct statelog_append *a, enum err err)
 
 static void items_tell(const struct group_part *p)
 {
+    uint64_t now_us = env_clock_us(p->d->all->broker->env);
     for (size_t i = 0; i < p->n; i++) {
         if (p->items[i]->err != ERR_OK)
             continue;
-        delivery_stages_settled(p->d, p->items[i], p->begin_us);
-        delivery_hop_settled(p->d, p->items[i], p->begin_us);
+        delivery_stages_settled(p->d, p->items[i], p->begin_us, now_us);
+        delivery_hop_settled(p->d, p->items[i], p->begin_us, now_us);
     }
 }
 

@@ -37,13 +37,13 @@ void delivery_hop_received(const struct delivery *d, const struct message *m)
 }
 
 void delivery_hop_settled(const struct delivery *d, const struct settle_item *item,
-                          uint64_t begin_us)
+                          uint64_t begin_us, uint64_t now_us)
 {
     struct broker *b = d->all->broker;
     if (d->s->conf.deliver != DELIVER_PULL || item->verb == SETTLE_RENEW || !hop_wanted(b))
         return;
     struct hop hop = hop_of(d, HOP_SETTLE, lock_token_offset(&item->token));
-    hop.end_us = env_clock_us(b->env);
+    hop.end_us = now_us;
     hop.took_us = hop.end_us > begin_us ? hop.end_us - begin_us : 0;
     hop.outcome = str_of(settle_verb_text(item->verb));
     hop_note_place(b, &hop);

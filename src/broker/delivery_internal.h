@@ -370,15 +370,16 @@ enum err must_use delivery_settle_item(struct delivery *d, struct ledger_change 
 void delivery_stages_received(struct delivery *d, const struct message *m);
 /* Before the ledger is told. */
 void delivery_stages_settling(const struct delivery *d, struct settle_item *item);
-/* The settle is durable; it began at begin_us, monotonic. */
-void delivery_stages_settled(struct delivery *d, const struct settle_item *item, uint64_t begin_us);
+/* The settle is durable, now; it began at begin_us. Monotonic. */
+void delivery_stages_settled(struct delivery *d, const struct settle_item *item, uint64_t begin_us,
+                             uint64_t now_us);
 
 /* ---- delivery_hop.c: for weir.hops ---- */
 
 void delivery_hop_received(const struct delivery *d, const struct message *m);
-/* The settle is durable; it began at begin_us, monotonic. */
+/* As above. */
 void delivery_hop_settled(const struct delivery *d, const struct settle_item *item,
-                          uint64_t begin_us);
+                          uint64_t begin_us, uint64_t now_us);
 /* It is on its way to the dead letters. */
 void delivery_hop_dead(const struct delivery *d, const struct dead_message *m,
                        const struct record *record);

@@ -86,11 +86,12 @@ static void part_less(struct settle_part *p, enum err err)
 
 static void items_tell(const struct settle_part *p)
 {
+    uint64_t now_us = env_clock_us(p->d->all->broker->env);
     for (size_t i = 0; i < p->n; i++) {
         if (p->items[i]->err != ERR_OK || is_buried(p->d, p->items[i]))
             continue;
-        delivery_stages_settled(p->d, p->items[i], p->begin_us);
-        delivery_hop_settled(p->d, p->items[i], p->begin_us);
+        delivery_stages_settled(p->d, p->items[i], p->begin_us, now_us);
+        delivery_hop_settled(p->d, p->items[i], p->begin_us, now_us);
         if (p->items[i]->verb == SETTLE_REJECT) /* without a dead letter */
             delivery_hop_gone(p->d, false, lock_token_offset(&p->items[i]->token),
                               p->items[i]->reason);

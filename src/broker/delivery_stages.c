@@ -49,9 +49,10 @@ static bool total_of(const struct delivery *d, const struct settle_item *item, u
     return true;
 }
 
-void delivery_stages_settled(struct delivery *d, const struct settle_item *item, uint64_t begin_us)
+void delivery_stages_settled(struct delivery *d, const struct settle_item *item, uint64_t begin_us,
+                             uint64_t now_us)
 {
-    uint64_t now_us = env_clock_us(d->all->broker->env), us;
+    uint64_t us;
     if (item->verb == SETTLE_RENEW || item->burial)
         return;
     if (item->took_us > 0 || d->s->conf.deliver == DELIVER_PULL)
