@@ -80,6 +80,20 @@ struct document_put_op {
 };
 void broker_document_put(struct broker *b, struct document_put_op *op);
 
+/* What the broker cannot check itself, it asks: one asked a kind, on reactor 0, before a document
+ * of it is made, changed or validated. Flow looks whether a model's file is one. */
+struct document_checker {
+    struct list link;
+    enum document_kind kind;
+    /* Answered by broker_document_checked, possibly from inside; until then no other document
+     * changes. `d` lives until the answer. */
+    void (*check)(struct document_checker *checker, const struct document *d);
+};
+void broker_document_checker_add(struct broker *b, struct document_checker *checker);
+void broker_document_checker_remove(struct document_checker *checker);
+/* err, why: as the verb answers. */
+void broker_document_checked(struct broker *b, enum err err, const char *why);
+
 /* Subscriptions that deliver to it stay, and wait for another one of the name. ERR_NOT_FOUND. */
 struct document_delete_op {
     struct op op;

@@ -1,7 +1,7 @@
 /* The truth about documents, on reactor 0: their records in __weir_catalog, and the verbs that
  * change them.
  *
- *     put        check -> write -> every reactor changes its copy
+ *     put        check -> (ask the checker) -> write -> every reactor changes its copy
  *     delete     write -> every reactor drops it from its copy
  *                                                             and then the verb is answered
  *
@@ -34,6 +34,9 @@ struct document_catalog {
     bool busy;    /* a change is under way */
     bool running; /* run_waiting is on the stack */
     struct op_queue waiting;
+    struct list checkers;
+    struct document_put_op *checked; /* whose document `making` the checker looks at */
+    const struct document *making;
 };
 
 /* The one change on its way. */
@@ -295,6 +298,63 @@ static void put_start(struct broker *b, struct document_put_op *op, const struct
     change_start(c, e, now, &op->op, op->name, &op->document);
 }
 
+/* It is right, or the same as before: written, or answered. Takes over the reference. */
+static void put_go(struct broker *b, struct document_put_op *op, const struct document *now)
+{
+    if (op->changed && !op->validate_only) {
+        put_start(b, op, now);
+        return;
+    }
+    const struct document *old = documents_find(&b->documents, op->kind, op->name);
+    op->document = document_ref(op->changed ? now : old);
+    document_unref(now);
+    op_finish(b, &op->op, ERR_OK);
+}
+
+static struct document_checker *checker_of(const struct document_catalog *c,
+                                           enum document_kind kind)
+{
+    list_for (it, &c->checkers) {
+        struct document_checker *checker = container_of(it, struct document_checker, link);
+        if (checker->kind == kind)
+            return checker;
+    }
+    return NULL;
+}
+
+void broker_document_checked(struct broker *b, enum err err, const char *why)
+{
+    struct document_catalog *c = b->document_catalog;
+    struct document_put_op *op = c->checked;
+    const struct document *now = c->making;
+    weir_assert(op != NULL && c->busy);
+    c->checked = NULL;
+    c->making = NULL;
+    c->busy = false;
+    if (err == ERR_OK) {
+        put_go(b, op, now);
+    } else {
+        op->created = op->changed = false;
+        document_unref(now);
+        op_finish(b, &op->op, err_say(&op->text, err, "%s", why));
+    }
+    run_waiting(c);
+}
+
+static void put_ask(struct broker *b, struct document_put_op *op, const struct document *now)
+{
+    struct document_catalog *c = b->document_catalog;
+    struct document_checker *checker = op->changed ? checker_of(c, op->kind) : NULL;
+    if (checker == NULL) {
+        put_go(b, op, now);
+        return;
+    }
+    c->busy = true;
+    c->checked = op;
+    c->making = now;
+    checker->check(checker, now);
+}
+
 static void put_run(struct broker *b, struct op *base)
 {
     struct document_put_op *op = container_of(base, struct document_put_op, op);
@@ -307,18 +367,14 @@ static void put_run(struct broker *b, struct op *base)
         err = put_make(b, op, old, &now);
     if (err == ERR_OK)
         err = put_check_command(b, op, now);
-    bool same =
-        err == ERR_OK && old != NULL && spec_equal(document_spec(op->kind), &old->conf, &now->conf);
-    op->created = err == ERR_OK && old == NULL;
-    op->changed = err == ERR_OK && !same;
-    if (op->changed && !op->validate_only) {
-        put_start(b, op, now);
+    if (err != ERR_OK) {
+        document_unref(now);
+        op_finish(b, base, err);
         return;
     }
-    if (err == ERR_OK)
-        op->document = document_ref(same ? old : now);
-    document_unref(now);
-    op_finish(b, base, err);
+    op->created = old == NULL;
+    op->changed = old == NULL || !spec_equal(document_spec(op->kind), &old->conf, &now->conf);
+    put_ask(b, op, now);
 }
 
 void broker_document_put(struct broker *b, struct document_put_op *op)
@@ -331,6 +387,17 @@ void broker_document_put(struct broker *b, struct document_put_op *op)
     if (access_refuses(b, &op->op, op->actor, ACCESS_CLUSTER, op->name, ACCESS_OWNER))
         return;
     op_submit(b, 0, &op->op);
+}
+
+void broker_document_checker_add(struct broker *b, struct document_checker *checker)
+{
+    weir_assert(checker_of(b->document_catalog, checker->kind) == NULL);
+    list_push(&b->document_catalog->checkers, &checker->link);
+}
+
+void broker_document_checker_remove(struct document_checker *checker)
+{
+    list_remove(&checker->link);
 }
 
 /* ---- delete ---- */
@@ -369,6 +436,7 @@ struct document_catalog *document_catalog_make(struct broker *b)
     c->broker = b;
     map_init(&c->by_id);
     op_queue_init(&c->waiting);
+    list_init(&c->checkers);
     return c;
 }
 

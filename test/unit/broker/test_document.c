@@ -329,6 +329,94 @@ static void test_order(void **state)
     }
 }
 
+/* ---- a checker ---- */
+
+struct judge {
+    struct document_checker checker;
+    const struct document *asked; /* not answered yet */
+    enum err err;
+    bool later;
+    unsigned n;
+};
+
+static void judge_check(struct document_checker *checker, const struct document *d)
+{
+    struct judge *j = container_of(checker, struct judge, checker);
+    j->n++;
+    j->asked = j->later ? d : NULL;
+    if (!j->later)
+        broker_document_checked(rig.brokers[0], j->err, "the file is none");
+}
+
+#define MODEL_SPEC(file) "{\"features\": [\"data.a\"], \"xgboost\": {\"file\": \"" file "\"}}"
+
+static void test_checker(void **state)
+{
+    (void)state;
+    struct judge j = {.checker = {.kind = DOCUMENT_MODEL, .check = judge_check}};
+    struct conf c = conf_of(DOCUMENT_MODEL, MODEL_SPEC("a"));
+    struct document_put_op op = {.kind = DOCUMENT_MODEL, .name = STR_LIT("m"), .conf = &c};
+    broker_document_checker_add(rig.brokers[0], &j.checker);
+    j.err = ERR_CONFIG_INVALID;
+    assert_int_equal(put_from(1, &op), ERR_CONFIG_INVALID);
+    assert_string_equal(op.text.s, "the file is none");
+    assert_true(!op.created && !op.changed && op.document == NULL);
+    op.validate_only = true;
+    assert_int_equal(put_from(2, &op), ERR_CONFIG_INVALID);
+    assert_null(find(0, DOCUMENT_MODEL, "m"));
+    j.err = ERR_OK;
+    assert_int_equal(put(DOCUMENT_FUNCTION, "f", "{\"command\": [\"f\"]}"), ERR_OK);
+    assert_int_equal(j.n, 2); /* other kinds are none of its business */
+    assert_int_equal(put(DOCUMENT_MODEL, "m", MODEL_SPEC("a")), ERR_OK);
+    assert_non_null(find(2, DOCUMENT_MODEL, "m"));
+    assert_int_equal(put(DOCUMENT_MODEL, "m", MODEL_SPEC("a")), ERR_OK);
+    assert_int_equal(j.n, 3); /* nor what stays as it was */
+    broker_document_checker_remove(&j.checker);
+    assert_int_equal(put(DOCUMENT_MODEL, "m", MODEL_SPEC("b")), ERR_OK);
+    assert_int_equal(j.n, 3);
+    arena_free(&c.arena);
+}
+
+/* What comes meanwhile waits. */
+static void test_slow_checker(void **state)
+{
+    (void)state;
+    struct judge j = {.checker = {.kind = DOCUMENT_MODEL, .check = judge_check}, .later = true};
+    struct conf c = conf_of(DOCUMENT_MODEL, MODEL_SPEC("a"));
+    struct conf f = conf_of(DOCUMENT_FUNCTION, "{\"command\": [\"f\"]}");
+    struct document_put_op op = {.op.done = op_done,
+                                 .actor = &rig_actor,
+                                 .kind = DOCUMENT_MODEL,
+                                 .name = STR_LIT("m"),
+                                 .conf = &c};
+    struct document_put_op next = {.op.done = op_done,
+                                   .actor = &rig_actor,
+                                   .kind = DOCUMENT_FUNCTION,
+                                   .name = STR_LIT("f"),
+                                   .conf = &f};
+    broker_document_checker_add(rig.brokers[0], &j.checker);
+    broker_document_put(rig.brokers[1], &op);
+    rig_run(&rig);
+    broker_document_put(rig.brokers[2], &next);
+    rig_run(&rig);
+    assert_non_null(j.asked);
+    assert_string_equal(j.asked->name, "m");
+    assert_true(op.op.done != NULL && next.op.done != NULL);
+    assert_null(find(0, DOCUMENT_FUNCTION, "f"));
+    broker_document_checked(rig.brokers[0], ERR_OK, "");
+    rig_run(&rig);
+    assert_true(op.op.done == NULL && next.op.done == NULL);
+    assert_int_equal(op.op.err, ERR_OK);
+    assert_int_equal(next.op.err, ERR_OK);
+    assert_true(op.created && find(1, DOCUMENT_MODEL, "m") != NULL);
+    assert_non_null(find(1, DOCUMENT_FUNCTION, "f"));
+    document_unref(op.document);
+    document_unref(next.document);
+    broker_document_checker_remove(&j.checker);
+    arena_free(&c.arena);
+    arena_free(&f.arena);
+}
+
 struct seen {
     struct document_watcher watcher;
     unsigned created, changed, deleted;
@@ -580,6 +668,8 @@ int main(void)
         TEST(test_change),
         TEST(test_delete),
         TEST(test_order),
+        TEST(test_checker),
+        TEST(test_slow_checker),
         TEST(test_watch),
         TEST(test_disk_full),
         TEST(test_owner),
