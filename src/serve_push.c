@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "flow/push.h"
+#include "io/disk.h"
+#include "io/loop.h"
 #include "modules/http_curl.h"
 #include "ops/metrics.h"
 
@@ -59,8 +61,11 @@ struct serve_push *serve_push_make(const struct serve_options *o, bool private_a
         one->all = sp;
         one->env = envs[i];
         one->http = http_curl_make(&hc);
-        struct push_conf pc = {
-            .http = one->http, .origin = o->egress_origin, .validation_url = o->validation_url};
+        struct push_conf pc = {.http = one->http,
+                               .loop = loop_of(envs[i]),
+                               .disk = disk_real(),
+                               .origin = o->egress_origin,
+                               .validation_url = o->validation_url};
         one->push = push_make(brokers[i], i == 0 ? NULL : sp->at[0].push, &pc);
         one->start.run = start;
         one->look.fire = look;
@@ -172,6 +177,73 @@ static void put_breaker(void *arg, const char *endpoint, int state)
     metrics_value(w, state);
 }
 
+/* ---- of models ---- */
+
+static void put_by_scorer(struct wr *w, const char *metric, const char *model,
+                          const uint64_t by[MODEL_SCORERS_N], double unit)
+{
+    for (unsigned i = 0; i < MODEL_SCORERS_N; i++) {
+        metrics_line(w, metric);
+        metrics_label(w, "model", str_of(model));
+        metrics_label(w, "scored_by", str_of(model_scorer_text((enum model_scorer)i)));
+        metrics_value(w, (double)by[i] * unit);
+    }
+}
+
+static void put_rows(void *arg, const struct model_total *t)
+{
+    put_by_scorer(arg, "weir_model_rows_total", t->name, t->rows, 1);
+}
+
+static void put_batches(void *arg, const struct model_total *t)
+{
+    put_by_scorer(arg, "weir_model_batches_total", t->name, t->batches, 1);
+}
+
+static void put_seconds(void *arg, const struct model_total *t)
+{
+    put_by_scorer(arg, "weir_model_seconds_total", t->name, t->took_us, 1e-6);
+}
+
+static void put_of_model(struct wr *w, const char *metric, const char *model, double n)
+{
+    metrics_line(w, metric);
+    metrics_label(w, "model", str_of(model));
+    metrics_value(w, n);
+}
+
+static void put_refused(void *arg, const struct model_total *t)
+{
+    put_of_model(arg, "weir_model_refused_total", t->name, (double)t->refused);
+}
+
+static void put_ready(void *arg, const struct model_total *t)
+{
+    put_of_model(arg, "weir_model_ready", t->name, t->ready);
+}
+
+static void put_models(const struct serve_push *sp, struct wr *w)
+{
+    static const struct {
+        const char *name, *type, *help;
+        model_total_fn *put;
+    } metrics[] = {
+        {"weir_model_rows_total", "counter", "Events that a model has scored, by what scored them.",
+         put_rows},
+        {"weir_model_batches_total", "counter", "Batches of them.", put_batches},
+        {"weir_model_seconds_total", "counter", "What those batches took, calls included.",
+         put_seconds},
+        {"weir_model_refused_total", "counter",
+         "Events that a model has given up: they have no features, or no score.", put_refused},
+        {"weir_model_ready", "gauge", "Whether the model that subscriptions name can score: 1 yes.",
+         put_ready},
+    };
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+        metrics_head(w, metrics[i].name, metrics[i].type, metrics[i].help);
+        push_models(sp->at[0].push, metrics[i].put, w);
+    }
+}
+
 void serve_push_metrics(const struct serve_push *sp, struct wr *w)
 {
     put_outcomes(sp, w);
@@ -183,4 +255,5 @@ void serve_push_metrics(const struct serve_push *sp, struct wr *w)
                  "Circuit breakers that are not closed: 1 open, 2 half open, 3 disabled, 4 forced "
                  "open, 5 metrics only.");
     push_breakers(sp->at[0].push, put_breaker, w);
+    put_models(sp, w);
 }

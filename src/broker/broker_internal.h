@@ -46,6 +46,7 @@ struct document_list {
 struct documents {
     struct document_list lists[DOCUMENT_KINDS];
     struct list watchers; /* document_watcher */
+    struct list checkers; /* document_checker; on reactor 0 */
     struct leaving leaving;
 };
 

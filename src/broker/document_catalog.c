@@ -34,7 +34,6 @@ struct document_catalog {
     bool busy;    /* a change is under way */
     bool running; /* run_waiting is on the stack */
     struct op_queue waiting;
-    struct list checkers;
     struct document_put_op *checked; /* whose document `making` the checker looks at */
     const struct document *making;
 };
@@ -311,10 +310,9 @@ static void put_go(struct broker *b, struct document_put_op *op, const struct do
     op_finish(b, &op->op, ERR_OK);
 }
 
-static struct document_checker *checker_of(const struct document_catalog *c,
-                                           enum document_kind kind)
+static struct document_checker *checker_of(const struct broker *b, enum document_kind kind)
 {
-    list_for (it, &c->checkers) {
+    list_for (it, &b->documents.checkers) {
         struct document_checker *checker = container_of(it, struct document_checker, link);
         if (checker->kind == kind)
             return checker;
@@ -344,7 +342,7 @@ void broker_document_checked(struct broker *b, enum err err, const char *why)
 static void put_ask(struct broker *b, struct document_put_op *op, const struct document *now)
 {
     struct document_catalog *c = b->document_catalog;
-    struct document_checker *checker = op->changed ? checker_of(c, op->kind) : NULL;
+    struct document_checker *checker = op->changed ? checker_of(b, op->kind) : NULL;
     if (checker == NULL) {
         put_go(b, op, now);
         return;
@@ -391,8 +389,8 @@ void broker_document_put(struct broker *b, struct document_put_op *op)
 
 void broker_document_checker_add(struct broker *b, struct document_checker *checker)
 {
-    weir_assert(checker_of(b->document_catalog, checker->kind) == NULL);
-    list_push(&b->document_catalog->checkers, &checker->link);
+    weir_assert(checker_of(b, checker->kind) == NULL);
+    list_push(&b->documents.checkers, &checker->link);
 }
 
 void broker_document_checker_remove(struct document_checker *checker)
@@ -436,7 +434,6 @@ struct document_catalog *document_catalog_make(struct broker *b)
     c->broker = b;
     map_init(&c->by_id);
     op_queue_init(&c->waiting);
-    list_init(&c->checkers);
     return c;
 }
 

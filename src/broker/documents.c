@@ -16,6 +16,7 @@ void documents_init(struct documents *ds, struct env *env)
     *ds = (struct documents){0};
     leaving_init(&ds->leaving, env, unref);
     list_init(&ds->watchers);
+    list_init(&ds->checkers);
 }
 
 void documents_free(struct documents *ds)

@@ -101,8 +101,9 @@ static enum err conf_check(void *value, struct arena *arena, const char **field,
     if (c->deliver == DELIVER_FUNCTION)
         return err_say(text, ERR_CONFIG_INVALID, "must not be set: there are no functions yet");
     *field = "deliver.model";
-    if (c->deliver == DELIVER_MODEL)
-        return err_say(text, ERR_CONFIG_INVALID, "must not be set: there are no models yet");
+    if (c->deliver == DELIVER_MODEL && c->routes.n == 0 && c->reply_topic.at == NULL)
+        return err_say(text, ERR_CONFIG_INVALID,
+                       "needs reply.topic or reply.routes: where events go with their scores");
     *field = c->routes.n > 0 ? "reply.routes" : "reply.topic";
     if ((c->routes.n > 0 || c->reply_topic.at != NULL) && !answers(c))
         return err_say(text, ERR_CONFIG_INVALID,
@@ -223,7 +224,7 @@ static const struct spec_field fields[] = {
      .offset = AT(to_model),
      .max = TOPIC_NAME_MAX,
      .check = conf_check_name,
-     .doc = "Have this model score messages. Refused: there are no models yet."},
+     .doc = "Have this model score messages: they go on, with their scores, where reply leads."},
     {.path = "deliver.format",
      .type = SPEC_CHOICE,
      .offset = AT(format),

@@ -26,7 +26,7 @@ struct scan {
     struct json_slot *slots;
     uint16_t node; /* of the value to come */
     size_t depth;
-    struct frame frames[JSON_DEPTH_MAX];
+    struct frame frames[JSON_SCAN_DEPTH_MAX];
 };
 
 enum next { NEXT_BAD, NEXT_VALUE, NEXT_BEHIND, NEXT_KEY, NEXT_DONE };
@@ -288,7 +288,7 @@ static uint16_t escaped_member_node(const struct scan *s, uint16_t parent, struc
 
 static enum next open_container(struct scan *s)
 {
-    if (s->depth == JSON_DEPTH_MAX)
+    if (s->depth == JSON_SCAN_DEPTH_MAX)
         return NEXT_BAD;
     struct frame *f = &s->frames[s->depth++];
     *f = (struct frame){s->at, 0, s->node, *s->at == '['};

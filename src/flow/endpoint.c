@@ -9,7 +9,7 @@
 
 struct endpoints {
     struct endpoints_conf conf;
-    struct breaker_conf breaker_conf;
+    struct breaker_conf breaker_conf, server_conf;
     struct map map; /* by key */
     bool stopping;
     unsigned probes_n;
@@ -25,6 +25,7 @@ struct endpoint {
     struct env_timer timer;
     struct http_call probe;
     struct http_header probe_header;
+    const char *ready;
     bool probing;
     unsigned telling; /* inside of tell_users: stays */
 };
@@ -103,6 +104,12 @@ struct endpoints *endpoints_make(const struct endpoints_conf *conf)
     set->breaker_conf.changed = breaker_changed;
     set->breaker_conf.probe = true;
     set->breaker_conf.return_us = ENDPOINT_RETURN_US;
+    set->server_conf = set->breaker_conf;
+    set->server_conf.window_size = ENDPOINT_SERVER_WINDOW;
+    set->server_conf.calls_min = ENDPOINT_SERVER_CALLS_MIN;
+    set->server_conf.permitted = ENDPOINT_SERVER_PERMITTED;
+    set->server_conf.open_us = ENDPOINT_SERVER_OPEN_US;
+    set->server_conf.return_us = ENDPOINT_SERVER_RETURN_US;
     map_init(&set->map);
     return set;
 }
@@ -120,14 +127,15 @@ static struct endpoint *find(struct endpoints *set, const char *key)
 
 static void timer_fired(struct env_timer *timer);
 
-static struct endpoint *make(struct endpoints *set, const char *key)
+static struct endpoint *make(struct endpoints *set, const char *key,
+                             const struct breaker_conf *conf)
 {
     struct endpoint *e = mem_zalloc(1, sizeof *e);
     e->set = set;
     e->key = mem_strdup(key);
     e->timer.fire = timer_fired;
     list_init(&e->users);
-    breaker_init(&e->breaker, &set->breaker_conf, now_us(e));
+    breaker_init(&e->breaker, conf, now_us(e));
     map_insert(&set->map, &e->node, hash_bytes(key, strlen(key)));
     return e;
 }
@@ -175,16 +183,33 @@ unsigned endpoints_busy(const struct endpoints *set)
     return set->probes_n;
 }
 
+/* Of probes. */
+static char *url_of(struct str url, const char *ready)
+{
+    while (ready && url.len > 0 && url.at[url.len - 1] == '/')
+        url.len--;
+    size_t more = ready ? strlen(ready) : 0;
+    char *out = mem_alloc(url.len + more + 1);
+    memcpy(out, url.at, url.len);
+    if (more > 0)
+        memcpy(out + url.len, ready, more);
+    out[url.len + more] = '\0';
+    return out;
+}
+
 void endpoint_join(struct endpoints *set, struct str url, struct endpoint_user *user)
 {
     char key[ENDPOINT_KEY_MAX];
     bool ok = endpoint_key(url, key);
     weir_assert(ok && user->endpoint == NULL);
     struct endpoint *e = find(set, key);
-    e = e ? e : make(set, key);
+    const struct breaker_conf *conf = user->ready ? &set->server_conf : &set->breaker_conf;
+    e = e ? e : make(set, key, conf);
+    e->breaker.conf = conf; /* one that came back out of the log did not know */
     if (!e->probing) {
         mem_free(e->url);
-        e->url = mem_strndup(url.at, url.len);
+        e->url = url_of(url, user->ready);
+        e->ready = user->ready;
     }
     list_push(&e->users, &user->link);
     user->endpoint = e;
@@ -235,6 +260,8 @@ static void probe_done(struct http_call *call)
 {
     struct endpoint *e = container_of(call, struct endpoint, probe);
     bool answered = call->outcome == HTTP_ANSWERED && call->status < 500 && call->status != 429;
+    if (e->ready)
+        answered = call->outcome == HTTP_ANSWERED && call->status == 200;
     e->probing = false;
     e->set->probes_n--;
     breaker_probed(&e->breaker, answered, now_us(e));
@@ -249,7 +276,7 @@ static void probe(struct endpoint *e)
     e->set->probes_n++;
     e->probe_header =
         (struct http_header){STR_LIT("WebHook-Request-Origin"), str_of(e->set->conf.origin)};
-    e->probe = (struct http_call){.method = "OPTIONS",
+    e->probe = (struct http_call){.method = e->ready ? "GET" : "OPTIONS",
                                   .url = e->url,
                                   .headers = &e->probe_header,
                                   .headers_n = 1,
@@ -298,6 +325,8 @@ void endpoint_end(struct endpoint *e, const struct retry_attempt *attempt,
 {
     enum breaker_state before = e->breaker.state;
     uint64_t waited = e->probation.until_us;
+    if (e->ready)
+        e->probation.failures = 0;
     retry_probation_note(&e->probation, attempt, outcome, now_us(e));
     breaker_record(&e->breaker, outcome_is_endpoints(outcome), took_us, now_us(e));
     if (e->breaker.state != before || e->probation.until_us != waited) {
@@ -339,7 +368,7 @@ void endpoint_restore(struct endpoints *set, const char *key, enum breaker_state
     struct endpoint *e = find(set, key);
     if (!e && state == BREAKER_CLOSED)
         return;
-    e = e ? e : make(set, key);
+    e = e ? e : make(set, key, &set->breaker_conf);
     breaker_restore(&e->breaker, state, attempts, mono_of_wall(set, since_ms),
                     mono_of_wall(set, retry_ms), now_us(e));
     if (set->conf.changed)

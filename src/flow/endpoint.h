@@ -10,6 +10,11 @@
  * While the breaker is OPEN and its wait is over, the endpoint is asked by an OPTIONS request,
  * which carries no event: only an answer that is neither 429 nor 5xx lets messages try it again.
  *
+ * An endpoint that says when it is ready (a model server) is asked that instead, by GET, and only
+ * 200 is a yes. It has a fallback, and its calls carry many events: so its breaker opens after few
+ * of them, waits ENDPOINT_SERVER_OPEN_US, and lets traffic return within ENDPOINT_SERVER_RETURN_US;
+ * it has no probation but what a Retry-After asks for.
+ *
  * An endpoint lives while somebody uses it or its breaker is not CLOSED. One reactor.
  */
 #pragma once
@@ -22,6 +27,11 @@
 #define ENDPOINT_KEY_MAX 2048
 #define ENDPOINT_PROBE_MS 10000
 #define ENDPOINT_RETURN_US ((uint64_t)30 * 1000000)
+#define ENDPOINT_SERVER_WINDOW 20 /* calls */
+#define ENDPOINT_SERVER_CALLS_MIN 5
+#define ENDPOINT_SERVER_PERMITTED 5
+#define ENDPOINT_SERVER_OPEN_US ((uint64_t)5 * 1000000)
+#define ENDPOINT_SERVER_RETURN_US ((uint64_t)10 * 1000000)
 
 struct endpoint;
 
@@ -29,6 +39,7 @@ struct endpoint;
 struct endpoint_user {
     struct list link;
     struct endpoint *endpoint; /* NULL: not joined */
+    const char *ready;         /* where it says whether it is: "/v2/health/ready"; else NULL */
     void (*changed)(struct endpoint_user *user);
 };
 

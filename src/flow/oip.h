@@ -26,6 +26,9 @@
 
 #define OIP_COLUMNS_MAX 1024 /* of an output's row */
 
+/* GET: 200 if the server is ready. */
+#define OIP_READY_PATH "/v2/health/ready"
+
 struct oip_target {
     struct str url; /* "http://host:8000" */
     struct str model;

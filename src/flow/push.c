@@ -14,16 +14,27 @@ const double push_bucket_seconds[PUSH_BUCKETS] = {.005, .01, .025, .05, .1, .25,
 static bool is_pushed(const struct subscription *s)
 {
     char key[ENDPOINT_KEY_MAX];
-    if (s->conf.deliver == DELIVER_TOPIC)
+    if (s->conf.deliver == DELIVER_TOPIC || s->conf.deliver == DELIVER_MODEL)
         return true;
     return s->conf.deliver == DELIVER_URL && endpoint_key(s->conf.target, key);
+}
+
+/* The address that it posts to; at NULL: none. */
+static struct str address_of(const struct push *p, const struct subscription *s)
+{
+    if (s->conf.deliver == DELIVER_URL)
+        return s->conf.target;
+    const struct document *d = s->conf.deliver == DELIVER_MODEL
+                                   ? broker_document(p->b, DOCUMENT_MODEL, s->conf.target)
+                                   : NULL;
+    return d ? d->conf.model.url : (struct str){NULL, 0};
 }
 
 static bool is_mine(const struct push *p, const struct subscription *s)
 {
     unsigned n = p->env->reactors;
-    unsigned reactor = s->conf.deliver == DELIVER_TOPIC ? (unsigned)(uuid_hash(s->id) % n)
-                                                        : endpoint_reactor(s->conf.target, n);
+    struct str address = address_of(p, s);
+    unsigned reactor = address.at ? endpoint_reactor(address, n) : (unsigned)(uuid_hash(s->id) % n);
     return is_pushed(s) && reactor == p->env->reactor;
 }
 
@@ -58,6 +69,21 @@ static void changed(struct subscription_watcher *w, struct broker *b,
         begin(p, now, false);
 }
 
+/* What scores, or who posts to its server, is another one now. */
+static void model_changed(void *arg, struct str name)
+{
+    struct push *p = arg;
+    const struct subscription *s = NULL;
+    while (p->started && (s = broker_subscription_next(p->b, NULL, s))) {
+        if (s->conf.deliver != DELIVER_MODEL || !str_eq(s->conf.target, name))
+            continue;
+        struct pusher *pusher = find(p, s);
+        if (pusher)
+            pusher_leave(pusher);
+        begin(p, s, false);
+    }
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static void breaker_changed(void *arg, struct endpoint *e, enum breaker_state from,
@@ -81,6 +107,12 @@ struct push *push_make(struct broker *b, struct push *first, const struct push_c
                                                            .origin = conf->origin,
                                                            .changed = breaker_changed,
                                                            .arg = p});
+    p->models = models_make(&(struct models_conf){.broker = b,
+                                                  .loop = conf->loop,
+                                                  .disk = conf->disk,
+                                                  .changed = model_changed,
+                                                  .arg = p},
+                            first ? first->models : NULL);
     list_init(&p->pushers);
     weir_assert((first == NULL) == (p->env->reactor == 0));
     p->first = first ? first : p;
@@ -109,6 +141,7 @@ void push_stop(struct push *p, bool cut)
     p->stopping = true;
     p->cut = p->cut || cut;
     endpoints_stop(p->endpoints);
+    models_stop(p->models);
     list_for_safe (it, &p->pushers)
         pusher_stop(container_of(it, struct pusher, link), cut);
 }
@@ -119,7 +152,7 @@ bool push_busy(const struct push *p)
         if (pusher_busy(container_of(it, struct pusher, link)))
             return true;
     }
-    return endpoints_busy(p->endpoints) > 0 || breaker_log_busy(p->log);
+    return endpoints_busy(p->endpoints) > 0 || models_busy(p->models) || breaker_log_busy(p->log);
 }
 
 void push_free(struct push *p)
@@ -129,10 +162,16 @@ void push_free(struct push *p)
     list_for_safe (it, &p->pushers)
         pusher_free(container_of(it, struct pusher, link));
     endpoints_free(p->endpoints);
+    models_free(p->models);
     breaker_log_free(p->log);
     if (p->mirror)
         push_mirror_free(p->mirror);
     mem_free(p);
+}
+
+void push_models(const struct push *p, model_total_fn *each, void *arg)
+{
+    models_each(p->models, each, arg);
 }
 
 const struct push_stats *push_stats(const struct push *p)

@@ -29,6 +29,7 @@
 
 #include "broker/broker.h"
 #include "broker/http_client.h"
+#include "flow/models.h"
 #include "flow/outcome.h"
 
 #include <stdatomic.h>
@@ -41,8 +42,13 @@
 
 struct push;
 
+struct disk;
+struct loop;
+
 struct push_conf {
     struct http_client *http;
+    struct loop *loop;  /* for jobs; NULL: files are read at once */
+    struct disk *disk;  /* for models' files */
     const char *origin; /* how weir names itself to endpoints: a DNS name */
     /* Where an Event Grid subscriber that does not answer the validation code by itself may confirm
      * by GET: "<this>?id=<subscription id>&code=<code>". NULL: nowhere. */
@@ -74,6 +80,9 @@ struct push_stats {
     atomic_uint_fast64_t under_way;              /* calls, now */
 };
 const struct push_stats *push_stats(const struct push *p);
+
+/* What models have scored, by the push of reactor 0. */
+void push_models(const struct push *p, model_total_fn *each, void *arg);
 
 /* Breakers that are not CLOSED, of all reactors, by the push of reactor 0: mail keeps it right.
  * state: enum breaker_state. */

@@ -13,9 +13,11 @@
 #include "broker/subscription.h"
 #include "flow/breaker_log.h"
 #include "flow/endpoint.h"
+#include "flow/models.h"
 #include "flow/push.h"
 #include "flow/push_request.h"
 #include "flow/push_time.h"
+#include "flow/reply.h"
 #include "flow/retry.h"
 
 #define PUSH_LANE_BYTES_MAX ((size_t)16 << 20) /* of what a request is built in */
@@ -32,6 +34,7 @@ struct push {
     struct push_conf conf;
     struct endpoints *endpoints;
     struct breaker_log *log;
+    struct models *models;
     struct subscription_watcher watcher;
     struct list pushers;
     uint32_t calls;
@@ -62,6 +65,8 @@ struct pusher {
     bool releasing;
     struct env_timer again;
     uint64_t gap_us, next_us; /* the rate that the endpoint allowed; gap 0: any */
+    struct model *model;      /* to a model; NULL: there is none now */
+    uint32_t model_failures;  /* of its server, one after the other */
     bool leaving;             /* the subscription changed or went: nothing begins any more */
     bool pumping, pump_more;
 };
@@ -80,8 +85,10 @@ struct push_lane {
     struct push_time time;
     struct settle_item *items;
     struct publish_op *outputs; /* into a topic */
-    bool one_by_one;            /* likewise: a batch failed */
-    unsigned tries;             /* of the settle */
+    struct reply reply;         /* of a model */
+    struct push_scoring *scoring;
+    bool one_by_one; /* of both: a batch failed */
+    unsigned tries;  /* of the settle */
     struct env_timer again;
     struct session_op session;
 };
@@ -108,6 +115,10 @@ static inline bool pusher_to_topic(const struct pusher *p)
 {
     return p->s->conf.deliver == DELIVER_TOPIC;
 }
+static inline bool pusher_to_model(const struct pusher *p)
+{
+    return p->s->conf.deliver == DELIVER_MODEL;
+}
 static inline bool pusher_ordered(const struct pusher *p)
 {
     return p->s->conf.order == ORDER_KEY;
@@ -124,12 +135,35 @@ const struct message *push_lane_message(const struct push_lane *lane, uint32_t i
  * The caller changes what it wants otherwise, and sends them off. */
 struct settle_item *push_lane_items(struct push_lane *lane, uint32_t n);
 void push_lane_settle(struct push_lane *lane);
+/* All that is left of the lane becomes available again, as if it had not been acquired. */
+void push_lane_release(struct push_lane *lane);
+/* lane->call is made, and, from its done, is over. */
+void push_lane_call(struct push_lane *lane);
+void push_lane_call_over(struct push_lane *lane);
+void push_lane_count(struct push_lane *lane, enum delivery_outcome outcome);
+/* How the call went; and for people, in the arena. */
+struct retry_attempt push_lane_attempt(const struct push_lane *lane);
+struct str push_lane_describe(struct push_lane *lane);
+/* Settles by how an attempt went: why is what dead letters say. */
+void push_lane_judge(struct push_lane *lane, const struct retry_attempt *a, struct str why);
 void push_lane_free(struct push_lane *lane);
 
 /* push_topic.c: into a topic of weir's own, by the settle itself. */
 void push_topic_begin(struct push_lane *lane);
 /* The settle with its outputs failed: what is done instead. */
 void push_topic_failed(struct push_lane *lane, enum err err);
+/* The same for all who have outputs. Where one event may be to blame, `again` is tried with one
+ * after the other. */
+void push_outputs_failed(struct push_lane *lane, enum err err, const char *why,
+                         void (*again)(struct push_lane *lane));
+
+/* push_model.c: to a model. */
+void push_model_begin(struct push_lane *lane);
+void push_model_failed(struct push_lane *lane, enum err err);
+/* At most, at once; and how many more may begin now. */
+uint32_t push_model_lanes(const struct pusher *p);
+uint32_t push_model_room(const struct pusher *p);
+void push_model_join(struct pusher *p);
 
 /* push_mirror.c: reactor 0's copy of breakers. */
 struct push_mirror *push_mirror_make(void);

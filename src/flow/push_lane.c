@@ -34,8 +34,7 @@ struct settle_item *push_lane_items(struct push_lane *lane, uint32_t n)
     return lane->items;
 }
 
-/* All that is left of the lane becomes available again, as if it had not been acquired. */
-static void release_rest(struct push_lane *lane)
+void push_lane_release(struct push_lane *lane)
 {
     lane->n = lane->end - lane->from;
     lane->delivered = false;
@@ -103,7 +102,10 @@ static void settle_failed(struct push_lane *lane, enum err err)
 {
     struct pusher *p = lane->p;
     if (lane->settle.outputs_n > 0) {
-        push_topic_failed(lane, err);
+        if (pusher_to_model(p))
+            push_model_failed(lane, err);
+        else
+            push_topic_failed(lane, err);
     } else if (drop_lost(lane) > 0) {
         push_lane_settle(lane);
     } else if (err == ERR_NOT_FOUND || p->push->cut || ++lane->tries == SETTLE_TRIES) {
@@ -145,8 +147,8 @@ void push_lane_settle(struct push_lane *lane)
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-/* For people: what went wrong, and how the endpoint put it. */
-static struct str describe(struct push_lane *lane)
+/* What went wrong, and how the endpoint put it. */
+struct str push_lane_describe(struct push_lane *lane)
 {
     const struct http_call *call = &lane->call;
     char text[DESCRIPTION_BYTES * 2];
@@ -164,7 +166,7 @@ static struct str describe(struct push_lane *lane)
     return (struct str){arena_strndup(&lane->arena, text, (size_t)n), (size_t)n};
 }
 
-static struct retry_attempt attempt_of(const struct push_lane *lane)
+struct retry_attempt push_lane_attempt(const struct push_lane *lane)
 {
     const struct http_call *call = &lane->call;
     struct env *env = lane->p->push->env;
@@ -210,16 +212,16 @@ static void judge_item(struct push_lane *lane, uint32_t i, struct retry_attempt 
     }
 }
 
-static void count(struct push *push, const struct http_call *call, enum delivery_outcome outcome,
-                  uint32_t events)
+void push_lane_count(struct push_lane *lane, enum delivery_outcome outcome)
 {
-    struct push_stats *s = &push->stats;
+    struct push_stats *s = &lane->p->push->stats;
+    const struct http_call *call = &lane->call;
     double seconds = (double)call->took_us / 1e6;
     unsigned i = 0;
     while (i < PUSH_BUCKETS && seconds > push_bucket_seconds[i])
         i++;
     atomic_fetch_add_explicit(&s->calls[outcome], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&s->events[outcome], events, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->events[outcome], lane->n, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->took[i], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->took_us, call->took_us, memory_order_relaxed);
 }
@@ -233,27 +235,34 @@ static void time_end(struct push_lane *lane, enum delivery_outcome outcome)
     push_time_end(lane, NULL, answered ? status : outcome_text(outcome));
 }
 
-static void judge(struct push_lane *lane)
+void push_lane_judge(struct push_lane *lane, const struct retry_attempt *a, struct str why)
 {
-    struct pusher *p = lane->p;
-    struct retry_policy policy = push_policy(&p->s->conf);
-    struct retry_attempt a = attempt_of(lane);
-    struct retry_verdict v = retry_judge(&policy, &a);
-    lane->delivered = v.verb == RETRY_DELIVERED;
-    count(p->push, &lane->call, v.outcome, lane->n);
-    time_end(lane, v.outcome);
+    struct retry_policy policy = push_policy(&lane->p->s->conf);
+    lane->delivered = retry_judge(&policy, a).verb == RETRY_DELIVERED;
     /* What follows in a session must wait for what failed: it goes back with it. */
     uint32_t all = lane->delivered ? lane->n : lane->end - lane->from;
 #ifdef FAULT_push_overtakes
     all = lane->n;
 #endif
-    struct str why = lane->delivered ? (struct str){NULL, 0} : describe(lane);
     push_lane_items(lane, all);
     for (uint32_t i = 0; i < lane->n; i++)
-        judge_item(lane, i, a, why);
+        judge_item(lane, i, *a, why);
     lane->n = all;
-    endpoint_end(p->user.endpoint, &a, v.outcome, lane->call.took_us);
     push_lane_settle(lane);
+}
+
+static void judge(struct push_lane *lane)
+{
+    struct pusher *p = lane->p;
+    struct retry_policy policy = push_policy(&p->s->conf);
+    struct retry_attempt a = push_lane_attempt(lane);
+    struct retry_verdict v = retry_judge(&policy, &a);
+    bool delivered = v.verb == RETRY_DELIVERED;
+    push_lane_count(lane, v.outcome);
+    time_end(lane, v.outcome);
+    struct str why = delivered ? (struct str){NULL, 0} : push_lane_describe(lane);
+    endpoint_end(p->user.endpoint, &a, v.outcome, lane->call.took_us);
+    push_lane_judge(lane, &a, why);
 }
 
 static void call_over(struct push *push)
@@ -265,22 +274,36 @@ static void call_over(struct push *push)
         pusher_pump(container_of(it, struct pusher, link));
 }
 
+void push_lane_call_over(struct push_lane *lane)
+{
+    lane->calling = false;
+    call_over(lane->p->push);
+}
+
 static void called(struct http_call *call)
 {
     struct push_lane *lane = call->user;
-    lane->calling = false;
-    call_over(lane->p->push);
+    push_lane_call_over(lane);
     if (call->outcome != HTTP_CANCELLED) {
         judge(lane);
         return;
     }
     endpoint_abandon(lane->p->user.endpoint);
     time_end(lane, OUTCOME_CANCELED);
-    count(lane->p->push, call, OUTCOME_CANCELED, lane->n);
-    release_rest(lane);
+    push_lane_count(lane, OUTCOME_CANCELED);
+    push_lane_release(lane);
 }
 
 /* ---- the call ------------------------------------------------------------------------------- */
+
+void push_lane_call(struct push_lane *lane)
+{
+    struct push *push = lane->p->push;
+    lane->calling = true;
+    push->calls++;
+    atomic_store_explicit(&push->stats.under_way, push->calls, memory_order_relaxed);
+    http_call(push->conf.http, &lane->call);
+}
 
 static void call(struct push_lane *lane)
 {
@@ -297,10 +320,7 @@ static void call(struct push_lane *lane)
     if (p->gap_us > 0)
         p->next_us = env_mono_us(p->push->env) + p->gap_us;
     push_time_begin(lane, HOP_PUSH);
-    lane->calling = true;
-    p->push->calls++;
-    atomic_store_explicit(&p->push->stats.under_way, p->push->calls, memory_order_relaxed);
-    http_call(p->push->conf.http, &lane->call);
+    push_lane_call(lane);
 }
 
 /* No request can be made of it: it never will. */
@@ -338,7 +358,7 @@ static void begin_call(struct push_lane *lane)
     const struct message *messages = push_lane_message(lane, 0);
     lane->n = push_request_take(p->s, messages, lane->end - lane->from);
     if (p->leaving || p->push->stopping || !endpoint_begin(p->user.endpoint)) {
-        release_rest(lane);
+        push_lane_release(lane);
         return;
     }
     enum err err = push_request_build(p->s, messages, lane->n, origin_of(p), &lane->arena,
@@ -360,6 +380,8 @@ static void begin(struct push_lane *lane)
         return;
     if (pusher_to_topic(lane->p))
         push_topic_begin(lane);
+    else if (pusher_to_model(lane->p))
+        push_model_begin(lane);
     else
         begin_call(lane);
 }
@@ -386,6 +408,7 @@ void push_lane_free(struct push_lane *lane)
     wr_free(&lane->body);
     mem_free(lane->items);
     mem_free(lane->outputs);
+    reply_free(&lane->reply);
     mem_free(lane);
     pusher_pump(p);
 }
@@ -443,5 +466,5 @@ void push_lane_start(struct pusher *p, struct push_fetch *f, uint32_t from, uint
 
 void push_lane_return(struct pusher *p, struct push_fetch *f, uint32_t from, uint32_t end)
 {
-    release_rest(make(p, f, from, end));
+    push_lane_release(make(p, f, from, end));
 }

@@ -49,7 +49,7 @@ static bool fill_outputs(struct push_lane *lane, const struct topic *topic)
 
 /* The first n of the lane's messages again later, or never. */
 static void give_back(struct push_lane *lane, enum delivery_outcome outcome, bool for_good,
-                      enum err err)
+                      const char *why)
 {
     const struct subscription_conf *conf = &lane->p->s->conf;
     struct retry_policy policy = push_policy(conf);
@@ -66,7 +66,7 @@ static void give_back(struct push_lane *lane, enum delivery_outcome outcome, boo
         items[i].delay_ms = retry_judge(&policy, &a).wait_ms;
         items[i].uncounted = false;
         items[i].reason = for_good ? STR_LIT(PUSH_REASON_REFUSED) : STR_LIT(PUSH_REASON_ATTEMPTS);
-        items[i].description = str_of(err_meaning(err));
+        items[i].description = str_of(why);
         items[i].outcome = str_of(outcome_text(outcome));
     }
     lane->settle.outputs = NULL;
@@ -81,11 +81,11 @@ void push_topic_begin(struct push_lane *lane)
     lane->n = lane->one_by_one ? 1 : lane->end - lane->from;
     push_time_begin(lane, HOP_FORWARD);
     if (!topic) {
-        give_back(lane, OUTCOME_NOT_FOUND, false, ERR_TOPIC_UNKNOWN);
+        give_back(lane, OUTCOME_NOT_FOUND, false, err_meaning(ERR_TOPIC_UNKNOWN));
         return;
     }
     if (!fill_outputs(lane, topic)) {
-        give_back(lane, OUTCOME_PAYLOAD_TOO_LARGE, true, ERR_MEMORY);
+        give_back(lane, OUTCOME_PAYLOAD_TOO_LARGE, true, err_meaning(ERR_MEMORY));
         return;
     }
     struct settle_item *items = push_lane_items(lane, lane->n);
@@ -102,35 +102,45 @@ void push_topic_begin(struct push_lane *lane)
 static bool is_records_fault(enum err err)
 {
     return err == ERR_MESSAGE_TOO_LARGE || err == ERR_RECORD_INVALID ||
-           err == ERR_TIMESTAMP_INVALID;
+           err == ERR_TIMESTAMP_INVALID || err == ERR_MEMORY;
 }
 
 /* Nothing of the group exists. One record may be to blame: then one by one shows which. */
-void push_topic_failed(struct push_lane *lane, enum err err)
+void push_outputs_failed(struct push_lane *lane, enum err err, const char *why,
+                         void (*again)(struct push_lane *lane))
 {
-    struct push_stats *stats = &lane->p->push->stats;
-    atomic_fetch_sub_explicit(&stats->appended, lane->n, memory_order_relaxed);
     env_log(lane->p->push->env, ENV_WARN, "push.not_appended",
-            "subscription=%s topic=%.*s messages=%u error=%s why=\"%s\"", lane->p->s->name,
+            "subscription=%s to=%.*s messages=%u error=%s why=\"%s\"", lane->p->s->name,
             (int)lane->p->s->conf.target.len, lane->p->s->conf.target.at, lane->n, err_name(err),
-            lane->settle.text.s);
+            why);
     lane->settle.outputs = NULL;
     lane->settle.outputs_n = 0;
     if (lane->n > 1 && (is_records_fault(err) || err == ERR_LOCK_LOST)) {
         lane->one_by_one = true;
         lane->n = 0;
         arena_reset(&lane->arena);
-        push_topic_begin(lane);
+        again(lane);
     } else if (err == ERR_LOCK_LOST || err == ERR_NOT_FOUND) {
         lane->settle.items_n = 0; /* somebody else's by now */
         push_lane_settle(lane);
     } else if (is_records_fault(err)) {
-        give_back(lane,
-                  err == ERR_MESSAGE_TOO_LARGE ? OUTCOME_PAYLOAD_TOO_LARGE : OUTCOME_BAD_REQUEST,
-                  true, err);
+        bool large = err == ERR_MESSAGE_TOO_LARGE || err == ERR_MEMORY;
+        give_back(lane, large ? OUTCOME_PAYLOAD_TOO_LARGE : OUTCOME_BAD_REQUEST, true,
+                  err_meaning(err));
     } else {
         bool gone = err == ERR_TOPIC_UNKNOWN;
         bool full = err == ERR_DISK_FULL || err == ERR_STORAGE;
-        give_back(lane, gone ? OUTCOME_NOT_FOUND : full ? OUTCOME_FULL : OUTCOME_BUSY, false, err);
+        give_back(lane,
+                  gone   ? OUTCOME_NOT_FOUND
+                  : full ? OUTCOME_FULL
+                         : OUTCOME_BUSY,
+                  false, err_meaning(err));
     }
+}
+
+void push_topic_failed(struct push_lane *lane, enum err err)
+{
+    struct push_stats *stats = &lane->p->push->stats;
+    atomic_fetch_sub_explicit(&stats->appended, lane->n, memory_order_relaxed);
+    push_outputs_failed(lane, err, lane->settle.text.s, push_topic_begin);
 }

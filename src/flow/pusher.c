@@ -20,6 +20,8 @@
 
 static uint32_t most_calls(const struct pusher *p)
 {
+    if (pusher_to_model(p))
+        return p->model ? push_model_lanes(p) : 0;
     return pusher_to_topic(p) ? 1 : (uint32_t)p->s->conf.concurrency;
 }
 
@@ -27,6 +29,8 @@ static uint32_t events_a_call(const struct pusher *p)
 {
     if (pusher_to_topic(p))
         return TOPIC_MESSAGES;
+    if (pusher_to_model(p))
+        return p->model ? model_batch(p->model) : 1;
     bool one = p->s->conf.format == FORMAT_CE_BINARY || p->s->conf.format == FORMAT_CE_STRUCTURED;
     return one ? 1 : (uint32_t)p->s->conf.batch_events_max;
 }
@@ -51,6 +55,8 @@ static uint32_t room(struct pusher *p)
         return 0;
     if (p->push->calls >= PUSH_CALLS_MAX)
         return 0;
+    if (pusher_to_model(p))
+        return push_model_room(p);
     if (pusher_to_topic(p))
         return p->lanes_n < most ? most - p->lanes_n : 0;
     return paced(p, endpoint_room(p->user.endpoint, most, p->lanes_n));
@@ -94,7 +100,8 @@ static void fetch_done(struct op *op)
 
 static uint32_t lock_ms(const struct pusher *p, uint32_t calls)
 {
-    uint64_t ms = (uint64_t)p->s->conf.timeout_ms * (calls + 1) + LOCK_MARGIN_MS;
+    int64_t a_call = pusher_to_model(p) ? model_conf(p->model)->timeout_ms : p->s->conf.timeout_ms;
+    uint64_t ms = (uint64_t)a_call * (calls + 1) + LOCK_MARGIN_MS;
     return (uint32_t)(ms < LOCK_MS_MAX ? ms : LOCK_MS_MAX);
 }
 
@@ -137,7 +144,11 @@ static void start_lane(struct pusher *p)
     struct push_fetch *f = p->fetch;
     uint32_t from = f->next, left = f->op.n - from;
     bool whole = pusher_ordered(p) || pusher_to_topic(p);
-    uint32_t n = whole ? left : push_request_take(p->s, f->op.messages + from, left);
+    uint32_t n = left;
+    if (pusher_to_model(p) && !whole)
+        n = left < model_batch(p->model) ? left : model_batch(p->model);
+    else if (!whole)
+        n = push_request_take(p->s, f->op.messages + from, left);
     f->next += n;
     f->refs++;
     if (f->next == f->op.n)
@@ -236,7 +247,9 @@ struct pusher *pusher_make(struct push *push, const struct subscription *s, bool
     p->gap_us = push_validation_gap_us(s);
     list_init(&p->lanes);
     list_push(&push->pushers, &p->link);
-    if (!pusher_to_topic(p))
+    if (pusher_to_model(p))
+        push_model_join(p);
+    else if (!pusher_to_topic(p))
         endpoint_join(push->endpoints, s->conf.target, &p->user);
     if (push_validation_of(s) == PUSH_PENDING)
         p->handshake = handshake_start(p);
@@ -276,6 +289,7 @@ void pusher_free(struct pusher *p)
     weir_assert(!pusher_busy(p));
     env_timer_stop(p->push->env, &p->again);
     endpoint_leave(&p->user);
+    model_unref(p->model);
     list_remove(&p->link);
     subscription_unref(p->s);
     mem_free(p);

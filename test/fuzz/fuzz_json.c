@@ -92,7 +92,7 @@ static void check_validity(struct str document, bool valid)
     json_t *v = json_loadb(document.at, document.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     bool ours_alone = !valid && v != NULL; /* depth and the length of numbers */
     if (ours_alone)
-        weir_assert(document.len > JSON_DEPTH_MAX);
+        weir_assert(document.len > JSON_SCAN_DEPTH_MAX);
     else if (valid && v == NULL)
         weir_assert(is_jansson_alone(&error));
     json_decref(v);

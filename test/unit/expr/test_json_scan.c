@@ -183,14 +183,14 @@ static void test_limits(void **state)
     char doc[4096];
     const char *path = "data.a";
     struct rig r;
-    for (size_t depth = JSON_DEPTH_MAX - 1; depth <= JSON_DEPTH_MAX; depth++) {
+    for (size_t depth = JSON_SCAN_DEPTH_MAX - 1; depth <= JSON_SCAN_DEPTH_MAX; depth++) {
         size_t n = (size_t)snprintf(doc, sizeof(doc), "{\"a\":");
         memset(doc + n, '[', depth);
         memset(doc + n + depth, ']', depth);
         memcpy(doc + n + 2 * depth, "}", 2);
         rig_init(&r, &path, 1);
-        assert_int_equal(json_scan(str_of(doc), &r.paths, r.slots), depth < JSON_DEPTH_MAX);
-        assert_int_equal(r.slots[0].kind, depth < JSON_DEPTH_MAX ? SLOT_ARRAY : SLOT_MISSING);
+        assert_int_equal(json_scan(str_of(doc), &r.paths, r.slots), depth < JSON_SCAN_DEPTH_MAX);
+        assert_int_equal(r.slots[0].kind, depth < JSON_SCAN_DEPTH_MAX ? SLOT_ARRAY : SLOT_MISSING);
         rig_free(&r);
     }
     for (size_t digits = JSON_NUMBER_CHARS_MAX; digits <= JSON_NUMBER_CHARS_MAX + 1; digits++) {
