@@ -2,6 +2,7 @@
 #include "broker/model_conf.h"
 
 #include "broker/conf_check.h"
+#include "expr/json_path.h"
 
 #include <string.h>
 
@@ -13,22 +14,34 @@
 #define FEATURE_BYTES_MAX 256
 #define SCORE_MAX 1000000000 /* thousandths */
 
+static const char *const missings[] = {"null", "NaN", NULL};
+
 /* ---- checks of single fields ---- */
 
-/* "data.amount", "data.card.age"; or an attribute: "subject". */
+/* A path as filters have it (data.a, data.items[0].price, data['odd key']), or an attribute. */
 static bool is_feature(struct str path)
 {
-    static const struct str data = {"data.", 5};
-    bool in_data = path.len > data.len && memcmp(path.at, data.at, data.len) == 0;
-    char before = '.';
+    static const struct str data = {"data", 4};
+    struct json_path parsed;
+    struct arena keys;
+    size_t at;
+    const char *right;
+    if (path.len == 0 || path.len > FEATURE_BYTES_MAX)
+        return false;
+    bool in_data = path.len > data.len && memcmp(path.at, data.at, data.len) == 0 &&
+                   (path.at[data.len] == '.' || path.at[data.len] == '[');
+    if (in_data) {
+        arena_init_small(&keys, FEATURE_BYTES_MAX * 2, 64);
+        enum err err = json_path_parse(path, &keys, &parsed, &at, &right);
+        arena_free(&keys);
+        return err == ERR_OK;
+    }
     for (size_t i = 0; i < path.len; i++) {
         char c = path.at[i];
-        bool attribute = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (in_data ? c == '.' && before == '.' : !attribute)
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')))
             return false;
-        before = c;
     }
-    return path.len > 0 && path.len <= FEATURE_BYTES_MAX && before != '.';
+    return true;
 }
 
 static enum err check_features(const struct spec_field *field, const void *value,
@@ -140,6 +153,13 @@ static const struct spec_field fields[] = {
      .offset = AT(server_output),
      .max = NAME_BYTES_MAX,
      .doc = "The name of the tensor with the scores. If not set: the answer's first."},
+    {.path = "server.missing",
+     .type = SPEC_CHOICE,
+     .offset = AT(missing),
+     .dflt = "null",
+     .choices = missings,
+     .doc = "How a missing value is written: null, as servers in Python read it (KServe, "
+            "MLServer), or NaN, which is no JSON, but what Triton reads."},
     {.path = "server.timeout",
      .type = SPEC_DURATION,
      .offset = AT(timeout_ms),

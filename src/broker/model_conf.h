@@ -16,6 +16,8 @@
 
 #define MODEL_FEATURES_MAX 256
 
+enum model_missing { MISSING_NULL, MISSING_NAN };
+
 struct model_conf {
     struct spec_texts features; /* paths into the event's data; a missing one is NaN */
     /* Scored in process */
@@ -27,6 +29,7 @@ struct model_conf {
     struct str server_version; /* at NULL: the server's choice */
     struct str server_input;   /* the input tensor's name; "input-0" */
     struct str server_output;  /* at NULL: the first of the answer */
+    int64_t missing;           /* enum model_missing: how a missing value is written */
     int64_t timeout_ms;        /* of a call; 1 s */
     int64_t batch_events_max;  /* rows of a call; 64 */
     int64_t concurrency;       /* calls at once; 4 */

@@ -1,8 +1,8 @@
 /* json_scan.h: what a set of paths names in a JSON document, found in one pass and without a tree.
  *
  * The whole document is read and must be JSON as RFC 8259 has it: valid UTF-8, no control
- * characters in strings, nothing behind the value, at most JSON_SCAN_DEPTH_MAX containers inside each
- * other. In a document that is not, no path is there, so what is found never depends on which
+ * characters in strings, nothing behind the value, at most JSON_SCAN_DEPTH_MAX containers inside
+ * each other. In a document that is not, no path is there, so what is found never depends on which
  * paths were asked for. Of members of one name the last one counts, as for nearly all consumers of
  * JSON: a filter must not see another value than the receiver.
  *

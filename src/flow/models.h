@@ -1,5 +1,5 @@
-/* models.h: the models that a reactor's subscriptions use: their files are read, and read again when
- * their documents change.
+/* models.h: the models that a reactor's subscriptions use: their files are read, and read again
+ * when their documents change.
  *
  *     models_get --(a job reads the file)--> changed(name) --models_get--> the model
  *

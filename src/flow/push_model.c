@@ -278,7 +278,7 @@ static void call(struct push_lane *lane)
                                             .rows = sc->rows,
                                             .n = sc->n,
                                             .features = model_features_n(lane->p->model),
-                                            .nan_is_null = true},
+                                            .nan_is_null = c->missing == MISSING_NULL},
                       &lane->body);
     lane->call = (struct http_call){.method = "POST",
                                     .url = oip_infer_url(&target, &lane->arena),
