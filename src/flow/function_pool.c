@@ -85,7 +85,11 @@ static uint64_t backoff_us(const struct function *f)
     if (most < us)
         most = us;
     for (uint32_t i = 1; i < f->stat.failures && us < most; i++)
+#ifndef FAULT_backoff_constant
         us *= 2;
+#else
+        break;
+#endif
     return us < most ? us : most;
 }
 
@@ -149,11 +153,14 @@ static uint64_t fill(struct function *f)
     uint32_t n = ready + count_current(f, FUNCTION_WORKER_starting);
     drain_until(f, false, f->size > ready ? f->size - ready : 0);
     drain_until(f, true, f->size);
-    while (n < f->size && may_start(f)) {
-        if (function_worker_start(f))
-            n++;
-    }
-    return n < f->size && function_now(f) < f->retry_us ? f->retry_us : UINT64_MAX;
+    if (n >= f->size)
+        return UINT64_MAX;
+    /* One a turn, since each holds the loop; the rest follows. */
+    if (may_start(f) && function_worker_start(f))
+        n++;
+    if (n >= f->size || !may_start(f))
+        return function_now(f) < f->retry_us ? f->retry_us : UINT64_MAX;
+    return function_now(f);
 }
 
 /* ---- deciding -------------------------------------------------------------------------------- */

@@ -347,6 +347,91 @@ static void test_flood_is_held(void **state)
     sim_free(sim);
 }
 
+/* ---- any output, in any pieces ---- */
+
+#define MESS_BYTES 60000
+
+static char mess[MESS_BYTES + 1];
+
+/* Mostly short lines, some of about the limit, some far beyond it; of what lines are made of. */
+static void mess_make(struct rng *rng)
+{
+    size_t n = 0;
+    while (n < MESS_BYTES) {
+        size_t len = rng_below(rng, 40);
+        if (rng_one_in(rng, 20))
+            len = PROCESS_LINE_MAX - 3 + rng_below(rng, 6);
+        else if (rng_one_in(rng, 40))
+            len = 2 * PROCESS_LINE_MAX + rng_below(rng, 5000);
+        for (; len > 0 && n < MESS_BYTES; len--)
+            mess[n++] = "ab \r"[rng_below(rng, 4)];
+        if (n < MESS_BYTES)
+            mess[n++] = '\n';
+    }
+    mess[MESS_BYTES] = '\0';
+}
+
+static void mess_main(struct sim_program *g)
+{
+    struct rng rng;
+    char piece[4000];
+    rng_seed(&rng, strlen(sim_program_argv(g)[1]));
+    for (size_t at = 0; at < MESS_BYTES;) {
+        size_t n = 1 + rng_below(&rng, sizeof piece - 1);
+        n = n < MESS_BYTES - at ? n : MESS_BYTES - at;
+        memcpy(piece, mess + at, n);
+        piece[n] = '\0';
+        assert_true(sim_program_print(g, false, piece));
+        at += n;
+    }
+    sim_program_exit(g, 0);
+}
+
+static const struct sim_program_ops mess_ops = {.main = mess_main};
+
+/* The lines of mess that come next: where the walk is, and whether it is amid a long one. */
+static const char *mess_at;
+
+static void expect_line(void *user, enum process_stream stream, struct str text, bool cut)
+{
+    struct run *r = user;
+    (void)stream;
+    size_t len = strcspn(mess_at, "\n");
+    size_t shown = len;
+    if (len > 0 && len <= PROCESS_LINE_MAX && mess_at[len - 1] == '\r')
+        shown--;
+    assert_int_equal(cut, len > PROCESS_LINE_MAX);
+    assert_int_equal(text.len, cut ? PROCESS_LINE_MAX : shown);
+    assert_memory_equal(text.at, mess_at, text.len);
+    mess_at += len + (mess_at[len] == '\n');
+    r->lines++;
+}
+
+static const struct process_ops expect_ops = {
+    .line = expect_line, .dropped = dropped, .ended = ended};
+
+static void test_any_output(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        const char *argv[] = {"mess", "-x", NULL}, *env[] = {NULL};
+        struct rng rng;
+        struct run r = {0};
+        open_world();
+        rng_seed(&rng, seed);
+        mess_make(&rng);
+        mess_at = mess;
+        sim_program_add(sim, "mess", &mess_ops);
+        const struct process_conf conf = {
+            .argv = argv, .env = env, .lines_max = UINT32_MAX, .ops = &expect_ops, .user = &r};
+        assert_int_equal(process_start(loop, &conf, &r.p, NULL), ERR_OK);
+        run_until_ended(&r);
+        assert_int_equal(*mess_at, '\0');
+        assert_true(r.lines > 10);
+        sim_free(sim);
+    }
+}
+
 /* ---- measuring ---- */
 
 static bool measured_done;
@@ -419,10 +504,15 @@ static void test_same_seed_same_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prints_and_ends),       cmocka_unit_test(test_listens_until_killed),
-        cmocka_unit_test(test_dies_with_its_starter), cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_flood_is_held),         cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_ports_differ),          cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_prints_and_ends),
+        cmocka_unit_test(test_listens_until_killed),
+        cmocka_unit_test(test_dies_with_its_starter),
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_flood_is_held),
+        cmocka_unit_test(test_any_output),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_ports_differ),
+        cmocka_unit_test(test_same_seed_same_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
