@@ -69,7 +69,8 @@ def test_the_life_of_an_event_subscription(manage, topic):
 
 
 WRONG = [
-    ({"destination": destination("AzureFunction", resourceId="/x")}, "AzureFunction"),
+    ({"destination": destination("StorageQueue", resourceId="/x")}, "StorageQueue"),
+    ({"destination": destination("AzureFunction", resourceId="/x/f")}, "/functions/NAME"),
     ({"destination": destination("ServiceBusQueue", resourceId="/x")}, "/queues/NAME"),
     ({"destination": destination("WebHook")}, "endpointUrl"),
     ({}, "destination"),

@@ -11,6 +11,8 @@
  *     destination ServiceBusQueue .../queues/Q           deliver.queue Q
  *     destination ServiceBusTopic .../topics/T           deliver.topic T
  *     destination EventHub .../eventhubs/H               deliver.topic H
+ *     destination AzureFunction .../functions/F          deliver.function F
+ *       maxEventsPerBatch, preferredBatchSizeInKilobytes deliver.batch.events, .bytes
  *     eventDeliverySchema                                deliver.format
  *     filter                                             eventGridFilter
  *     retryPolicy maxDeliveryAttempts, ...TimeToLive...  retry.attempts, ttl; backoff eventgrid
@@ -23,8 +25,8 @@
  *     filtersConfiguration                               eventGridFilter
  *
  * What only Azure's shape has (endpoint types, resource ids, identities) is kept in labels that
- * begin with "azure:", so that what was put comes back. What weir does not have (AzureFunction,
- * StorageQueue, HybridConnection ... destinations) is refused by name.
+ * begin with "azure:", so that what was put comes back. What weir does not have (StorageQueue,
+ * HybridConnection ... destinations) is refused by name.
  */
 #pragma once
 
@@ -45,7 +47,8 @@
 struct eventgrid_resource {
     const char *endpoint, *segment, *field;
 };
-#define EVENTGRID_RESOURCES 3
+#define EVENTGRID_FUNCTION "AzureFunction"
+#define EVENTGRID_RESOURCES 4
 extern const struct eventgrid_resource eventgrid_resources[EVENTGRID_RESOURCES];
 
 enum eventgrid_tier {

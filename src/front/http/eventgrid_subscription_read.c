@@ -212,6 +212,13 @@ static void read_attributes(struct reading *r, const json_t *destination, json_t
     json_object_set_new(deliver, "properties", out);
 }
 
+static void read_batch(struct reading *r, const json_t *p, json_t *deliver)
+{
+    json_t *batch = section(deliver, "batch");
+    put_int(batch, "events", take_int(r, p, "maxEventsPerBatch", 1, 5000, 1));
+    put_int(batch, "bytes", 1024 * take_int(r, p, "preferredBatchSizeInKilobytes", 1, 1024, 64));
+}
+
 static const char *const webhook_names[] = {"endpointUrl",
                                             "endpointBaseUrl",
                                             "maxEventsPerBatch",
@@ -226,24 +233,29 @@ static void read_webhook(struct reading *r, const json_t *p, json_t *deliver)
     if (!url)
         wrong(r, "a WebHook must have an endpointUrl");
     put_text(deliver, "url", url);
-    json_t *batch = section(deliver, "batch");
-    put_int(batch, "events", take_int(r, p, "maxEventsPerBatch", 1, 5000, 1));
-    put_int(batch, "bytes", 1024 * take_int(r, p, "preferredBatchSizeInKilobytes", 1, 1024, 64));
+    read_batch(r, p, deliver);
     put_text(deliver, "validation", "pending:");
 }
 
 static const char *const resource_names[] = {"resourceId", "deliveryAttributeMappings", NULL};
+static const char *const function_names[] = {"resourceId", "maxEventsPerBatch",
+                                             "preferredBatchSizeInKilobytes",
+                                             "deliveryAttributeMappings", NULL};
 
 const struct eventgrid_resource eventgrid_resources[EVENTGRID_RESOURCES] = {
     {"ServiceBusQueue", "queues", "queue"},
     {"ServiceBusTopic", "topics", "topic"},
     {"EventHub", "eventhubs", "topic"},
+    {EVENTGRID_FUNCTION, "functions", "function"},
 };
 
 static void read_resource(struct reading *r, size_t which, const json_t *p, json_t *deliver)
 {
     const char *id = take_text(r, p, "resourceId");
-    only(r, eventgrid_resources[which].endpoint, p, resource_names);
+    bool function = !strcmp(eventgrid_resources[which].endpoint, EVENTGRID_FUNCTION);
+    only(r, eventgrid_resources[which].endpoint, p, function ? function_names : resource_names);
+    if (function)
+        read_batch(r, p, deliver);
     put_text(deliver, eventgrid_resources[which].field,
              resource_name(r, id, eventgrid_resources[which].segment));
     put_label(r, EVENTGRID_LABEL_RESOURCE, id);
@@ -274,8 +286,8 @@ static void read_destination(struct reading *r, const json_t *destination)
         }
     }
     wrong(r,
-          "endpointType %.40s is not served here; there are WebHook, ServiceBusQueue, "
-          "ServiceBusTopic and EventHub",
+          "endpointType %.40s is not served here; there are WebHook, AzureFunction, "
+          "ServiceBusQueue, ServiceBusTopic and EventHub",
           type);
 }
 

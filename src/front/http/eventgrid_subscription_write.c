@@ -68,6 +68,12 @@ json_t *eventgrid_subscription_attributes(const struct subscription *s, bool sec
     return out;
 }
 
+static void write_batch(const struct subscription *s, json_t *p)
+{
+    put_int(p, "maxEventsPerBatch", s->conf.batch_events_max);
+    put_int(p, "preferredBatchSizeInKilobytes", s->conf.batch_bytes / 1024);
+}
+
 static void write_webhook(const struct subscription *s, json_t *p, bool secrets)
 {
     struct str url = s->conf.target;
@@ -76,14 +82,15 @@ static void write_webhook(const struct subscription *s, json_t *p, bool secrets)
     /* As Azure: what stands behind '?' may be a secret; getFullUrl tells it. */
     json_object_set_new(p, "endpointUrl", secrets ? text_of(url) : json_null());
     json_object_set_new(p, "endpointBaseUrl", json_stringn(url.at, base));
-    put_int(p, "maxEventsPerBatch", s->conf.batch_events_max);
-    put_int(p, "preferredBatchSizeInKilobytes", s->conf.batch_bytes / 1024);
+    write_batch(s, p);
 }
 
 static const char *endpoint_type(const struct subscription *s)
 {
     if (s->conf.deliver == DELIVER_URL)
         return "WebHook";
+    if (s->conf.deliver == DELIVER_FUNCTION)
+        return EVENTGRID_FUNCTION;
     struct str kept = label_of(s, EVENTGRID_LABEL_ENDPOINT);
     for (size_t i = 0; i < EVENTGRID_RESOURCES; i++) {
         if (kept.at && kept.len == strlen(eventgrid_resources[i].endpoint) &&
@@ -101,6 +108,8 @@ static json_t *write_destination(const struct subscription *s, bool secrets)
         write_webhook(s, p, secrets);
     else
         json_object_set_new(p, "resourceId", text_of(label_of(s, EVENTGRID_LABEL_RESOURCE)));
+    if (s->conf.deliver == DELIVER_FUNCTION)
+        write_batch(s, p);
     json_object_set_new(p, "deliveryAttributeMappings",
                         eventgrid_subscription_attributes(s, secrets));
     return out;

@@ -81,6 +81,7 @@ static void test_own_resources(void **state)
         {"ServiceBusQueue", "/x/namespaces/n/queues/q1", "queue", "q1"},
         {"servicebustopic", "/x/namespaces/n/Topics/t1", "topic", "t1"},
         {"EventHub", "/x/namespaces/n/eventhubs/h1", "topic", "h1"},
+        {"AzureFunction", "/x/providers/Microsoft.Web/sites/app/functions/f1", "function", "f1"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -98,6 +99,20 @@ static void test_own_resources(void **state)
         assert_null(json_object_get(deliver, "url"));
         json_decref(spec);
     }
+}
+
+static void test_function(void **state)
+{
+    (void)state;
+    expect_spec(EVENTGRID_BASIC,
+                "{\"destination\":{\"endpointType\":\"AzureFunction\",\"properties\":{"
+                "\"resourceId\":\"/x/sites/app/functions/f\",\"maxEventsPerBatch\":20,"
+                "\"preferredBatchSizeInKilobytes\":128}}}",
+                "{\"topic\":\"t\",\"deliver\":{\"batch\":{\"events\":20,\"bytes\":131072},"
+                "\"function\":\"f\",\"format\":\"eventgrid\"},\"retry\":{\"attempts\":30,"
+                "\"backoff\":\"eventgrid\"},\"ttl\":\"86400s\",\"labels\":{"
+                "\"azure:endpointType\":\"AzureFunction\","
+                "\"azure:resourceId\":\"/x/sites/app/functions/f\"}}");
 }
 
 static void test_namespace(void **state)
@@ -129,6 +144,14 @@ static void test_refused(void **state)
         {EVENTGRID_BASIC, "{\"destination\":{}}", "endpointType"},
         {EVENTGRID_BASIC, "{\"destination\":{\"endpointType\":\"StorageQueue\",\"properties\":{}}}",
          "StorageQueue"},
+        {EVENTGRID_BASIC,
+         "{\"destination\":{\"endpointType\":\"AzureFunction\",\"properties\":{\"resourceId\":"
+         "\"/sites/app/f\"}}}",
+         "/functions/NAME"},
+        {EVENTGRID_BASIC,
+         "{\"destination\":{\"endpointType\":\"AzureFunction\",\"properties\":{\"resourceId\":"
+         "\"/functions/f\",\"maxEventsPerBatch\":5001}}}",
+         "1 and 5000"},
         {EVENTGRID_BASIC, "{\"destination\":{" HOOK ",\"maxEventsPerBatch\":0}}}", "1 and 5000"},
         {EVENTGRID_BASIC, "{\"destination\":{" HOOK ",\"colour\":0}}}", "colour"},
         {EVENTGRID_BASIC,
@@ -235,9 +258,13 @@ static void test_secrets_are_not_shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_webhook),    cmocka_unit_test(test_own_resources),
-        cmocka_unit_test(test_namespace),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_secrets_are_not_shown),
+        cmocka_unit_test(test_webhook),
+        cmocka_unit_test(test_own_resources),
+        cmocka_unit_test(test_function),
+        cmocka_unit_test(test_namespace),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_secrets_are_not_shown),
     };
     return cmocka_run_group_tests_name("front/http/eventgrid_subscription", tests, NULL, NULL);
 }
