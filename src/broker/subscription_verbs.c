@@ -276,15 +276,30 @@ static void put_run(struct broker *b, struct op *base)
         put_start(b, op, topic, old);
 }
 
-/* The topic's Owner subscribes to it, and may let events go only where he could send them. */
+static bool put_refused_to(struct broker *b, struct subscription_put_op *op, struct str topic)
+{
+    return topic.len != 0 &&
+           access_refuses(b, &op->op, op->actor, ACCESS_TOPIC, topic, ACCESS_SENDER);
+}
+
+/* The topic's Owner subscribes to it, and may let events go only where he could send them. What is
+ * run with them is the cluster's. */
 static bool put_refused(struct broker *b, struct subscription_put_op *op)
 {
-    const struct str to[] = {op->conf->to_topic, op->conf->to_queue, op->conf->dead_letter};
-    if (access_refuses(b, &op->op, op->actor, ACCESS_TOPIC, op->conf->topic, ACCESS_OWNER))
+    const struct subscription_conf *c = op->conf;
+    const struct reply_route *routes = c->routes.at;
+    if ((c->to_function.len != 0 || c->to_model.len != 0) &&
+        access_refuses(b, &op->op, op->actor, ACCESS_CLUSTER, op->name, ACCESS_OWNER))
+        return true;
+    const struct str to[] = {c->to_topic, c->to_queue, c->dead_letter, c->reply_topic};
+    if (access_refuses(b, &op->op, op->actor, ACCESS_TOPIC, c->topic, ACCESS_OWNER))
         return true;
     for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
-        if (to[i].len != 0 &&
-            access_refuses(b, &op->op, op->actor, ACCESS_TOPIC, to[i], ACCESS_SENDER))
+        if (put_refused_to(b, op, to[i]))
+            return true;
+    }
+    for (size_t i = 0; i < c->routes.n; i++) {
+        if (put_refused_to(b, op, routes[i].topic))
             return true;
     }
     return false;

@@ -670,6 +670,18 @@ static void verbs_refuse_who_may_not(void **state)
     conf.to_topic = (struct str){0};
     conf.dead_letter = STR_LIT("t");
     REFUSED(subscription_put, ERR_TOPIC_DENIED, .name = STR_LIT("s"), .conf = &conf);
+    conf.dead_letter = (struct str){0};
+    conf.url = STR_LIT("https://x.example");
+    conf.reply_topic = STR_LIT("t");
+    REFUSED(subscription_put, ERR_TOPIC_DENIED, .name = STR_LIT("s"), .conf = &conf);
+    struct reply_route routes[] = {{.topic = STR_LIT("eves")}, {.topic = STR_LIT("t")}};
+    conf.reply_topic = (struct str){0};
+    conf.routes = (struct spec_list){routes, 2};
+    REFUSED(subscription_put, ERR_TOPIC_DENIED, .name = STR_LIT("s"), .conf = &conf);
+    conf = (struct subscription_conf){.topic = STR_LIT("eves"), .to_function = STR_LIT("f")};
+    REFUSED(subscription_put, ERR_CLUSTER_DENIED, .name = STR_LIT("s"), .conf = &conf);
+    conf = (struct subscription_conf){.topic = STR_LIT("eves"), .to_model = STR_LIT("m")};
+    REFUSED(subscription_put, ERR_CLUSTER_DENIED, .name = STR_LIT("s"), .conf = &conf);
 #undef VERB
 #define VERB broker_subscription_delete
     REFUSED(subscription_delete, ERR_TOPIC_DENIED, .topic = id, .name = STR_LIT("s"));
