@@ -286,6 +286,22 @@ static bool is_internal(enum access_kind kind, struct str name)
            (name.len > sizeof(own) - 1 && memcmp(name.at, own, sizeof(own) - 1) == 0);
 }
 
+/* The catalog holds what is never shown: endpoints' secrets, variables of functions. Who just came
+ * in may declare such things, and yet not see other people's. */
+static bool is_secret(enum access_kind kind, struct str name)
+{
+    return kind == ACCESS_TOPIC && str_is(name, TOPIC_CATALOG_NAME);
+}
+
+/* Granted by name: whoever may grant prefixes could else grant it to himself. */
+static unsigned secret_roles(const struct access *a, const char *principal)
+{
+    struct finding f = {false, 0};
+    struct place_key key = {ACCESS_TOPIC, false, STR_LIT(TOPIC_CATALOG_NAME)};
+    look_at(a, &key, principal, &f);
+    return f.roles;
+}
+
 /* The roles that a principal has on a resource. */
 static unsigned roles_of(const struct access *a, const char *principal, enum access_kind kind,
                          struct str name)
@@ -294,6 +310,8 @@ static unsigned roles_of(const struct access *a, const char *principal, enum acc
     if (is_key(principal))
         return key_opens(principal, kind, name) ? use : 0;
     struct finding cluster = look(a, ACCESS_CLUSTER, STR_LIT(""), principal);
+    if (is_secret(kind, name))
+        return (cluster.roles & ACCESS_OWNER) != 0 ? all : secret_roles(a, principal);
     if (!cluster.granted || (cluster.roles & ACCESS_OWNER) != 0)
         cluster.roles = all;
     if (kind == ACCESS_CLUSTER)
@@ -309,16 +327,17 @@ static unsigned roles_of(const struct access *a, const char *principal, enum acc
 }
 
 /* Nothing is declared, or the broker itself calls. */
-static bool is_open(const struct access *a, const struct actor *actor)
+static bool is_open(const struct access *a, const struct actor *actor, enum access_kind kind,
+                    struct str name)
 {
-    return actor == NULL || (a->items == 0 && actor->principal[0] != 'K');
+    return actor == NULL || (a->items == 0 && actor->principal[0] != 'K' && !is_secret(kind, name));
 }
 
 unsigned access_roles(struct broker *b, const struct actor *actor, enum access_kind kind,
                       struct str name)
 {
     const struct access *a = b->access;
-    if (is_open(a, actor))
+    if (is_open(a, actor, kind, name))
         return ACCESS_ANY;
     if (kind == ACCESS_CLUSTER || name.at == NULL)
         name = STR_LIT("");
@@ -379,7 +398,9 @@ bool access_refuses(struct broker *b, struct op *op, const struct actor *actor,
 bool access_refuses_topic(struct broker *b, struct op *op, const struct actor *actor,
                           const struct uuid *topic, enum access_role role)
 {
-    if (is_open(b->access, actor))
+    struct str any = {NULL, 0};
+    if (is_open(b->access, actor, ACCESS_TOPIC, any) &&
+        (actor == NULL || !topic_id_is_state(topic)))
         return false;
     const struct topic *t = topics_find_id(&b->topics, topic);
     return t != NULL && access_refuses(b, op, actor, ACCESS_TOPIC, str_of(t->name), role);

@@ -21,7 +21,8 @@
  * So anonymous users may use what nobody was granted, and manage everything as long as nobody was
  * granted the cluster: the records of a topic that was granted stay closed to them even then. A
  * topic with access keys counts as granted, to its keys. Internal topics ("__...", and weir's own,
- * "weir.hops" and the like) need what the cluster needs. An actor of NULL is the broker itself.
+ * "weir.hops" and the like) need what the cluster needs; __weir_catalog, in which are secrets, a
+ * grant of Owner on the cluster, or one of its own. An actor of NULL is the broker itself.
  *
  * Nobody locks himself out: a change that would leave the cluster granted, but to no Owner who can
  * still log in, is refused.

@@ -108,7 +108,8 @@ static void user_closed(void *user, enum err why)
     end.why = why;
 }
 
-static const struct pipe_user_ops user_ops = {user_space, user_received, user_drained, user_closed};
+static const struct pipe_user_ops user_ops = {
+    .space = user_space, .received = user_received, .drained = user_drained, .closed = user_closed};
 
 /* ---- both sides ----------------------------------------------------------------------------- */
 

@@ -175,6 +175,36 @@ static void without_declarations_everybody_owns_everything(void **state)
         access_roles(r.brokers[0], &key, ACCESS_TOPIC, (struct str){bytes, sizeof bytes}), 0);
 }
 
+/* What the catalog holds is never shown but to who was granted the cluster, or it by name. */
+static void the_catalog_is_not_open(void **state)
+{
+    struct uuid id = topic_state_id(TOPIC_STATE_CATALOG);
+    struct actor anybody = actor_of(ACCESS_ANONYMOUS);
+    struct read_op op = {.op.done = done,
+                         .actor = &anybody,
+                         .topic = id,
+                         .leader_epoch = -1,
+                         .last_fetched_epoch = -1,
+                         .bytes_max = 1000};
+    (void)state;
+    topic_may(ACCESS_ANONYMOUS, "__weir_catalog", 0);
+    broker_read(r.brokers[1], &op);
+    rig_run(&r);
+    assert_int_equal(op.op.err, ERR_TOPIC_DENIED);
+    assert_int_equal(grant_as(ACCESS_ANONYMOUS, "all", "User:*", RECV, ACCESS_TOPIC, "__weir_*"),
+                     ERR_OK);
+    topic_may(ACCESS_ANONYMOUS, "__weir_catalog", 0);
+    assert_int_equal(
+        grant_as(ACCESS_ANONYMOUS, "it", "User:*", RECV, ACCESS_TOPIC, "__weir_catalog"),
+        ERR_TOPIC_DENIED);
+    close_cluster();
+    topic_may("User:root", "__weir_catalog", SEND | RECV | OWN);
+    topic_may("User:eve", "__weir_catalog", 0);
+    assert_int_equal(grant_as("User:root", "it", "User:eve", RECV, ACCESS_TOPIC, "__weir_catalog"),
+                     ERR_OK);
+    topic_may("User:eve", "__weir_catalog", RECV);
+}
+
 static void what_is_granted_is_closed_to_others(void **state)
 {
     (void)state;
@@ -859,6 +889,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(without_declarations_everybody_owns_everything),
+        TEST(the_catalog_is_not_open),
         TEST(what_is_granted_is_closed_to_others),
         TEST(prefixes_and_everybody),
         TEST(taking_a_grant_back_opens_again),

@@ -68,7 +68,8 @@ static void test_state_topics(void **state)
         assert_int_equal(t->partitions, BROKER_SHARDS);
         assert_non_null(rig_topic(&r, i, "__weir_catalog"));
     }
-    assert_int_equal(rig_delete(&r, 0, "__weir_catalog"), ERR_TOPIC_INVALID);
+    assert_int_equal(rig_delete(&r, 0, "__weir_ledger"), ERR_TOPIC_INVALID);
+    assert_int_equal(rig_delete(&r, 0, "__weir_catalog"), ERR_TOPIC_DENIED);
     assert_int_equal(rig_grow(&r, 0, "__consumer_offsets", 99), ERR_TOPIC_INVALID);
     assert_int_equal(rig_create(&r, 0, "__mine", 1), ERR_TOPIC_INVALID);
     assert_int_equal(rig_list(&r, 1, catalog_id(), 0, LIST_LATEST), 0);

@@ -131,7 +131,7 @@ static void test_refused(void **state)
     assert_non_null(strstr(op.text.s, "lock"));
     conf = conf_of("nowhere");
     assert_int_equal(put_from(1, &op), ERR_TOPIC_UNKNOWN);
-    conf = conf_of("__weir_catalog");
+    conf = conf_of("__weir_ledger");
     assert_int_equal(put_from(1, &op), ERR_TOPIC_INVALID);
     conf = conf_of("t");
     op.name = STR_LIT("");

@@ -90,7 +90,7 @@ static void internal_topics_are_refused(void **state)
 {
     (void)state;
     assert_int_equal(put(7, "__consumer_offsets", 0, rig_batch(1, 1000))->error_code, 17);
-    assert_int_equal(put(13, "__weir_catalog", 0, rig_batch(1, 1000))->error_code, 17);
+    assert_int_equal(put(13, "__weir_ledger", 0, rig_batch(1, 1000))->error_code, 17);
 }
 
 static void a_damaged_batch_is_refused(void **state)

@@ -273,7 +273,7 @@ static void records_are_deleted(void **state)
 {
     struct kafka_delete_records_request_topic_partition ps[] = {{0, 2}, {1, 1}, {5, 0}};
     struct kafka_delete_records_request_topic ts[] = {{STR_LIT("t"), ps, 3},
-                                                      {STR_LIT("__weir_catalog"), ps, 1}};
+                                                      {STR_LIT("__weir_ledger"), ps, 1}};
     struct kafka_delete_records_request in = {.topics = ts, .topics_n = 2};
     (void)state;
     for (int16_t version = 0; version <= 2; version++) {

@@ -215,7 +215,7 @@ static void topics_are_made_on_the_way(void **state)
     assert_int_equal(end_of("new.one"), 1);
     refused(post_to("/topics/new_one", "", "x"), 400, "new.one");
     refused(post_to("/topics/a%20b", "", "x"), 400, "TOPIC_INVALID");
-    refused(post_to("/topics/__weir_catalog", "", "x"), 403, "internal");
+    refused(post_to("/topics/__weir_ledger", "", "x"), 403, "internal");
 }
 
 static void bad_events_are_refused(void **state)
