@@ -4,6 +4,7 @@
  *     deliveries DIR pairs MESSAGES      MESSAGES are published, then acquired and accepted by 4
  *                                        workers, 100 at a time; as many again by 64 workers, one
  *                                        by one
+ *     deliveries DIR batches MESSAGES    the first half of that
  *     deliveries DIR backlog MESSAGES    MESSAGES are published; memory then
  *     deliveries DIR start               how long a start takes, and memory then
  *     deliveries DIR held MESSAGES       MESSAGES are acquired by turns of 1000 and kept: memory
@@ -122,7 +123,7 @@ static void round_over(void)
         return;
     }
     s.batch_s = since(&s.from);
-    if (strcmp(s.what, "held") == 0) {
+    if (strcmp(s.what, "pairs") != 0) {
         finish();
         return;
     }
@@ -291,7 +292,7 @@ int main(int argc, char **argv)
     struct err_text text = {""};
     struct env_mail mail = {.run = begin};
     if (argc < 3) {
-        fprintf(stderr, "usage: deliveries DIR pairs|backlog|held|start [MESSAGES]\n");
+        fprintf(stderr, "usage: deliveries DIR pairs|batches|backlog|held|start [MESSAGES]\n");
         return 2;
     }
     s.what = argv[2];

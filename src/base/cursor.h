@@ -150,6 +150,10 @@ static inline uint32_t rd_uvarint(struct rd *r)
 {
     if (__builtin_expect(r->at != r->end && *r->at < 0x80, 1))
         return *r->at++;
+    if (r->end - r->at >= 2 && r->at[1] < 0x80) { /* lengths of what is not tiny */
+        r->at += 2;
+        return (uint32_t)r->at[-2] - 0x80 + ((uint32_t)r->at[-1] << 7);
+    }
     return rd_uvarint_long(r);
 }
 

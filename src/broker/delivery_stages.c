@@ -39,7 +39,8 @@ static bool total_of(const struct delivery *d, const struct settle_item *item, u
     *us = since(now_us, item->visible_us);
     if (item->visible_us != 0)
         return true;
-    struct records *r = records_cached(b, &d->topic, d->index, lock_token_offset(&item->token));
+    struct records *r =
+        d->at != NULL ? records_cached_of(d->at, lock_token_offset(&item->token)) : NULL;
     if (r == NULL)
         return false;
     if (records_visible_us(r) != 0)

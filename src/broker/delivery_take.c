@@ -254,7 +254,7 @@ static enum err acquire(struct take *t)
         continue;
     if (t->what == TAKE_NEXT && d->s->conf.order != ORDER_KEY && ledger_ready(d->ledger) < n)
         n = ledger_ready(d->ledger);
-    t->taken = mem_zalloc(n > 0 ? n : 1, sizeof(*t->taken));
+    t->taken = mem_alloc((n > 0 ? n : 1) * sizeof(*t->taken));
     if (t->what == TAKE_DEFERRED)
         return acquire_deferred(t, now);
     if (t->what == TAKE_PEEK) {
@@ -347,7 +347,7 @@ static bool look_up(struct take *t, bool read)
 {
     struct record record;
     if (t->messages == NULL)
-        t->messages = mem_zalloc(t->taken_n, sizeof(*t->messages));
+        t->messages = mem_alloc(t->taken_n * sizeof(*t->messages)); /* each is written whole */
     while (t->looked_up < t->taken_n) {
         struct records *batch =
             delivery_read_find(&t->read, t->taken[t->looked_up].offset, &record);

@@ -3,8 +3,6 @@
 
 #include "base/when.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -310,12 +308,25 @@ static uint64_t mix(uint64_t v)
     return v ^ v >> 31;
 }
 
-/* The span's id follows from the trace's, so that one can see that weir made them both. */
+static char *hex_put(char *out, uint64_t v)
+{
+    for (int i = 0; i < 16; i++)
+        out[i] = "0123456789abcdef"[v >> (60 - 4 * i) & 15];
+    return out + 16;
+}
+
+/* The span's id follows from the trace's, so that one can see that weir made them both. By hand:
+ * every hop of an event without a trace makes one. */
 static void trace_write(uint64_t high, uint64_t low, char out[EVENT_TRACEPARENT_BYTES + 1])
 {
+    char *at = out + 3;
     low |= 1;
-    snprintf(out, EVENT_TRACEPARENT_BYTES + 1, "00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-01",
-             high, low, mix(high ^ mix(low)) | 1);
+    memcpy(out, "00-", 3);
+    at = hex_put(at, high);
+    at = hex_put(at, low);
+    *at++ = '-';
+    at = hex_put(at, mix(high ^ mix(low)) | 1);
+    memcpy(at, "-01", 4);
 }
 
 bool event_trace_made(struct str trace, struct str span)
@@ -346,9 +357,12 @@ void event_trace_make(const uint8_t random[24], char out[EVENT_TRACEPARENT_BYTES
 /* Lower-case digits, as the standard wants them. */
 static bool is_hex_text(const char *p, size_t n)
 {
+    static const bool is_hex[256] = {
+        ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+        ['8'] = 1, ['9'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1};
     bool ok = true;
     for (size_t i = 0; i < n; i++)
-        ok &= (unsigned char)(p[i] - '0') < 10 || (unsigned char)(p[i] - 'a') < 6;
+        ok &= is_hex[(unsigned char)p[i]];
     return ok;
 }
 

@@ -12,7 +12,6 @@
 #include "broker/broker_internal.h"
 #include "broker/event_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define RETRY_US 1000000u
@@ -165,10 +164,11 @@ static void put_at(struct broker *b, struct wr *w, const struct hop *hop)
 {
     uint64_t end_us = hop->end_us != 0 ? hop->end_us : env_clock_us(b->env);
     uint64_t wall_us = env_wall_us(b->env, end_us);
-    char text[8];
-    snprintf(text, sizeof(text), ".%03u", (unsigned)(wall_us % 1000));
+    unsigned us = (unsigned)(wall_us % 1000);
+    const char text[] = {'.', (char)('0' + us / 100), (char)('0' + us / 10 % 10),
+                         (char)('0' + us % 10)};
     put_int(w, STR_LIT(",\"at\":"), (int64_t)(wall_us / 1000));
-    json_write_raw(w, str_of(text));
+    json_write_raw(w, (struct str){text, sizeof(text)});
 }
 
 static void put_us(struct wr *w, struct str name, uint64_t us)

@@ -308,17 +308,27 @@ static struct records *cache_find(struct records_cache *c, struct partition *p, 
     return r;
 }
 
+static bool has_offset(const struct records *r, int64_t offset)
+{
+    struct record record;
+    uint32_t i = records_find(r, offset);
+    if (i == r->count || r->dense)
+        return i < r->count && offset >= r->head.base_offset;
+    records_get(r, i, &record);
+    return record.offset == offset;
+}
+
+struct records *records_cached_of(struct partition *p, int64_t offset)
+{
+    struct records *r = cache_find(&p->broker->records, p, offset);
+    return r != NULL && has_offset(r, offset) ? r : NULL;
+}
+
 struct records *records_cached(struct broker *b, const struct uuid *topic, int32_t partition,
                                int64_t offset)
 {
     struct partition *p = partition_find(b, topic, partition);
-    struct records *r = p != NULL ? cache_find(&b->records, p, offset) : NULL;
-    struct record record;
-    uint32_t i = r != NULL ? records_find(r, offset) : 0;
-    if (r == NULL || i == r->count)
-        return NULL;
-    records_get(r, i, &record);
-    return record.offset == offset ? r : NULL;
+    return p != NULL ? records_cached_of(p, offset) : NULL;
 }
 
 void records_cache_trim(struct records_cache *c, struct partition *p, int64_t offset)

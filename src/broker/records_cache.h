@@ -42,6 +42,8 @@ void records_cache_init(struct records_cache *c, size_t bytes_max);
  * the partition's reactor. */
 struct records *records_cached(struct broker *b, const struct uuid *topic, int32_t partition,
                                int64_t offset);
+/* The same, by who has the partition at hand. */
+struct records *records_cached_of(struct partition *p, int64_t offset);
 /* The partition's batches below `offset` leave the cache. */
 void records_cache_trim(struct records_cache *c, struct partition *p, int64_t offset);
 /* All of the partition's. */
