@@ -289,7 +289,7 @@ static void call(struct push_lane *lane)
                                     .answer_bytes_max = ANSWER_BYTES_MAX,
                                     .done = called,
                                     .user = lane};
-    push_time_begin(lane, HOP_PUSH);
+    push_time_begin(lane, HOP_SCORE);
     push_lane_call(lane);
 }
 
@@ -322,7 +322,7 @@ void push_model_begin(struct push_lane *lane)
         call(lane);
         return;
     }
-    push_time_begin(lane, HOP_FORWARD);
+    push_time_begin(lane, HOP_SCORE);
     if (lane->scoring->n > 0 && !score_here(lane)) {
         push_time_end(lane, NULL, outcome_text(OUTCOME_CANCELED));
         push_lane_release(lane); /* until the server may be called again */

@@ -9,6 +9,7 @@ import http.server
 import json
 import math
 import random
+import subprocess
 import threading
 import time
 import urllib.error
@@ -242,6 +243,22 @@ def test_files_are_looked_at_first(weir, model, tmp_path):
     assert "none.json" in refused(xgboost={"file": str(tmp_path / "none.json")})
     assert "4 features, but features names 3" in refused(features=FEATURES[:3])
     apply(weir, "Model", "fraud", **spec)
+
+
+def test_a_score_is_told(weir, model, tmp_path):
+    """`weir trace`: the scoring is a step with its times, the scored event stands below it."""
+    model.save_model(tmp_path / "model.json")
+    declare(weir, xgboost={"file": str(tmp_path / "model.json")})
+    publish(weir, [{"amount": 1}])
+    shown, end = "", time.monotonic() + PATIENCE_S
+    while "publish" not in shown and time.monotonic() < end:
+        shown = subprocess.run([str(broker.weir_binary()), "trace", "p0", "--broker",
+                                weir.bootstrap], capture_output=True, text=True,
+                               timeout=PATIENCE_S, check=False).stdout
+    rows = shown.splitlines()[2:]
+    assert rows[0].startswith("payments/") and rows[0].endswith("  id p0")
+    assert rows[1].startswith(" score score  scored  (xgboost)")
+    assert rows[2].endswith("  id p0") and rows[3].startswith("   publish ")
 
 
 def test_a_changed_model(weir, model, reader, tmp_path):
