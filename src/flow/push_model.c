@@ -170,6 +170,9 @@ static void publish(struct push_lane *lane)
     lane->delivered = true;
     lane->settle.outputs = lane->reply.n > 0 ? lane->reply.outputs : NULL;
     lane->settle.outputs_n = lane->reply.n;
+#ifdef FAULT_model_forgets
+    lane->settle.outputs_n = 0;
+#endif
     push_lane_settle(lane);
 }
 
@@ -236,6 +239,9 @@ static void judge(struct push_lane *lane)
     enum delivery_outcome outcome = retry_judge(&policy, &a).outcome;
     push_lane_count(lane, outcome);
     endpoint_end(p->user.endpoint, &a, outcome, lane->call.took_us);
+#ifdef FAULT_model_trusts
+    read = good;
+#endif
     if (!read) {
         failed(lane, a, why);
         return;

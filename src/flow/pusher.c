@@ -143,7 +143,8 @@ static void start_lane(struct pusher *p)
 {
     struct push_fetch *f = p->fetch;
     uint32_t from = f->next, left = f->op.n - from;
-    bool whole = pusher_ordered(p) || pusher_to_topic(p);
+    bool whole = pusher_ordered(p) || pusher_to_topic(p) ||
+                 (pusher_to_model(p) && p->s->conf.order == ORDER_PARTITION);
     uint32_t n = left;
     if (pusher_to_model(p) && !whole)
         n = left < model_batch(p->model) ? left : model_batch(p->model);
