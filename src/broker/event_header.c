@@ -61,7 +61,9 @@ static char decoded(const char *p, size_t left, size_t *used)
     int high = *p == '%' && left > 2 ? hex_digit(p[1]) : -1;
     int low = high >= 0 ? hex_digit(p[2]) : -1;
     *used = low >= 0 ? 3 : 1;
-    return low >= 0 ? (char)(high << 4 | low) : *p;
+    if (low < 0)
+        return *p;
+    return (char)(high << 4 | low);
 }
 
 struct str event_percent_decode(struct str value, struct arena *arena)
