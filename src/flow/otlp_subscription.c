@@ -71,7 +71,9 @@ static size_t percent_decode(char *p, size_t n)
     for (size_t i = 0; i < n; i++) {
         bool coded =
             p[i] == '%' && i + 2 < n && hex_value(p[i + 1]) >= 0 && hex_value(p[i + 2]) >= 0;
-        p[out++] = coded ? (char)(hex_value(p[i + 1]) << 4 | hex_value(p[i + 2])) : p[i];
+        unsigned value =
+            coded ? (unsigned)hex_value(p[i + 1]) << 4 | (unsigned)hex_value(p[i + 2]) : 0;
+        p[out++] = coded ? (char)(uint8_t)value : p[i];
         i += coded ? 2 : 0;
     }
     return out;
