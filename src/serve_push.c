@@ -6,6 +6,7 @@
 #include "io/loop.h"
 #include "modules/http_curl.h"
 #include "ops/metrics.h"
+#include "serve_functions.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -48,7 +49,8 @@ static void look(struct env_timer *timer)
 }
 
 struct serve_push *serve_push_make(const struct serve_options *o, bool private_allowed,
-                                   struct broker **brokers, struct env **envs, unsigned n)
+                                   struct serve_functions *functions, struct broker **brokers,
+                                   struct env **envs, unsigned n)
 {
     struct serve_push *sp = mem_zalloc(1, sizeof *sp);
     sp->n = n;
@@ -64,6 +66,8 @@ struct serve_push *serve_push_make(const struct serve_options *o, bool private_a
         struct push_conf pc = {.http = one->http,
                                .loop = loop_of(envs[i]),
                                .disk = disk_real(),
+                               .local = serve_functions_http(functions, i),
+                               .functions = serve_functions_at(functions, i),
                                .origin = o->egress_origin,
                                .validation_url = o->validation_url};
         one->push = push_make(brokers[i], i == 0 ? NULL : sp->at[0].push, &pc);
@@ -251,6 +255,10 @@ void serve_push_metrics(const struct serve_push *sp, struct wr *w)
     put_one(w, "weir_push_under_way", "gauge", "Calls to endpoints under way.", SUM(sp, under_way));
     put_one(w, "weir_push_appended_total", "counter",
             "Events that subscriptions have appended to topics and queues.", SUM(sp, appended));
+    put_one(w, "weir_push_replies_total", "counter",
+            "Events in answer to deliveries that were stored.", SUM(sp, replies));
+    put_one(w, "weir_push_replies_dropped_total", "counter",
+            "Events in answer to deliveries that no route took.", SUM(sp, replies_dropped));
     metrics_head(w, "weir_breaker_state", "gauge",
                  "Circuit breakers that are not closed: 1 open, 2 half open, 3 disabled, 4 forced "
                  "open, 5 metrics only.");

@@ -10,11 +10,13 @@
 
 #include <stdbool.h>
 
+struct serve_functions;
 struct serve_push;
 
 /* private_allowed: what --egress-private means here. The options stay the caller's. */
 struct serve_push *serve_push_make(const struct serve_options *o, bool private_allowed,
-                                   struct broker **brokers, struct env **envs, unsigned n);
+                                   struct serve_functions *functions, struct broker **brokers,
+                                   struct env **envs, unsigned n);
 /* When the broker is loaded. */
 void serve_push_start(struct serve_push *sp);
 /* On each reactor: begin no more deliveries; `cut`: end those that are under way. */

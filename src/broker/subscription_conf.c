@@ -97,9 +97,6 @@ static enum err conf_check(void *value, struct arena *arena, const char **field,
     enum err err = derive_target(c, field, text);
     if (err != ERR_OK)
         return err;
-    *field = "deliver.function";
-    if (c->deliver == DELIVER_FUNCTION)
-        return err_say(text, ERR_CONFIG_INVALID, "must not be set: there are no functions yet");
     *field = "deliver.model";
     if (c->deliver == DELIVER_MODEL && c->routes.n == 0 && c->reply_topic.at == NULL)
         return err_say(text, ERR_CONFIG_INVALID,
@@ -218,7 +215,7 @@ static const struct spec_field fields[] = {
      .offset = AT(to_function),
      .max = TOPIC_NAME_MAX,
      .check = conf_check_name,
-     .doc = "Call this function with messages. Refused: there are no functions yet."},
+     .doc = "Call this function with messages, in its own protocol and batches."},
     {.path = "deliver.model",
      .type = SPEC_TEXT,
      .offset = AT(to_model),

@@ -11,31 +11,36 @@ const double push_bucket_seconds[PUSH_BUCKETS] = {.005, .01, .025, .05, .1, .25,
 
 /* ---- whose work a subscription is ----------------------------------------------------------- */
 
-static bool is_pushed(const struct subscription *s)
+/* A model's server decides as an address does: who post to it share its breaker. */
+static unsigned model_reactor(const struct push *p, const struct subscription *s, unsigned n)
 {
-    char key[ENDPOINT_KEY_MAX];
-    if (s->conf.deliver == DELIVER_TOPIC || s->conf.deliver == DELIVER_MODEL)
-        return true;
-    return s->conf.deliver == DELIVER_URL && endpoint_key(s->conf.target, key);
+    const struct document *d = broker_document(p->b, DOCUMENT_MODEL, s->conf.target);
+    struct str url = d ? d->conf.model.url : (struct str){NULL, 0};
+    return url.at ? endpoint_reactor(url, n) : (unsigned)(uuid_hash(s->id) % n);
 }
 
-/* The address that it posts to; at NULL: none. */
-static struct str address_of(const struct push *p, const struct subscription *s)
+/* The reactor that works on it, of n; n: none. */
+static unsigned reactor_of(const struct push *p, const struct subscription *s, unsigned n)
 {
-    if (s->conf.deliver == DELIVER_URL)
-        return s->conf.target;
-    const struct document *d = s->conf.deliver == DELIVER_MODEL
-                                   ? broker_document(p->b, DOCUMENT_MODEL, s->conf.target)
-                                   : NULL;
-    return d ? d->conf.model.url : (struct str){NULL, 0};
+    char key[ENDPOINT_KEY_MAX];
+    switch ((enum subscription_deliver)s->conf.deliver) {
+    case DELIVER_TOPIC:
+        return (unsigned)(uuid_hash(s->id) % n);
+    case DELIVER_URL:
+        return endpoint_key(s->conf.target, key) ? endpoint_reactor(s->conf.target, n) : n;
+    case DELIVER_FUNCTION:
+        return p->conf.functions ? function_reactor(s->conf.target, n) : n;
+    case DELIVER_MODEL:
+        return model_reactor(p, s, n);
+    case DELIVER_PULL:
+        break;
+    }
+    return n;
 }
 
 static bool is_mine(const struct push *p, const struct subscription *s)
 {
-    unsigned n = p->env->reactors;
-    struct str address = address_of(p, s);
-    unsigned reactor = address.at ? endpoint_reactor(address, n) : (unsigned)(uuid_hash(s->id) % n);
-    return is_pushed(s) && reactor == p->env->reactor;
+    return reactor_of(p, s, p->env->reactors) == p->env->reactor;
 }
 
 static struct pusher *find(const struct push *p, const struct subscription *s)
@@ -48,10 +53,20 @@ static struct pusher *find(const struct push *p, const struct subscription *s)
     return NULL;
 }
 
-static void begin(struct push *p, const struct subscription *s, bool first)
+void push_begin(struct push *p, const struct subscription *s, bool first)
 {
     if (is_mine(p, s) && !p->stopping)
         pusher_pump(pusher_make(p, s, first));
+}
+
+/* One that is leaving does not begin anew with settings that are gone. */
+static void forget(const struct push *p, const struct subscription *s)
+{
+    list_for (it, &p->pushers) {
+        struct pusher *pusher = container_of(it, struct pusher, link);
+        if (uuid_eq(pusher->s->id, s->id))
+            pusher->again_after = false;
+    }
 }
 
 /* A change makes a new pusher: what is under way goes on, or ends, with the old settings. */
@@ -63,10 +78,12 @@ static void changed(struct subscription_watcher *w, struct broker *b,
     if (!p->started)
         return;
     struct pusher *pusher = old ? find(p, old) : NULL;
+    if (old)
+        forget(p, old);
     if (pusher)
-        pusher_leave(pusher);
+        pusher_leave(pusher, true);
     if (now)
-        begin(p, now, false);
+        push_begin(p, now, false);
 }
 
 /* What scores, or who posts to its server, is another one now. */
@@ -79,8 +96,8 @@ static void model_changed(void *arg, struct str name)
             continue;
         struct pusher *pusher = find(p, s);
         if (pusher)
-            pusher_leave(pusher);
-        begin(p, s, false);
+            pusher_leave(pusher, true);
+        push_begin(p, s, false);
     }
 }
 
@@ -128,7 +145,7 @@ static void breakers_loaded(void *arg)
     const struct subscription *s = NULL;
     p->started = true;
     while ((s = broker_subscription_next(p->b, NULL, s)))
-        begin(p, s, true);
+        push_begin(p, s, true);
 }
 
 void push_start(struct push *p)

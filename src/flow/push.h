@@ -17,7 +17,11 @@
  *   - A call is a success, tried again, or given up by the contract of retry.h. A batch is settled
  *     as one: all or none.
  *   - ordering: key. The messages of a session are posted one call after the other; what fails is
- *     tried again before what follows it.
+ *     tried again before what follows it. ordering: partition. Likewise those of a partition.
+ *   - A function is called as an endpoint is, but by a slot of its pool (function.h), which says
+ *     which worker, and in its own format and batches. A batch that failed is tried again event by
+ *     event. What a worker was called with when it ended is another's at once.
+ *   - What is answered goes into topics with the settle, as one atomic group (reply.h).
  *   - A subscription whose validation is pending delivers nothing (push_validate.h).
  *   - Delivery into a topic or queue is one atomic group with its settle: exactly once.
  *
@@ -43,13 +47,16 @@
 struct push;
 
 struct disk;
+struct functions;
 struct loop;
 
 struct push_conf {
     struct http_client *http;
-    struct loop *loop;  /* for jobs; NULL: files are read at once */
-    struct disk *disk;  /* for models' files */
-    const char *origin; /* how weir names itself to endpoints: a DNS name */
+    struct http_client *local;   /* to workers of this machine (http_local.h); with functions */
+    struct functions *functions; /* NULL: none are called */
+    struct loop *loop;           /* for jobs; NULL: files are read at once */
+    struct disk *disk;           /* for models' files */
+    const char *origin;          /* how weir names itself to endpoints: a DNS name */
     /* Where an Event Grid subscriber that does not answer the validation code by itself may confirm
      * by GET: "<this>?id=<subscription id>&code=<code>". NULL: nowhere. */
     const char *validation_url;
@@ -78,6 +85,8 @@ struct push_stats {
     atomic_uint_fast64_t took_us;                /* all together */
     atomic_uint_fast64_t appended;               /* events delivered into topics */
     atomic_uint_fast64_t under_way;              /* calls, now */
+    atomic_uint_fast64_t replies;                /* events that were answered, and appended */
+    atomic_uint_fast64_t replies_dropped;        /* likewise, but no topic was named for them */
 };
 const struct push_stats *push_stats(const struct push *p);
 

@@ -2,6 +2,7 @@
  *
  *     push       one reactor's subscriptions
  *     pusher     one subscription: asks its ledger for messages, has lanes deliver them
+ *     stream     what of it is worked on apart: all, or with ordering: partition one partition
  *     fetch      one acquisition, and the messages that came of it, until the last is settled
  *     lane       one call at a time: build, call, settle; with sessions one call after the other
  */
@@ -13,10 +14,12 @@
 #include "broker/subscription.h"
 #include "flow/breaker_log.h"
 #include "flow/endpoint.h"
+#include "flow/function.h"
 #include "flow/models.h"
 #include "flow/push.h"
 #include "flow/push_request.h"
 #include "flow/push_time.h"
+#include "flow/push_waits.h"
 #include "flow/reply.h"
 #include "flow/retry.h"
 
@@ -47,19 +50,33 @@ struct push {
 struct push_fetch {
     struct acquire_op op;
     struct pusher *p;
+    struct push_stream *stream;
     unsigned refs; /* the pusher's, and one a lane */
     uint32_t next; /* messages before it are with lanes */
     bool done, cancelled;
+};
+
+struct push_stream {
+    struct push_fetch *fetch; /* waits for messages, or has some left */
+    int32_t partition;        /* -1: any */
+    uint32_t lanes;
+    bool failed; /* what comes behind goes back, before anything is acquired again */
 };
 
 struct pusher {
     struct list link;
     struct push *push;
     const struct subscription *s;
-    struct endpoint_user user; /* not for topics */
+    struct endpoint_user user;  /* of an address, a function's too */
+    struct function_user fn;    /* name at NULL: not a function's */
+    const struct document *doc; /* the function; NULL: there is none now */
+    uint32_t slots_out;         /* of the function, those that wait for a worker too */
+    struct push_waits waits;
+    uint64_t paused_us; /* nothing begins before */
     struct list lanes;
     uint32_t lanes_n;
-    struct push_fetch *fetch; /* waits for messages, or has some left */
+    struct push_stream **streams;
+    int32_t streams_n;
     struct handshake *handshake;
     struct release_op release; /* of what a former life held */
     bool releasing;
@@ -68,6 +85,7 @@ struct pusher {
     struct model *model;      /* to a model; NULL: there is none now */
     uint32_t model_failures;  /* of its server, one after the other */
     bool leaving;             /* the subscription changed or went: nothing begins any more */
+    bool again_after;         /* it is left for its function's sake: then it begins anew */
     bool pumping, pump_more;
 };
 
@@ -76,18 +94,24 @@ struct push_lane {
     struct pusher *p;
     struct push_fetch *fetch;
     uint32_t from, n, end; /* [from, from + n) is being delivered; [from, end) is the lane's */
+    struct push_stream *stream;
     bool calling, delivered;
+    bool slot_waits, slot_out, worker_lost;
     struct arena arena; /* of one delivery */
     struct wr body;
+    struct push_how how;
+    struct function_slot slot;
+    struct http_client *http; /* who makes the call */
     struct http_call call;
+    struct retry_attempt attempt; /* how it went */
     struct push_request request;
+    struct reply reply;
     struct settle_op settle;
     struct push_time time;
     struct settle_item *items;
     struct publish_op *outputs; /* into a topic */
-    struct reply reply;         /* of a model */
     struct push_scoring *scoring;
-    bool one_by_one; /* of both: a batch failed */
+    bool one_by_one; /* into a topic, or a model's: a batch failed */
     unsigned tries;  /* of the settle */
     struct env_timer again;
     struct session_op session;
@@ -102,8 +126,8 @@ static inline struct retry_policy push_policy(const struct subscription_conf *co
 /* pusher.c */
 /* first: of this life. What a former one held is given back before anything is acquired. */
 struct pusher *pusher_make(struct push *push, const struct subscription *s, bool first);
-/* The subscription changed or went. */
-void pusher_leave(struct pusher *p);
+/* The subscription or its function changed or went; cut: calls are cancelled. */
+void pusher_leave(struct pusher *p, bool cut);
 /* push_stop. */
 void pusher_stop(struct pusher *p, bool cut);
 bool pusher_busy(const struct pusher *p);
@@ -119,10 +143,17 @@ static inline bool pusher_to_model(const struct pusher *p)
 {
     return p->s->conf.deliver == DELIVER_MODEL;
 }
-static inline bool pusher_ordered(const struct pusher *p)
+static inline bool pusher_sessions(const struct pusher *p)
 {
     return p->s->conf.order == ORDER_KEY;
 }
+/* Does a lane deliver all of its fetch, one call after the other? */
+static inline bool pusher_chained(const struct pusher *p)
+{
+    return p->s->conf.order != ORDER_NONE;
+}
+/* Nothing begins for so long. */
+void pusher_pause(struct pusher *p, uint64_t for_us);
 void push_fetch_unref(struct push_fetch *f);
 
 /* push_lane.c: delivers the messages [from, end) of the fetch, or gives them back. */
@@ -135,8 +166,32 @@ const struct message *push_lane_message(const struct push_lane *lane, uint32_t i
  * The caller changes what it wants otherwise, and sends them off. */
 struct settle_item *push_lane_items(struct push_lane *lane, uint32_t n);
 void push_lane_settle(struct push_lane *lane);
+/* The same settle once more, after a while. */
+void push_lane_settle_again(struct push_lane *lane, uint64_t in_us);
 /* All that is left of the lane becomes available again, as if it had not been acquired. */
 void push_lane_release(struct push_lane *lane);
+/* Will its time to live be over then? And what becomes of it. */
+bool push_lane_expired(const struct push_lane *lane, const struct message *m, uint64_t in_ms);
+void push_lane_expire(const struct push_lane *lane, struct settle_item *item);
+void push_lane_free(struct push_lane *lane);
+
+/* What becomes of a message whose delivery failed. */
+struct push_verdict {
+    enum delivery_outcome outcome;
+    bool for_good; /* not tried again */
+    uint32_t wait_ms;
+    struct str why;
+};
+/* attempt: the message's own, from 1. */
+typedef struct push_verdict push_verdict_fn(void *arg, const struct push_lane *lane,
+                                            uint32_t attempt);
+/* The delivery of the lane's n messages failed: each gets its verdict, and all that follows in
+ * order goes back with them. */
+void push_lane_fail(struct push_lane *lane, push_verdict_fn *verdict, void *arg);
+
+/* push_call.c: by a call of an endpoint or a function. */
+void push_call_begin(struct push_lane *lane);
+void push_call_cancel(struct push_lane *lane);
 /* lane->call is made, and, from its done, is over. */
 void push_lane_call(struct push_lane *lane);
 void push_lane_call_over(struct push_lane *lane);
@@ -144,14 +199,25 @@ void push_lane_count(struct push_lane *lane, enum delivery_outcome outcome);
 /* How the call went; and for people, in the arena. */
 struct retry_attempt push_lane_attempt(const struct push_lane *lane);
 struct str push_lane_describe(struct push_lane *lane);
-/* Settles by how an attempt went: why is what dead letters say. */
+/* Settles as an attempt deserves that was no success: why is what dead letters say. */
 void push_lane_judge(struct push_lane *lane, const struct retry_attempt *a, struct str why);
-void push_lane_free(struct push_lane *lane);
+
+/* push_reply.c: what was answered (lane->reply), as outputs of the settle. */
+void push_reply_begin(struct push_lane *lane);
+/* All that the call was answered with; errors as reply_read. */
+enum err must_use push_reply_take(struct push_lane *lane);
+void push_reply_settled(struct push_lane *lane);
+/* The settle with its outputs failed: what is done instead. */
+void push_reply_failed(struct push_lane *lane, enum err err);
+
+/* push.c: makes its pusher, if it is this reactor's. */
+void push_begin(struct push *p, const struct subscription *s, bool first);
 
 /* push_topic.c: into a topic of weir's own, by the settle itself. */
 void push_topic_begin(struct push_lane *lane);
 /* The settle with its outputs failed: what is done instead. */
 void push_topic_failed(struct push_lane *lane, enum err err);
+
 /* The same for all who have outputs. Where one event may be to blame, `again` is tried with one
  * after the other. */
 void push_outputs_failed(struct push_lane *lane, enum err err, const char *why,

@@ -1,16 +1,11 @@
-/* One call at a time: build the request, call, judge the answer, settle. */
+/* One delivery at a time: a call (push_call.c) or an append (push_topic.c), then its settle. */
 #include "flow/push_internal.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #define SETTLE_AGAIN_US ((uint64_t)1000000)
 #define SETTLE_TRIES 60
-#define ANSWER_BYTES 4096 /* for descriptions */
-#define DESCRIPTION_BYTES 200
 
 static void begin(struct push_lane *lane);
 static void advance(struct push_lane *lane);
@@ -34,6 +29,7 @@ struct settle_item *push_lane_items(struct push_lane *lane, uint32_t n)
     return lane->items;
 }
 
+/* All that is left of the lane becomes available again, as if it had not been acquired. */
 void push_lane_release(struct push_lane *lane)
 {
     lane->n = lane->end - lane->from;
@@ -44,15 +40,14 @@ void push_lane_release(struct push_lane *lane)
 
 /* ---- time to live ---------------------------------------------------------------------------- */
 
-/* Will its time to live be over then? */
-static bool is_expired(const struct push_lane *lane, const struct message *m, uint64_t in_ms)
+bool push_lane_expired(const struct push_lane *lane, const struct message *m, uint64_t in_ms)
 {
     int64_t ttl = lane->p->s->ttl_ms;
     int64_t then = (int64_t)(env_now_ms(lane->p->push->env) + in_ms);
     return ttl >= 0 && m->append_ms + ttl <= then;
 }
 
-static void expire(const struct push_lane *lane, struct settle_item *item)
+void push_lane_expire(const struct push_lane *lane, struct settle_item *item)
 {
     const struct subscription_conf *conf = &lane->p->s->conf;
     bool buried = conf->dead_letter.at == NULL || conf->dead_letter_expired;
@@ -65,7 +60,7 @@ static void expire(const struct push_lane *lane, struct settle_item *item)
 static bool expire_front(struct push_lane *lane)
 {
     uint32_t n = 0;
-    while (lane->from + n < lane->end && is_expired(lane, push_lane_message(lane, n), 0))
+    while (lane->from + n < lane->end && push_lane_expired(lane, push_lane_message(lane, n), 0))
         n++;
     if (n == 0)
         return false;
@@ -73,9 +68,56 @@ static bool expire_front(struct push_lane *lane)
     lane->delivered = true;
     push_lane_items(lane, n);
     for (uint32_t i = 0; i < n; i++)
-        expire(lane, &lane->items[i]);
+        push_lane_expire(lane, &lane->items[i]);
     push_lane_settle(lane);
     return true;
+}
+
+/* ---- giving up, or not yet ------------------------------------------------------------------- */
+
+static void judge_item(struct push_lane *lane, uint32_t i, const struct push_verdict *v)
+{
+    const struct subscription_conf *conf = &lane->p->s->conf;
+    const struct message *m = push_lane_message(lane, i);
+    struct settle_item *item = &lane->items[i];
+    bool last = m->deliveries >= conf->attempts;
+    /* After the last attempt the dead letter is asked for here: it tells how that ended. */
+    item->verb = v->for_good || last ? SETTLE_REJECT : SETTLE_RELEASE;
+    item->reason = v->for_good ? STR_LIT(PUSH_REASON_REFUSED) : STR_LIT(PUSH_REASON_ATTEMPTS);
+    item->delay_ms = v->wait_ms;
+    item->uncounted = false;
+    item->description = v->why;
+    item->outcome = str_of(outcome_text(v->outcome));
+    if (item->verb == SETTLE_RELEASE && push_lane_expired(lane, m, v->wait_ms))
+        push_lane_expire(lane, item);
+}
+
+/* What follows where order counts must wait for what failed: it goes back with it. */
+static uint32_t failed_items(struct push_lane *lane)
+{
+    uint32_t n = lane->n;
+    uint32_t all = pusher_chained(lane->p) ? lane->end - lane->from : n;
+#ifdef FAULT_push_overtakes
+    all = n;
+#endif
+    lane->delivered = false;
+    push_lane_items(lane, all);
+    lane->n = all;
+    lane->stream->failed = true;
+    return n;
+}
+
+void push_lane_fail(struct push_lane *lane, push_verdict_fn *verdict, void *arg)
+{
+    uint32_t n = failed_items(lane);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t deliveries = push_lane_message(lane, i)->deliveries;
+        struct push_verdict v = verdict(arg, lane, deliveries > 0 ? deliveries : 1);
+        judge_item(lane, i, &v);
+    }
+    lane->settle.outputs = NULL;
+    lane->settle.outputs_n = 0;
+    push_lane_settle(lane);
 }
 
 /* ---- settling ------------------------------------------------------------------------------- */
@@ -101,11 +143,12 @@ static void settle_again(struct env_timer *timer)
 static void settle_failed(struct push_lane *lane, enum err err)
 {
     struct pusher *p = lane->p;
-    if (lane->settle.outputs_n > 0) {
-        if (pusher_to_model(p))
-            push_model_failed(lane, err);
-        else
-            push_topic_failed(lane, err);
+    if (lane->settle.outputs_n > 0 && pusher_to_topic(p)) {
+        push_topic_failed(lane, err);
+    } else if (lane->settle.outputs_n > 0 && pusher_to_model(p)) {
+        push_model_failed(lane, err);
+    } else if (lane->settle.outputs_n > 0) {
+        push_reply_failed(lane, err);
     } else if (drop_lost(lane) > 0) {
         push_lane_settle(lane);
     } else if (err == ERR_NOT_FOUND || p->push->cut || ++lane->tries == SETTLE_TRIES) {
@@ -115,8 +158,7 @@ static void settle_failed(struct push_lane *lane, enum err err)
         push_time_settled(lane, false);
         advance(lane);
     } else {
-        lane->again.fire = settle_again;
-        env_timer_set(p->push->env, &lane->again, SETTLE_AGAIN_US);
+        push_lane_settle_again(lane, SETTLE_AGAIN_US);
     }
 }
 
@@ -128,7 +170,14 @@ static void settled(struct op *op)
         return;
     }
     push_time_settled(lane, true);
+    push_reply_settled(lane);
     advance(lane);
+}
+
+void push_lane_settle_again(struct push_lane *lane, uint64_t in_us)
+{
+    lane->again.fire = settle_again;
+    env_timer_set(lane->p->push->env, &lane->again, in_us);
 }
 
 void push_lane_settle(struct push_lane *lane)
@@ -145,230 +194,6 @@ void push_lane_settle(struct push_lane *lane)
     broker_settle(lane->p->push->b, &lane->settle);
 }
 
-/* ---- the answer ----------------------------------------------------------------------------- */
-
-/* What went wrong, and how the endpoint put it. */
-struct str push_lane_describe(struct push_lane *lane)
-{
-    const struct http_call *call = &lane->call;
-    char text[DESCRIPTION_BYTES * 2];
-    int n = call->outcome == HTTP_ANSWERED
-                ? snprintf(text, sizeof text, "HTTP %d: %.*s", call->status,
-                           (int)(call->answer.len < DESCRIPTION_BYTES ? call->answer.len
-                                                                      : DESCRIPTION_BYTES),
-                           call->answer.at ? call->answer.at : "")
-                : snprintf(text, sizeof text, "%s", call->error);
-    n = n < (int)sizeof text ? n : (int)sizeof text - 1;
-    for (int i = 0; i < n; i++) {
-        if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] > 0x7e)
-            text[i] = ' ';
-    }
-    return (struct str){arena_strndup(&lane->arena, text, (size_t)n), (size_t)n};
-}
-
-struct retry_attempt push_lane_attempt(const struct push_lane *lane)
-{
-    const struct http_call *call = &lane->call;
-    struct env *env = lane->p->push->env;
-    struct retry_attempt a = {.n = 1, .http = call->outcome, .status = call->status};
-    a.retry_after_ms =
-        outcome_retry_after_ms(http_answer_header(call, "retry-after"), env_now_ms(env));
-    env_random(env, &a.random, sizeof a.random);
-    return a;
-}
-
-/* One message's share in a call that ended so: its own number of attempts decides how long it
- * waits. */
-static void judge_item(struct push_lane *lane, uint32_t i, struct retry_attempt a, struct str why)
-{
-    const struct subscription_conf *conf = &lane->p->s->conf;
-    struct retry_policy policy = push_policy(conf);
-    struct settle_item *item = &lane->items[i];
-    uint32_t deliveries = push_lane_message(lane, i)->deliveries;
-    a.n = deliveries > 0 ? deliveries : 1;
-    struct retry_verdict v = retry_judge(&policy, &a);
-    item->outcome = str_of(outcome_text(v.outcome));
-    item->uncounted = false;
-    item->description = why;
-    switch (v.verb) {
-    case RETRY_DELIVERED:
-        item->verb = SETTLE_ACCEPT;
-        break;
-    case RETRY_AGAIN:
-        /* After the last attempt the dead letter is asked for here: it tells how that ended. */
-        item->verb = a.n < conf->attempts ? SETTLE_RELEASE : SETTLE_REJECT;
-        item->delay_ms = v.wait_ms;
-        item->reason = STR_LIT(PUSH_REASON_ATTEMPTS);
-#ifdef FAULT_push_forgets
-        item->verb = SETTLE_ACCEPT;
-#endif
-        if (item->verb == SETTLE_RELEASE && is_expired(lane, push_lane_message(lane, i), v.wait_ms))
-            expire(lane, item);
-        break;
-    case RETRY_GIVE_UP:
-        item->verb = SETTLE_REJECT;
-        item->reason = STR_LIT(PUSH_REASON_REFUSED);
-        break;
-    }
-}
-
-void push_lane_count(struct push_lane *lane, enum delivery_outcome outcome)
-{
-    struct push_stats *s = &lane->p->push->stats;
-    const struct http_call *call = &lane->call;
-    double seconds = (double)call->took_us / 1e6;
-    unsigned i = 0;
-    while (i < PUSH_BUCKETS && seconds > push_bucket_seconds[i])
-        i++;
-    atomic_fetch_add_explicit(&s->calls[outcome], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&s->events[outcome], lane->n, memory_order_relaxed);
-    atomic_fetch_add_explicit(&s->took[i], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&s->took_us, call->took_us, memory_order_relaxed);
-}
-
-/* For `weir trace`. */
-static void time_end(struct push_lane *lane, enum delivery_outcome outcome)
-{
-    char status[16];
-    snprintf(status, sizeof status, "%d", lane->call.status);
-    bool answered = lane->call.outcome == HTTP_ANSWERED;
-    push_time_end(lane, NULL, answered ? status : outcome_text(outcome));
-}
-
-void push_lane_judge(struct push_lane *lane, const struct retry_attempt *a, struct str why)
-{
-    struct retry_policy policy = push_policy(&lane->p->s->conf);
-    lane->delivered = retry_judge(&policy, a).verb == RETRY_DELIVERED;
-    /* What follows in a session must wait for what failed: it goes back with it. */
-    uint32_t all = lane->delivered ? lane->n : lane->end - lane->from;
-#ifdef FAULT_push_overtakes
-    all = lane->n;
-#endif
-    push_lane_items(lane, all);
-    for (uint32_t i = 0; i < lane->n; i++)
-        judge_item(lane, i, *a, why);
-    lane->n = all;
-    push_lane_settle(lane);
-}
-
-static void judge(struct push_lane *lane)
-{
-    struct pusher *p = lane->p;
-    struct retry_policy policy = push_policy(&p->s->conf);
-    struct retry_attempt a = push_lane_attempt(lane);
-    struct retry_verdict v = retry_judge(&policy, &a);
-    bool delivered = v.verb == RETRY_DELIVERED;
-    push_lane_count(lane, v.outcome);
-    time_end(lane, v.outcome);
-    struct str why = delivered ? (struct str){NULL, 0} : push_lane_describe(lane);
-    endpoint_end(p->user.endpoint, &a, v.outcome, lane->call.took_us);
-    push_lane_judge(lane, &a, why);
-}
-
-static void call_over(struct push *push)
-{
-    atomic_store_explicit(&push->stats.under_way, push->calls - 1, memory_order_relaxed);
-    if (push->calls-- < PUSH_CALLS_MAX)
-        return;
-    list_for_safe (it, &push->pushers) /* who had no room */
-        pusher_pump(container_of(it, struct pusher, link));
-}
-
-void push_lane_call_over(struct push_lane *lane)
-{
-    lane->calling = false;
-    call_over(lane->p->push);
-}
-
-static void called(struct http_call *call)
-{
-    struct push_lane *lane = call->user;
-    push_lane_call_over(lane);
-    if (call->outcome != HTTP_CANCELLED) {
-        judge(lane);
-        return;
-    }
-    endpoint_abandon(lane->p->user.endpoint);
-    time_end(lane, OUTCOME_CANCELED);
-    push_lane_count(lane, OUTCOME_CANCELED);
-    push_lane_release(lane);
-}
-
-/* ---- the call ------------------------------------------------------------------------------- */
-
-void push_lane_call(struct push_lane *lane)
-{
-    struct push *push = lane->p->push;
-    lane->calling = true;
-    push->calls++;
-    atomic_store_explicit(&push->stats.under_way, push->calls, memory_order_relaxed);
-    http_call(push->conf.http, &lane->call);
-}
-
-static void call(struct push_lane *lane)
-{
-    struct pusher *p = lane->p;
-    lane->call = (struct http_call){.method = "POST",
-                                    .url = lane->request.url,
-                                    .headers = lane->request.headers,
-                                    .headers_n = lane->request.headers_n,
-                                    .body = lane->request.body,
-                                    .timeout_ms = (uint32_t)p->s->conf.timeout_ms,
-                                    .answer_bytes_max = ANSWER_BYTES,
-                                    .done = called,
-                                    .user = lane};
-    if (p->gap_us > 0)
-        p->next_us = env_mono_us(p->push->env) + p->gap_us;
-    push_time_begin(lane, HOP_PUSH);
-    push_lane_call(lane);
-}
-
-/* No request can be made of it: it never will. */
-static void refuse(struct push_lane *lane, enum err err, const struct err_text *text)
-{
-    enum delivery_outcome outcome =
-        err == ERR_MEMORY ? OUTCOME_PAYLOAD_TOO_LARGE : OUTCOME_BAD_REQUEST;
-    endpoint_abandon(lane->p->user.endpoint);
-    push_lane_items(lane, lane->n);
-    arena_reset(&lane->arena);
-    for (uint32_t i = 0; i < lane->n; i++) {
-        struct settle_item *item = &lane->items[i];
-        item->verb = SETTLE_REJECT;
-        item->uncounted = false;
-        item->reason = STR_LIT(PUSH_REASON_REFUSED);
-        item->description =
-            (struct str){arena_strndup(&lane->arena, text->s, strlen(text->s)), strlen(text->s)};
-        item->outcome = str_of(outcome_text(outcome));
-    }
-    lane->delivered = true; /* what follows may go on */
-    push_lane_settle(lane);
-}
-
-/* Who was asked whether weir may post is told who posts. */
-static const char *origin_of(const struct pusher *p)
-{
-    bool asked = p->s->conf.validation.at != NULL && p->s->conf.format != FORMAT_EVENTGRID;
-    return asked ? p->push->conf.origin : NULL;
-}
-
-static void begin_call(struct push_lane *lane)
-{
-    struct pusher *p = lane->p;
-    struct err_text text = {""};
-    const struct message *messages = push_lane_message(lane, 0);
-    lane->n = push_request_take(p->s, messages, lane->end - lane->from);
-    if (p->leaving || p->push->stopping || !endpoint_begin(p->user.endpoint)) {
-        push_lane_release(lane);
-        return;
-    }
-    enum err err = push_request_build(p->s, messages, lane->n, origin_of(p), &lane->arena,
-                                      &lane->body, &lane->request, &text);
-    if (err == ERR_OK)
-        call(lane);
-    else
-        refuse(lane, err, &text);
-}
-
 static void begin(struct push_lane *lane)
 {
     lane->tries = 0;
@@ -383,13 +208,12 @@ static void begin(struct push_lane *lane)
     else if (pusher_to_model(lane->p))
         push_model_begin(lane);
     else
-        begin_call(lane);
+        push_call_begin(lane);
 }
 
 void push_lane_cancel(struct push_lane *lane)
 {
-    if (lane->calling)
-        http_cancel(lane->p->push->conf.http, &lane->call);
+    push_call_cancel(lane);
     if (env_timer_armed(&lane->again)) { /* its settle failed: it is tried this once more */
         env_timer_stop(lane->p->push->env, &lane->again);
         push_lane_settle(lane);
@@ -403,12 +227,13 @@ void push_lane_free(struct push_lane *lane)
     struct pusher *p = lane->p;
     list_remove(&lane->link);
     p->lanes_n--;
+    lane->stream->lanes--;
     push_fetch_unref(lane->fetch);
+    reply_free(&lane->reply);
     arena_free(&lane->arena);
     wr_free(&lane->body);
     mem_free(lane->items);
     mem_free(lane->outputs);
-    reply_free(&lane->reply);
     mem_free(lane);
     pusher_pump(p);
 }
@@ -421,7 +246,7 @@ static void session_released(struct op *op)
 static void end(struct push_lane *lane)
 {
     struct pusher *p = lane->p;
-    if (!pusher_ordered(p)) {
+    if (!pusher_sessions(p)) {
         push_lane_free(lane);
         return;
     }
@@ -456,6 +281,8 @@ static struct push_lane *make(struct pusher *p, struct push_fetch *f, uint32_t f
     arena_init(&lane->arena, PUSH_LANE_BYTES_MAX);
     list_push(&p->lanes, &lane->link);
     p->lanes_n++;
+    lane->stream = f->stream;
+    lane->stream->lanes++;
     return lane;
 }
 

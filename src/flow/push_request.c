@@ -4,6 +4,7 @@
 #include "flow/ascii.h"
 #include "flow/otlp.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,9 +16,38 @@ bool push_is_eventgrid(const struct subscription *s)
            s->conf.backoff == BACKOFF_EVENTGRID_NAMESPACE;
 }
 
-static bool carries_one(const struct subscription *s)
+/* ---- how ------------------------------------------------------------------------------------ */
+
+static bool carries_one(const struct push_how *how)
 {
-    return s->conf.format == FORMAT_CE_BINARY || s->conf.format == FORMAT_CE_STRUCTURED;
+    return how->format == FORMAT_CE_BINARY || how->format == FORMAT_CE_STRUCTURED;
+}
+
+static void how_of_function(const struct function_conf *f, struct push_how *out)
+{
+    bool batch = spec_given(&function_kind, f, "batch") != NULL;
+    out->azure = f->protocol == FUNCTION_AZURE;
+    out->format = f->protocol == FUNCTION_CLOUDEVENTS ? FORMAT_CE_BINARY : FORMAT_CE_BATCH;
+    out->events_max = (uint32_t)f->batch_events_max;
+    out->bytes = f->batch_bytes;
+    out->timeout_ms = (uint32_t)f->time_ms;
+    if (out->azure && !batch) /* a binding of cardinality "one" */
+        out->events_max = 1;
+}
+
+void push_how_of(const struct subscription *s, const struct document *function,
+                 struct push_how *out)
+{
+    *out = (struct push_how){.format = (enum subscription_format)s->conf.format,
+                             .events_max = (uint32_t)s->conf.batch_events_max,
+                             .bytes = s->conf.batch_bytes,
+                             .timeout_ms = (uint32_t)s->conf.timeout_ms,
+                             .reply = s->conf.routes.n > 0 || s->conf.reply_topic.at != NULL,
+                             .function = function};
+    if (function)
+        how_of_function(&function->conf.function, out);
+    if (carries_one(out))
+        out->events_max = 1;
 }
 
 static int64_t message_bytes(const struct message *m)
@@ -25,15 +55,20 @@ static int64_t message_bytes(const struct message *m)
     return (int64_t)m->record.value.len + RECORD_OVERHEAD_BYTES;
 }
 
-uint32_t push_request_take(const struct subscription *s, const struct message *messages, uint32_t n)
+static bool goes_alone(const struct push_how *how, const struct message *m)
+{
+    return how->function && m->deliveries > 1;
+}
+
+uint32_t push_request_take(const struct push_how *how, const struct message *messages, uint32_t n)
 {
     weir_assert(n >= 1);
     uint32_t taken = 1;
     int64_t bytes = message_bytes(&messages[0]);
-    if (carries_one(s))
+    if (goes_alone(how, &messages[0]))
         return 1;
-    while (taken < n && taken < s->conf.batch_events_max &&
-           bytes + message_bytes(&messages[taken]) <= s->conf.batch_bytes)
+    while (taken < n && taken < how->events_max && !goes_alone(how, &messages[taken]) &&
+           bytes + message_bytes(&messages[taken]) <= how->bytes)
         bytes += message_bytes(&messages[taken++]);
     return taken;
 }
@@ -42,6 +77,7 @@ uint32_t push_request_take(const struct subscription *s, const struct message *m
 
 struct build {
     const struct subscription *s;
+    const struct push_how *how;
     struct arena *arena;
     struct push_request *out;
     bool full, no_memory; /* sticky */
@@ -175,6 +211,25 @@ static void add_properties(struct build *b, const struct event *first)
 
 /* ---- bodies --------------------------------------------------------------------------------- */
 
+/* An extension with a number. One that does not fit any more is left out. */
+static void set_number(struct build *b, struct event *e, struct str name, int64_t n)
+{
+    char text[24];
+    int len = snprintf(text, sizeof text, "%" PRId64, n);
+    struct str value = {arena_strndup(b->arena, text, (size_t)len), (size_t)len};
+    if (value.at == NULL || event_extension_set(e, name, value) != ERR_OK)
+        b->no_memory |= value.at == NULL;
+}
+
+static void set_place(struct build *b, const struct message *m, struct event *e)
+{
+    if (event_extension_set(e, STR_LIT("weirtopic"), str_of(b->s->topic_name)) != ERR_OK)
+        return;
+    set_number(b, e, STR_LIT("weirpartition"), m->partition);
+    set_number(b, e, STR_LIT("weiroffset"), m->offset);
+    set_number(b, e, STR_LIT("weirattempt"), m->deliveries);
+}
+
 static void event_of(struct build *b, const struct message *m, struct event *out)
 {
     struct event_place place = {.topic_name = b->s->topic_name,
@@ -182,6 +237,8 @@ static void event_of(struct build *b, const struct message *m, struct event *out
                                 .partition = m->partition,
                                 .offset = m->offset};
     event_of_record(&m->record, &place, b->arena, out);
+    if (b->how->function)
+        set_place(b, m, out);
 }
 
 static void write_array(struct build *b, const struct message *messages, uint32_t n, struct wr *w)
@@ -192,7 +249,7 @@ static void write_array(struct build *b, const struct message *messages, uint32_
         event_of(b, &messages[i], &e);
         if (i > 0)
             wr_u8(w, ',');
-        if (b->s->conf.format == FORMAT_EVENTGRID)
+        if (b->how->format == FORMAT_EVENTGRID)
             event_write_eventgrid(&e, (struct str){NULL, 0}, w);
         else
             event_write_json(&e, w);
@@ -225,7 +282,7 @@ static void write_traces(struct build *b, const struct message *messages, uint32
 static void put_body(struct build *b, const struct message *messages, uint32_t n,
                      const struct event *first, struct wr *w)
 {
-    switch ((enum subscription_format)b->s->conf.format) {
+    switch (b->how->format) {
     case FORMAT_CE_BINARY:
         put_binary(b, first);
         return;
@@ -250,26 +307,34 @@ static void put_body(struct build *b, const struct message *messages, uint32_t n
     b->out->body = written(w);
 }
 
-enum err push_request_build(const struct subscription *s, const struct message *messages,
-                            uint32_t n, const char *origin, struct arena *arena, struct wr *body,
-                            struct push_request *out, struct err_text *text)
+static void add_common(struct build *b, const struct message *messages, uint32_t n,
+                       const struct event *first, const char *origin)
 {
-    struct build b = {.s = s, .arena = arena, .out = out};
+    bool otlp = b->how->format == FORMAT_OTLP;
+    if (push_is_eventgrid(b->s))
+        add_eventgrid(b, &messages[0], first);
+    else if (!otlp)
+        add_weir(b, &messages[0]);
+    if (n == 1 && !otlp)
+        add_trace(b, first);
+    if (origin)
+        add(b, STR_LIT("Origin"), str_of(origin));
+    if (b->how->reply)
+        add(b, STR_LIT("Prefer"), STR_LIT("reply"));
+    add_properties(b, first);
+}
+
+enum err push_request_build(const struct push_request_conf *conf, const struct message *messages,
+                            uint32_t n, struct push_request *out, struct err_text *text)
+{
+    struct build b = {.s = conf->s, .how = conf->how, .arena = conf->arena, .out = out};
     struct event first;
     weir_assert(n >= 1);
     out->headers_n = 0;
-    out->url = arena_strndup(arena, s->conf.target.at, s->conf.target.len);
+    out->url = arena_strndup(conf->arena, conf->url.at, conf->url.len);
     event_of(&b, &messages[0], &first);
-    put_body(&b, messages, n, &first, body);
-    if (push_is_eventgrid(s))
-        add_eventgrid(&b, &messages[0], &first);
-    else if (s->conf.format != FORMAT_OTLP)
-        add_weir(&b, &messages[0]);
-    if (n == 1 && s->conf.format != FORMAT_OTLP)
-        add_trace(&b, &first);
-    if (origin)
-        add(&b, STR_LIT("Origin"), str_of(origin));
-    add_properties(&b, &first);
+    put_body(&b, messages, n, &first, conf->body);
+    add_common(&b, messages, n, &first, conf->origin);
     if (b.no_memory || out->url == NULL)
         return err_say(text, ERR_MEMORY, "the events' attributes are larger than a call may be");
     if (b.full)

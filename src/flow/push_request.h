@@ -9,7 +9,12 @@
  *     otlp                     hops as traces: otlp.h        application/json
  *
  * The first two carry one event a call. Attribute values in ce-* headers are percent-encoded as
- * CloudEvents' HTTP binding (3.1.3.2) has it.
+ * CloudEvents' HTTP binding (3.1.3.2) has it. A function's protocol is one of these formats, or
+ * that of function_azure.h.
+ *
+ * Events for functions have four extensions more, in headers or in JSON: weirtopic, weirpartition,
+ * weiroffset (where the event stands: who keeps a state knows how far it is) and weirattempt (from
+ * 1). Whoever reads replies (reply.h) says so: "Prefer: reply", as Knative has it.
  *
  * Subscriptions that deliver as Event Grid does (its format or one of its schedules) add
  * aeg-event-type, aeg-subscription-name (in upper case), aeg-delivery-count (from 0),
@@ -27,6 +32,7 @@
 
 #include "base/arena.h"
 #include "broker/delivery.h"
+#include "broker/document.h"
 #include "broker/event.h"
 #include "broker/http_client.h"
 #include "broker/subscription.h"
@@ -40,16 +46,37 @@ struct push_request {
     struct str body;
 };
 
-/* How many of the messages (n >= 1, in their order) one call carries: by the format, by
- * batch_events_max, and by batch_bytes (the first goes in any case). */
-uint32_t push_request_take(const struct subscription *s, const struct message *messages,
-                           uint32_t n);
+/* How messages are posted: of a subscription to an endpoint, or of a function. */
+struct push_how {
+    enum subscription_format format;
+    uint32_t events_max;
+    int64_t bytes; /* preferred */
+    uint32_t timeout_ms;
+    bool reply;
+    const struct document *function; /* NULL: none */
+    bool azure;                      /* its protocol */
+};
+/* The document stays the caller's. */
+void push_how_of(const struct subscription *s, const struct document *function,
+                 struct push_how *out);
+
+/* How many of the messages (n >= 1, in their order) one call carries: by the format, by events_max
+ * and by bytes (the first goes in any case). What a function has been called with before goes
+ * alone: a batch that failed shows which of its events was to blame. */
+uint32_t push_request_take(const struct push_how *how, const struct message *messages, uint32_t n);
+struct push_request_conf {
+    const struct subscription *s;
+    const struct push_how *how;
+    struct str url;
+    const char *origin; /* what the Origin header says; NULL: none is sent */
+    struct arena *arena;
+    struct wr *body; /* for what is made */
+};
 /* ERR_RECORD_INVALID: these messages cannot be posted so; text says why. ERR_MEMORY: the arena is
- * full. origin: what the Origin header says, NULL: none is sent. body is for what is made. */
-enum err must_use push_request_build(const struct subscription *s, const struct message *messages,
-                                     uint32_t n, const char *origin, struct arena *arena,
-                                     struct wr *body, struct push_request *out,
-                                     struct err_text *text);
+ * full. */
+enum err must_use push_request_build(const struct push_request_conf *conf,
+                                     const struct message *messages, uint32_t n,
+                                     struct push_request *out, struct err_text *text);
 
 /* The subscription's name as aeg-subscription-name has it; at NULL: the arena is full. */
 struct str push_name_upper(struct arena *arena, const struct subscription *s);

@@ -47,31 +47,33 @@ static bool fill_outputs(struct push_lane *lane, const struct topic *topic)
     return true;
 }
 
+struct failure {
+    enum delivery_outcome outcome;
+    bool for_good;
+    const char *why;
+};
+
+static struct push_verdict verdict(void *arg, const struct push_lane *lane, uint32_t attempt)
+{
+    const struct failure *f = arg;
+    struct retry_policy policy = push_policy(&lane->p->s->conf);
+    /* The schedule's answer to a server that is busy. */
+    struct retry_attempt a = {
+        .n = attempt, .http = HTTP_ANSWERED, .status = 500, .retry_after_ms = -1};
+    env_random(lane->p->push->env, &a.random, sizeof a.random);
+    return (struct push_verdict){.outcome = f->outcome,
+                                 .for_good = f->for_good,
+                                 .wait_ms = retry_judge(&policy, &a).wait_ms,
+                                 .why = str_of(f->why)};
+}
+
 /* The first n of the lane's messages again later, or never. */
 static void give_back(struct push_lane *lane, enum delivery_outcome outcome, bool for_good,
                       const char *why)
 {
-    const struct subscription_conf *conf = &lane->p->s->conf;
-    struct retry_policy policy = push_policy(conf);
-    /* The schedule's answer to a server that is busy. */
-    struct retry_attempt a = {.http = HTTP_ANSWERED, .status = 500, .retry_after_ms = -1};
-    env_random(lane->p->push->env, &a.random, sizeof a.random);
-    struct settle_item *items = push_lane_items(lane, lane->n);
+    struct failure f = {outcome, for_good, why};
     push_time_end(lane, NULL, outcome_text(outcome));
-    for (uint32_t i = 0; i < lane->n; i++) {
-        uint32_t deliveries = push_lane_message(lane, i)->deliveries;
-        a.n = deliveries > 0 ? deliveries : 1;
-        bool last = a.n >= conf->attempts;
-        items[i].verb = for_good || last ? SETTLE_REJECT : SETTLE_RELEASE;
-        items[i].delay_ms = retry_judge(&policy, &a).wait_ms;
-        items[i].uncounted = false;
-        items[i].reason = for_good ? STR_LIT(PUSH_REASON_REFUSED) : STR_LIT(PUSH_REASON_ATTEMPTS);
-        items[i].description = str_of(why);
-        items[i].outcome = str_of(outcome_text(outcome));
-    }
-    lane->settle.outputs = NULL;
-    lane->settle.outputs_n = 0;
-    push_lane_settle(lane);
+    push_lane_fail(lane, verdict, &f);
 }
 
 void push_topic_begin(struct push_lane *lane)

@@ -13,6 +13,8 @@
 #define FETCH_BYTES_MAX ((size_t)8 << 20)
 #define TOPIC_MESSAGES 500   /* of one group */
 #define CHAIN_CALLS 8        /* of one session, one after the other, before another has its turn */
+#define CHAIN_MESSAGES 64u   /* of a partition, at least */
+#define AHEAD_LANES 64u      /* beyond them nothing is acquired ahead */
 #define LOCK_MARGIN_MS 60000 /* beyond the calls' own time limits */
 #define LOCK_MS_MAX ((uint64_t)24 * 3600 * 1000)
 
@@ -25,14 +27,18 @@ static uint32_t most_calls(const struct pusher *p)
     return pusher_to_topic(p) ? 1 : (uint32_t)p->s->conf.concurrency;
 }
 
+static struct push_how how_of(const struct pusher *p)
+{
+    struct push_how how;
+    push_how_of(p->s, p->doc, &how);
+    return how;
+}
+
 static uint32_t events_a_call(const struct pusher *p)
 {
-    if (pusher_to_topic(p))
-        return TOPIC_MESSAGES;
     if (pusher_to_model(p))
         return p->model ? model_batch(p->model) : 1;
-    bool one = p->s->conf.format == FORMAT_CE_BINARY || p->s->conf.format == FORMAT_CE_STRUCTURED;
-    return one ? 1 : (uint32_t)p->s->conf.batch_events_max;
+    return pusher_to_topic(p) ? TOPIC_MESSAGES : how_of(p).events_max;
 }
 
 /* The endpoint's rate: one call at a time, and not before its time. */
@@ -47,19 +53,65 @@ static uint32_t paced(struct pusher *p, uint32_t room)
     return 0;
 }
 
+static bool is_paused(struct pusher *p)
+{
+    uint64_t now = env_mono_us(p->push->env);
+    if (now >= p->paused_us)
+        return false;
+    env_timer_set(p->push->env, &p->again, p->paused_us - now);
+    return true;
+}
+
+void pusher_pause(struct pusher *p, uint64_t for_us)
+{
+    p->paused_us = env_mono_us(p->push->env) + for_us;
+}
+
+static uint32_t function_calls(struct pusher *p)
+{
+    if (!p->doc || is_paused(p))
+        return 0;
+    uint32_t n = function_room(&p->fn, p->slots_out);
+    if (!p->user.endpoint || n == 0)
+        return n;
+    uint32_t allowed = endpoint_room(p->user.endpoint, p->slots_out + n, p->slots_out);
+    return n < allowed ? n : allowed;
+}
+
+static bool may_begin(const struct pusher *p)
+{
+    return !p->releasing && !p->leaving && !p->push->stopping &&
+           push_validation_of(p->s) == PUSH_VALID;
+}
+
 /* Calls that may begin now. */
 static uint32_t room(struct pusher *p)
 {
     uint32_t most = most_calls(p);
-    if (p->releasing || p->leaving || p->push->stopping || push_validation_of(p->s) != PUSH_VALID)
+    if (!may_begin(p) || p->push->calls >= PUSH_CALLS_MAX)
         return 0;
-    if (p->push->calls >= PUSH_CALLS_MAX)
-        return 0;
+    if (p->fn.name.at)
+        return function_calls(p);
     if (pusher_to_model(p))
         return push_model_room(p);
     if (pusher_to_topic(p))
         return p->lanes_n < most ? most - p->lanes_n : 0;
     return paced(p, endpoint_room(p->user.endpoint, most, p->lanes_n));
+}
+
+/* Where order counts a partition has its own room: one lane. Of a function's partitions each has
+ * its worker, whose slots are queued. */
+static uint32_t stream_room(struct pusher *p, const struct push_stream *st)
+{
+    if (st->partition < 0)
+        return room(p);
+    if (st->lanes > 0)
+        return 0;
+    if (p->fn.name.at && !p->user.endpoint)
+        return may_begin(p) && p->doc && !is_paused(p) && p->push->calls < PUSH_CALLS_MAX;
+    if (pusher_to_topic(p))
+        return may_begin(p);
+    return room(p) > 0 || (pusher_to_model(p) && p->model && !p->user.endpoint && may_begin(p));
 }
 
 /* ---- fetches -------------------------------------------------------------------------------- */
@@ -75,10 +127,10 @@ void push_fetch_unref(struct push_fetch *f)
     mem_free(f);
 }
 
-static void fetch_drop(struct pusher *p)
+static void fetch_drop(struct push_stream *st)
 {
-    struct push_fetch *f = p->fetch;
-    p->fetch = NULL;
+    struct push_fetch *f = st->fetch;
+    st->fetch = NULL;
     push_fetch_unref(f);
 }
 
@@ -89,47 +141,62 @@ static void fetch_done(struct op *op)
     f->done = true;
     if (op->err != ERR_OK || f->op.n == 0) {
         bool failed = op->err != ERR_OK && !f->cancelled && !p->leaving;
-        fetch_drop(p);
+        fetch_drop(f->stream);
         if (failed) {
+            pusher_pause(p, AGAIN_US);
             env_timer_set(p->push->env, &p->again, AGAIN_US);
             return;
         }
+    } else {
+        push_waits_look(p);
     }
     pusher_pump(p);
 }
 
 static uint32_t lock_ms(const struct pusher *p, uint32_t calls)
 {
-    int64_t a_call = pusher_to_model(p) ? model_conf(p->model)->timeout_ms : p->s->conf.timeout_ms;
+    int64_t a_call =
+        pusher_to_model(p) ? model_conf(p->model)->timeout_ms : (int64_t)how_of(p).timeout_ms;
     uint64_t ms = (uint64_t)a_call * (calls + 1) + LOCK_MARGIN_MS;
     return (uint32_t)(ms < LOCK_MS_MAX ? ms : LOCK_MS_MAX);
 }
 
-static void fetch_start(struct pusher *p, uint32_t calls)
+/* Calls of one fetch of a lane that makes them one after the other. */
+static uint32_t chain_of(uint32_t a_call)
+{
+    uint32_t chain = CHAIN_MESSAGES / a_call;
+    return chain > CHAIN_CALLS ? chain : CHAIN_CALLS;
+}
+
+static void fetch_start(struct pusher *p, struct push_stream *st, uint32_t calls)
 {
     struct push_fetch *f = mem_zalloc(1, sizeof *f);
     uint64_t a_call = events_a_call(p);
-    uint64_t chain = pusher_ordered(p) ? CHAIN_CALLS : calls;
+    bool kept = st->partition >= 0;
+    uint32_t chain = kept ? chain_of((uint32_t)a_call) : pusher_sessions(p) ? CHAIN_CALLS : calls;
     uint64_t messages = a_call * chain, most = FETCH_MESSAGES_MAX;
     most = a_call > most ? a_call : most;
     f->p = p;
+    f->stream = st;
     f->refs = 1;
     f->op = (struct acquire_op){.op.done = fetch_done,
                                 .subscription = p->s->id,
-                                .partition = -1,
+                                .partition = st->partition,
                                 .owner = PUSH_OWNER,
                                 .messages_max = (uint32_t)(messages < most ? messages : most),
                                 .bytes_max = FETCH_BYTES_MAX,
                                 .wait_ms = WAIT_MS,
-                                .lock_ms = lock_ms(p, pusher_ordered(p) ? CHAIN_CALLS : 1)};
-    p->fetch = f;
+                                .lock_ms = lock_ms(p, kept                 ? 2 * chain
+                                                      : pusher_sessions(p) ? CHAIN_CALLS
+                                                                           : 2)};
+    st->fetch = f;
     broker_acquire(p->push->b, &f->op);
 }
 
 /* Not wanted any more: what comes of it is released. */
-static void fetch_cancel(struct pusher *p)
+static void fetch_cancel(struct pusher *p, struct push_stream *st)
 {
-    struct push_fetch *f = p->fetch;
+    struct push_fetch *f = st->fetch;
     if (!f || f->done || f->cancelled)
         return;
     f->cancelled = true;
@@ -138,60 +205,114 @@ static void fetch_cancel(struct pusher *p)
 
 /* ---- pumping -------------------------------------------------------------------------------- */
 
-/* A session's messages are one lane's; else each call is a lane of its own. */
-static void start_lane(struct pusher *p)
+/* Where order counts all messages are one lane's; else each call is a lane of its own. */
+static void start_lane(struct pusher *p, struct push_stream *st)
 {
-    struct push_fetch *f = p->fetch;
+    struct push_fetch *f = st->fetch;
+    struct push_how how = how_of(p);
     uint32_t from = f->next, left = f->op.n - from;
-    bool whole = pusher_ordered(p) || pusher_to_topic(p) ||
-                 (pusher_to_model(p) && p->s->conf.order == ORDER_PARTITION);
+    bool whole = pusher_chained(p) || pusher_to_topic(p);
     uint32_t n = left;
     if (pusher_to_model(p) && !whole)
         n = left < model_batch(p->model) ? left : model_batch(p->model);
     else if (!whole)
-        n = push_request_take(p->s, f->op.messages + from, left);
+        n = push_request_take(&how, f->op.messages + from, left);
     f->next += n;
     f->refs++;
     if (f->next == f->op.n)
-        fetch_drop(p);
+        fetch_drop(st);
     push_lane_start(p, f, from, from + n);
     push_fetch_unref(f);
 }
 
 /* Nothing may begin, but messages are here: they go back. */
-static void return_rest(struct pusher *p)
+static void return_rest(struct pusher *p, struct push_stream *st)
 {
-    struct push_fetch *f = p->fetch;
+    struct push_fetch *f = st->fetch;
     uint32_t from = f->next;
     f->next = f->op.n;
     f->refs++;
-    fetch_drop(p);
+    fetch_drop(st);
     push_lane_return(p, f, from, f->op.n);
     push_fetch_unref(f);
 }
 
+/* What was acquired behind what failed goes back before anything is acquired again: else it would
+ * overtake. */
+static void step_failed(struct pusher *p, struct push_stream *st)
+{
+    if (st->fetch && st->fetch->done)
+        return_rest(p, st);
+    else if (st->fetch)
+        fetch_cancel(p, st);
+    else if (st->lanes == 0)
+        st->failed = false;
+}
+
+/* Messages are acquired while others are with workers, so that these need not wait. */
+static bool acquires_ahead(const struct pusher *p, const struct push_stream *st)
+{
+    return may_begin(p) && p->doc && !pusher_sessions(p) && st->lanes > 0 &&
+           st->lanes <= AHEAD_LANES;
+}
+
+static void step_stream(struct pusher *p, struct push_stream *st)
+{
+    if (st->failed && st->partition >= 0)
+        step_failed(p, st);
+    if (st->failed && st->partition >= 0)
+        return;
+    uint32_t n = stream_room(p, st);
+    while (n > 0 && st->fetch && st->fetch->done) {
+        start_lane(p, st);
+        n = stream_room(p, st);
+    }
+    bool have = st->fetch && st->fetch->done;
+    if (!st->fetch && (n > 0 || acquires_ahead(p, st)))
+        fetch_start(p, st, n > 0 ? n : p->slots_out + 1);
+    else if (n == 0 && have && p->lanes_n == 0)
+        return_rest(p, st);
+    else if (n == 0 && st->fetch && p->lanes_n == 0)
+        fetch_cancel(p, st);
+}
+
+static void stream_add(struct pusher *p, int32_t partition)
+{
+    struct push_stream *st = mem_zalloc(1, sizeof *st);
+    st->partition = partition;
+    p->streams = mem_realloc(p->streams, (size_t)(p->streams_n + 1) * sizeof(struct push_stream *));
+    p->streams[p->streams_n++] = st;
+}
+
+/* One for all, or one a partition: topics grow. */
+static void look_at_partitions(struct pusher *p)
+{
+    const struct topic *t = broker_topic_by_id(p->push->b, &p->s->topic);
+    bool kept = p->s->conf.order == ORDER_PARTITION;
+    int32_t n = !kept ? 1 : t ? t->partitions : 0;
+    while (p->streams_n < n)
+        stream_add(p, kept ? p->streams_n : -1);
+}
+
 static void step(struct pusher *p)
 {
-    uint32_t n = room(p);
-    bool have = p->fetch && p->fetch->done;
-    while (n > 0 && have) {
-        start_lane(p);
-        n = room(p);
-        have = p->fetch && p->fetch->done;
-    }
-    if (n > 0 && !p->fetch)
-        fetch_start(p, n);
-    else if (n == 0 && have && p->lanes_n == 0)
-        return_rest(p);
-    else if (n == 0 && p->fetch && p->lanes_n == 0)
-        fetch_cancel(p);
+    if (!p->leaving)
+        look_at_partitions(p);
+    for (int32_t i = 0; i < p->streams_n; i++)
+        step_stream(p, p->streams[i]);
 }
 
 static void free_if_gone(struct pusher *p)
 {
+    struct push *push = p->push;
     if (!p->leaving || p->pumping || pusher_busy(p))
         return;
+    const struct subscription *s = p->again_after ? subscription_ref(p->s) : NULL;
     pusher_free(p);
+    if (!s)
+        return;
+    push_begin(push, s, false);
+    subscription_unref(s);
 }
 
 /* Lanes may end, and acquisitions be answered, inside of what this calls. */
@@ -238,6 +359,47 @@ static void release_former(struct pusher *p)
     broker_release_all(p->push->b, &p->release);
 }
 
+/* ---- functions ------------------------------------------------------------------------------ */
+
+static void join_endpoint(struct pusher *p)
+{
+    const struct function_conf *f = p->doc ? &p->doc->conf.function : NULL;
+    char key[ENDPOINT_KEY_MAX];
+    if (f && f->url.at && endpoint_key(f->url, key))
+        endpoint_join(p->push->endpoints, f->url, &p->user);
+}
+
+static void function_moved(struct function_user *user)
+{
+    struct pusher *p = container_of(user, struct pusher, fn);
+    if (!p->leaving && function_document(user) != p->doc) {
+        p->again_after = true; /* calls that are under way end first: their order holds */
+        pusher_leave(p, false);
+    } else {
+        pusher_pump(p);
+    }
+}
+
+static void join_function(struct pusher *p)
+{
+    p->fn = (struct function_user){.name = p->s->conf.target, .changed = function_moved};
+    function_join(p->push->conf.functions, &p->fn);
+    p->doc = function_document(&p->fn);
+    if (p->doc)
+        document_ref(p->doc);
+    join_endpoint(p);
+}
+
+static void leave_function(struct pusher *p)
+{
+    push_waits_stop(p);
+    function_leave(&p->fn);
+    if (p->doc)
+        document_unref(p->doc);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
 struct pusher *pusher_make(struct push *push, const struct subscription *s, bool first)
 {
     struct pusher *p = mem_zalloc(1, sizeof *p);
@@ -248,7 +410,9 @@ struct pusher *pusher_make(struct push *push, const struct subscription *s, bool
     p->gap_us = push_validation_gap_us(s);
     list_init(&p->lanes);
     list_push(&push->pushers, &p->link);
-    if (pusher_to_model(p))
+    if (s->conf.deliver == DELIVER_FUNCTION)
+        join_function(p);
+    else if (pusher_to_model(p))
         push_model_join(p);
     else if (!pusher_to_topic(p))
         endpoint_join(push->endpoints, s->conf.target, &p->user);
@@ -269,20 +433,26 @@ void pusher_stop(struct pusher *p, bool cut)
         if (cut)
             push_lane_cancel(container_of(it, struct push_lane, link));
     }
-    fetch_cancel(p);
+    for (int32_t i = 0; i < p->streams_n; i++)
+        fetch_cancel(p, p->streams[i]);
     p->pumping = false;
     pusher_pump(p);
 }
 
-void pusher_leave(struct pusher *p)
+void pusher_leave(struct pusher *p, bool cut)
 {
     p->leaving = true;
-    pusher_stop(p, true);
+    p->again_after = p->again_after && !cut;
+    pusher_stop(p, cut);
 }
 
 bool pusher_busy(const struct pusher *p)
 {
-    return p->lanes_n > 0 || p->fetch || p->handshake || p->releasing;
+    for (int32_t i = 0; i < p->streams_n; i++) {
+        if (p->streams[i]->fetch)
+            return true;
+    }
+    return p->lanes_n > 0 || p->handshake || p->releasing || p->waits.asking;
 }
 
 void pusher_free(struct pusher *p)
@@ -291,6 +461,11 @@ void pusher_free(struct pusher *p)
     env_timer_stop(p->push->env, &p->again);
     endpoint_leave(&p->user);
     model_unref(p->model);
+    if (p->fn.name.at)
+        leave_function(p);
+    for (int32_t i = 0; i < p->streams_n; i++)
+        mem_free(p->streams[i]);
+    mem_free(p->streams);
     list_remove(&p->link);
     subscription_unref(p->s);
     mem_free(p);

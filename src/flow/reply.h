@@ -22,8 +22,8 @@
  * type and specversion it must have itself. One reply that is none, that no topic takes or that has
  * no topic fails all of the answer: text says which and why.
  *
- *     traceparent     its own, else the cause's, with tracestate; of no cause: the first message's
- * records: they stay until the settle is over.
+ * One reactor. What is made points into the arena, into memory of the struct, and into the
+ * messages' records: they stay until the settle is over.
  */
 #pragma once
 

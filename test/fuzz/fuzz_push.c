@@ -78,7 +78,11 @@ static void make_request(struct rd *in, uint8_t what, struct str url, struct str
     s.conf.properties = (struct spec_list){&property, 1};
     struct slice batch = make_message(in, text(in), &m);
     arena_init(&arena, 1 << 20);
-    if (!push_request_build(&s, &m, 1, origin.at, &arena, &body, &request, &why))
+    struct push_how how;
+    push_how_of(&s, NULL, &how);
+    const struct push_request_conf conf = {
+        .s = &s, .how = &how, .url = url, .origin = origin.at, .arena = &arena, .body = &body};
+    if (!push_request_build(&conf, &m, 1, &request, &why))
         check_request(&s, &request);
     arena_free(&arena);
     wr_free(&body);

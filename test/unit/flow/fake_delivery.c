@@ -83,6 +83,19 @@ static bool is_blocked(unsigned i)
     return false;
 }
 
+/* In a partition whose order counts: what stands before it is neither there nor settled. */
+static bool is_behind(unsigned i)
+{
+    const struct fake_message *m = &fake_delivery.messages[i];
+    for (unsigned k = 0; k < i; k++) {
+        const struct fake_message *before = &fake_delivery.messages[k];
+        if (before->partition == m->partition && before->state == FAKE_READY &&
+            uuid_eq(before->subscription, m->subscription))
+            return true;
+    }
+    return false;
+}
+
 static bool session_is_held(const struct fake_message *m)
 {
     for (unsigned k = 0; m->session.at && k < fake_delivery.n; k++) {
@@ -104,6 +117,8 @@ static bool take(struct acquire_op *op)
         if (m->state != FAKE_READY || !uuid_eq(m->subscription, op->subscription) ||
             m->due_us > env_mono_us(fake_delivery.env) || is_blocked(i))
             continue;
+        if (op->partition >= 0 && (m->partition != op->partition || is_behind(i)))
+            continue;
         if (m->session.at && op->n == 0 && session_is_held(m))
             continue;
         if (op->n > 0 && !(m->session.at ? str_eq(m->session, session) : session.at == NULL))
@@ -114,6 +129,7 @@ static bool take(struct acquire_op *op)
         m->deliveries++;
         struct message *out = &op->messages[op->n++];
         *out = (struct message){.deliveries = m->deliveries,
+                                .partition = m->partition,
                                 .offset = i,
                                 .append_ms = m->append_ms,
                                 .record = m->record,

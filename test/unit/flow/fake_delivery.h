@@ -15,6 +15,7 @@ struct fake_message {
     struct slice batch; /* of its one record */
     struct record record;
     struct str session; /* at NULL: none */
+    int32_t partition;
     enum fake_state state;
     uint32_t deliveries;
     int64_t append_ms;

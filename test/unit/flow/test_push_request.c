@@ -17,6 +17,8 @@ static struct subscription s;
 static struct message messages[MESSAGES_MAX];
 static uint32_t messages_n;
 static struct slice batches[MESSAGES_MAX];
+static struct push_how how;
+static const struct document *function;
 
 static int setup(void **state)
 {
@@ -24,6 +26,7 @@ static int setup(void **state)
     arena_init(&arena, 1 << 20);
     body = (struct wr){0};
     messages_n = 0;
+    function = NULL;
     s = (struct subscription){.topic_name = "payments", .name = "Fraud-check"};
     s.conf.target = STR_LIT("https://host/hook?x=1");
     s.conf.batch_events_max = 10;
@@ -90,7 +93,20 @@ static const char *header(const char *name)
 
 static enum err build(const char *origin)
 {
-    return push_request_build(&s, messages, messages_n, origin, &arena, &body, &request, &text);
+    push_how_of(&s, function, &how);
+    const struct push_request_conf conf = {.s = &s,
+                                           .how = &how,
+                                           .url = s.conf.target,
+                                           .origin = origin,
+                                           .arena = &arena,
+                                           .body = &body};
+    return push_request_build(&conf, messages, messages_n, &request, &text);
+}
+
+static uint32_t take(const struct message *from, uint32_t n)
+{
+    push_how_of(&s, function, &how);
+    return push_request_take(&how, from, n);
 }
 
 /* Is the text in the body? */
@@ -319,13 +335,63 @@ static void taken_by_format_and_size(void **state)
     add((struct str){large, 10}, NULL, 0);
     s.conf.batch_events_max = 3;
     s.conf.format = FORMAT_CE_BINARY;
-    assert_int_equal(push_request_take(&s, messages, 4), 1);
+    assert_int_equal(take(messages, 4), 1);
     s.conf.format = FORMAT_EVENTGRID;
-    assert_int_equal(push_request_take(&s, messages, 4), 3);
-    assert_int_equal(push_request_take(&s, messages, 2), 2);
+    assert_int_equal(take(messages, 4), 3);
+    assert_int_equal(take(messages, 2), 2);
     s.conf.batch_bytes = 3000;
-    assert_int_equal(push_request_take(&s, messages, 4), 2);
-    assert_int_equal(push_request_take(&s, messages + 2, 2), 1); /* alone, though larger */
+    assert_int_equal(take(messages, 4), 2);
+    assert_int_equal(take(messages + 2, 2), 1); /* alone, though larger */
+}
+
+static struct document enrich = {.kind = DOCUMENT_FUNCTION, .name = "enrich"};
+
+/* A function's own protocol and batches count, and each event says where it stands. */
+static void a_function(void **state)
+{
+    (void)state;
+    spec_init(&function_kind, &enrich.conf.function);
+    function = &enrich;
+    add(STR_LIT("{\"a\":1}"), JSON_EVENT);
+    add(STR_LIT("2"), NULL, 0);
+    messages[0].deliveries = 1;
+    messages[1].deliveries = 1;
+    assert_int_equal(take(messages, 2), 1);
+    messages_n = 1;
+    assert_int_equal(build(NULL), ERR_OK);
+    assert_string_equal(header("ce-weirtopic"), "payments");
+    assert_string_equal(header("ce-weirpartition"), "1");
+    assert_string_equal(header("ce-weiroffset"), "7");
+    assert_string_equal(header("ce-weirattempt"), "1");
+    assert_null(header("Prefer"));
+    messages_n = 2;
+    enrich.conf.function.protocol = FUNCTION_CLOUDEVENTS_BATCH;
+    assert_int_equal(take(messages, 2), 2);
+    s.conf.reply_topic = STR_LIT("out");
+    body.len = 0;
+    assert_int_equal(build(NULL), ERR_OK);
+    assert_true(body_has("\"weirpartition\":\"1\",\"weiroffset\":\"7\",\"weirattempt\":\"1\""));
+    assert_string_equal(header("Prefer"), "reply");
+    assert_int_equal(how.timeout_ms, 30000);
+}
+
+/* What failed before goes alone, and nothing with it. */
+static void a_function_again(void **state)
+{
+    (void)state;
+    spec_init(&function_kind, &enrich.conf.function);
+    enrich.conf.function.protocol = FUNCTION_CLOUDEVENTS_BATCH;
+    function = &enrich;
+    for (unsigned i = 0; i < 4; i++) {
+        add(STR_LIT("1"), NULL, 0);
+        messages[i].deliveries = i == 2 ? 2 : 1;
+    }
+    assert_int_equal(take(messages, 4), 2);
+    assert_int_equal(take(messages + 2, 2), 1);
+    assert_int_equal(take(messages + 3, 1), 1);
+    function = NULL; /* an endpoint's batches are settled as one */
+    s.conf.format = FORMAT_CE_BATCH;
+    assert_int_equal(take(messages, 4), 4);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -345,6 +411,8 @@ int main(void)
         TEST(more_attributes_than_headers),
         TEST(out_of_memory_is_told),
         TEST(taken_by_format_and_size),
+        TEST(a_function),
+        TEST(a_function_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,126 @@
+/* What was answered becomes outputs of the settle: one atomic group, or nothing of it. */
+#include "flow/push_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define AGAIN_US ((uint64_t)20000)
+#define TRIES 50
+
+static const struct topic *topic_of(void *arg, struct str name)
+{
+    return broker_topic(arg, name);
+}
+
+/* "/functions/enrich", "/subscriptions/payments/fraud-check" */
+static struct str source_of(struct push_lane *lane)
+{
+    const struct subscription *s = lane->p->s;
+    char text[2 * TOPIC_NAME_MAX + 64];
+    int n = lane->how.function
+                ? snprintf(text, sizeof text, "/functions/%s", lane->how.function->name)
+                : snprintf(text, sizeof text, "/subscriptions/%s/%s", s->topic_name, s->name);
+    return (struct str){arena_strndup(&lane->arena, text, (size_t)n), (size_t)n};
+}
+
+void push_reply_begin(struct push_lane *lane)
+{
+    reply_begin(&lane->reply, &(struct reply_conf){.s = lane->p->s,
+                                                   .messages = push_lane_message(lane, 0),
+                                                   .messages_n = lane->n,
+                                                   .source = source_of(lane),
+                                                   .arena = &lane->arena,
+                                                   .topic = topic_of,
+                                                   .arg = lane->p->push->b});
+}
+
+enum err push_reply_take(struct push_lane *lane)
+{
+    push_reply_begin(lane);
+    return lane->how.reply ? reply_read(&lane->reply, &lane->call) : ERR_OK;
+}
+
+void push_reply_settled(struct push_lane *lane)
+{
+    struct push_stats *stats = &lane->p->push->stats;
+    if (!lane->delivered || pusher_to_topic(lane->p) || pusher_to_model(lane->p))
+        return;
+    atomic_fetch_add_explicit(&stats->replies, lane->settle.outputs_n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stats->replies_dropped, lane->reply.dropped, memory_order_relaxed);
+}
+
+/* ---- failures ------------------------------------------------------------------------------- */
+
+struct failure {
+    enum delivery_outcome outcome;
+    struct str why;
+};
+
+static struct push_verdict verdict(void *arg, const struct push_lane *lane, uint32_t attempt)
+{
+    const struct failure *f = arg;
+    struct retry_policy policy = push_policy(&lane->p->s->conf);
+    struct retry_attempt a = {.n = attempt, .http = HTTP_ANSWERED, .status = 500};
+    a.retry_after_ms = -1;
+    env_random(lane->p->push->env, &a.random, sizeof a.random);
+    return (struct push_verdict){
+        .outcome = f->outcome, .wait_ms = retry_judge(&policy, &a).wait_ms, .why = f->why};
+}
+
+static enum delivery_outcome outcome_of(enum err err)
+{
+    switch (err) {
+    case ERR_TOPIC_UNKNOWN:
+        return OUTCOME_NOT_FOUND;
+    case ERR_DISK_FULL:
+    case ERR_STORAGE:
+        return OUTCOME_FULL;
+    case ERR_MESSAGE_TOO_LARGE:
+        return OUTCOME_PAYLOAD_TOO_LARGE;
+    case ERR_RECORD_INVALID:
+    case ERR_TIMESTAMP_INVALID:
+        return OUTCOME_BAD_REQUEST;
+    default:
+        return OUTCOME_BUSY;
+    }
+}
+
+/* Somebody else has some of them by now: what was answered for all is nobody's. */
+static void release_others(struct push_lane *lane)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < lane->settle.items_n; i++) {
+        struct settle_item *item = &lane->items[i];
+        if (item->err == ERR_LOCK_LOST)
+            continue;
+        item->verb = SETTLE_RELEASE;
+        item->uncounted = false;
+        lane->items[kept++] = *item;
+    }
+    lane->settle.items_n = kept;
+    lane->settle.outputs_n = 0;
+    lane->delivered = false;
+    lane->stream->failed = true;
+    push_lane_settle(lane);
+}
+
+void push_reply_failed(struct push_lane *lane, enum err err)
+{
+    const char *said = lane->settle.text.s[0] ? lane->settle.text.s : err_meaning(err);
+    char text[ERR_TEXT_MAX + 32];
+    int n = snprintf(text, sizeof text, "the reply was not stored: %s", said);
+    struct failure f = {outcome_of(err), {arena_strndup(&lane->arena, text, (size_t)n), (size_t)n}};
+    if (f.why.at == NULL)
+        f.why = STR_LIT("the reply was not stored");
+    if (err == ERR_BUSY && ++lane->tries < TRIES) { /* a copy of a reply is being stored */
+        push_lane_settle_again(lane, AGAIN_US);
+        return;
+    }
+    env_log(lane->p->push->env, ENV_WARN, "push.reply_not_stored",
+            "subscription=%s messages=%u replies=%zu error=%s why=\"%s\"", lane->p->s->name,
+            lane->n, lane->settle.outputs_n, err_name(err), said);
+    if (err == ERR_LOCK_LOST)
+        release_others(lane);
+    else
+        push_lane_fail(lane, verdict, &f);
+}
