@@ -11,7 +11,8 @@ PYTHON := /usr/bin/python3
 
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
-.PHONY: help weir run tutorial test test-long quality crash bench bench-log bench-events lint fuzz docs fresh clean \
+.PHONY: help weir run tutorial test test-long quality crash bench bench-log bench-events \
+    bench-functions lint fuzz docs fresh clean \
     setup-build setup-run setup-test setup-bench setup-fuzz build-all
 
 help: ## this list
@@ -45,7 +46,7 @@ crash: $(BUILD)/build.ninja ## power cuts that nobody has run yet, for SECONDS=6
 	@ninja -C $(BUILD) --quiet
 	@$(BUILD)/test/sim/weir_power --random --seconds $(or $(SECONDS),60)
 
-bench: bench-log bench-events ## measure weir beside a floor server and nginx; PEER=kafka: Kafka too
+bench: bench-log bench-events bench-functions ## measure weir beside a floor server and nginx; PEER=kafka: Kafka too
 
 bench-log: $(BUILD)/build.ninja
 	@$(if $(findstring kafka,$(PEER)),tools/setup test)
@@ -55,6 +56,10 @@ bench-log: $(BUILD)/build.ninja
 bench-events: setup-bench $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
 	@bench/events
+
+bench-functions: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet weir bench/function_worker
+	@bench/functions
 
 lint: setup-test ## include layers, house rules, formatting
 	@tools/lint
