@@ -50,6 +50,37 @@ class Pool:
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             assert answer.status in (200, 201)
 
+    def apply(self, kind, name, **spec):
+        document = {"apiVersion": "weir/v1alpha1", "kind": kind, "metadata": {"name": name},
+                    "spec": spec}
+        request = urllib.request.Request(
+            f"{self.weir.http}/api/v1/apply", json.dumps(document).encode(),
+            {"Content-Type": "application/json"}, method="POST")
+        urllib.request.urlopen(request, timeout=PATIENCE_S).close()
+
+    def feed(self, name, partitions=1, **subscription):
+        """A topic whose events the function is called with."""
+        self.apply("Topic", name, partitions=partitions)
+        self.apply("Subscription", f"to-{name}", topic=name, deliver={"function": name},
+                   **subscription)
+
+    def publish(self, topic, datas):
+        """Returns when all are stored."""
+        events = [{"specversion": "1.0", "id": str(number), "source": "/test", "type": "t",
+                   "partitionkey": str(number), "data": data} for number, data in
+                  enumerate(datas)]
+        for at in range(0, len(events), 1000):
+            request = urllib.request.Request(
+                f"{self.weir.http}/topics/{topic}", json.dumps(events[at:at + 1000]).encode(),
+                {"Content-Type": "application/cloudevents-batch+json"})
+            urllib.request.urlopen(request, timeout=PATIENCE_S).close()
+
+    def handled(self, name):
+        return self.metric("weir_function_events_total", [f'function="{name}"']) or 0
+
+    def await_handled(self, name, n):
+        eventually(lambda: self.handled(name) >= n or None, f"{n} events of {name}", self.weir)
+
     def remove(self, name):
         request = urllib.request.Request(f"{self.weir.http}/api/v1/functions/{name}",
                                          method="DELETE")
@@ -94,8 +125,12 @@ class Pool:
         eventually(lambda: self.workers(name, state) == n or None, f"{n} {state} of {name}",
                    self.weir)
 
-    def pids(self, name):
-        return [data["pid"] for _, data in self.events(name, "worker.started")]
+    def pids(self, name, at_least=0):
+        """Events follow what they tell of."""
+        def find():
+            found = [data["pid"] for _, data in self.events(name, "worker.started")]
+            return found if len(found) >= at_least else None
+        return eventually(find, f"{at_least} starts of {name}", self.weir)
 
 
 def eventually(find, what, weir):
@@ -141,7 +176,7 @@ def is_alive(pid):
 def test_min_workers_are_kept(own):
     own.put("kept", [WORKER], workers={"min": 2, "max": 3})
     own.await_workers("kept", 2)
-    pids = own.pids("kept")
+    pids = own.pids("kept", 2)
     assert all(is_alive(pid) for pid in pids)
     assert [data for _, data in own.events("kept", "scaled")] == [
         {"function": "kept", "from": 0, "to": 2, "reason": "minimum", "waiting": 0, "calls": 0,
@@ -152,7 +187,8 @@ def test_min_workers_are_kept(own):
     own.await_workers("kept", 2)
     own.remove("kept")
     eventually(lambda: not any(map(is_alive, own.pids("kept"))) or None, "end", own.weir)
-    assert len(own.events("kept", "worker.stopped")) == 2
+    eventually(lambda: len(own.events("kept", "worker.stopped")) == 2 or None, "two stops",
+               own.weir)
 
 
 def test_output_is_in_the_log(own):
@@ -204,10 +240,62 @@ def test_named_and_contained(own, what, kind, shows):
 def test_children_go_with_their_worker(own):
     own.put("parent", [WORKER, "fork"], workers={"min": 1})
     own.await_workers("parent", 1)
-    pid = own.pids("parent")[0]
+    pid = own.pids("parent", 1)[0]
     eventually(lambda: len(session_members(pid)) == 9 or None, "children", own.weir)
     own.remove("parent")
     eventually(lambda: not session_members(pid) or None, "end of the children", own.weir)
+
+
+# ---- work comes and goes
+
+def test_from_none_to_many_to_none(own):
+    own.put("wave", [WORKER], protocol="cloudevents-batch", batch={"events": 5},
+            workers={"max": 8, "target": 10, "idle": "200ms"})
+    own.feed("wave", partitions=4, ordering="none")
+    assert own.pids("wave") == []
+    own.publish("wave", [{"do": "nap"}] * 400)
+    own.await_workers("wave", 8)
+    own.await_handled("wave", 400)
+    own.await_workers("wave", 0)
+    eventually(lambda: not any(map(is_alive, own.pids("wave"))) or None, "end", own.weir)
+    own.await_event("wave", "scaled", lambda data: data["to"] == 0)
+    scaled = [data for _, data in own.events("wave", "scaled")]
+    assert scaled[0]["from"] == 0 and scaled[-1]["to"] == 0
+    assert max(data["to"] for data in scaled) == 8
+    assert all(data["reason"] in ("waiting", "calls", "idle") for data in scaled)
+    assert own.handled("wave") == 400
+    own.remove("wave")
+
+
+@pytest.mark.parametrize("what, kind, shows", [
+    ("crash", "worker.crashed", {"signal": 11}),
+    ("loop", "worker.killed", {"reason": "time"}),
+    ("leak", "worker.killed", {"reason": "memory"}),
+])
+def test_poison_is_contained(own, what, kind, shows):
+    """One event ends each worker that is called with it; all others are handled, and those of
+    another function as if nothing was."""
+    name, good = f"poisoned-{what}", f"beside-{what}"
+    own.apply("Topic", f"{name}.dead", partitions=1)
+    for one in (name, good):
+        own.put(one, [WORKER], workers={"max": 2, "restart": {"first": "20ms", "max": "100ms"}},
+                limits={"memory": "64MiB", "time": "500ms"})
+    own.feed(name, deadLetter=f"{name}.dead",
+             retry={"attempts": 3, "backoff": "fixed", "first": "10ms"})
+    own.feed(good)
+    poison = {"do": what}
+    own.publish(name, [{"number": 1}] * 20 + [poison] + [{"number": 2}] * 20)
+    own.publish(good, [{"number": 1}] * 200)
+    assert shows.items() <= own.await_event(name, kind).items()
+    own.await_handled(name, 40)
+    own.await_handled(good, 200)
+    assert not own.events(good, "worker.crashed") and not own.events(good, "worker.killed")
+    if what != "leak":  # that one answers
+        eventually(lambda: own.metric("weir_subscription_dead_lettered_total",
+                                      [f'subscription="to-{name}"']) or None, "dead letter",
+                   own.weir)
+    for one in (name, good):
+        own.remove(one)
 
 
 # ---- weir ends
@@ -215,7 +303,7 @@ def test_children_go_with_their_worker(own):
 def test_orderly_stop_leaves_no_worker(pool):
     pool.put("f", [WORKER], workers={"min": 3})
     pool.await_workers("f", 3)
-    pids = pool.pids("f")
+    pids = pool.pids("f", 3)
     pool.weir.stop()
     assert not any(map(is_alive, pids))
 
@@ -224,7 +312,7 @@ def test_stop_kills_who_does_not_listen(pool):
     pool.put("f", ["/bin/sh", "-c", f"trap '' TERM; {WORKER} & while :; do sleep 1; done"],
              workers={"min": 1})
     pool.await_workers("f", 1)
-    pids = pool.pids("f")
+    pids = pool.pids("f", 1)
     pool.weir.stop()
     assert not any(map(is_alive, pids))
 
@@ -232,22 +320,46 @@ def test_stop_kills_who_does_not_listen(pool):
 def test_kill_9_leaves_no_worker(pool):
     pool.put("f", [WORKER], workers={"min": 3})
     pool.await_workers("f", 3)
-    pids = pool.pids("f")
+    pids = pool.pids("f", 3)
     assert len(pids) == 3
     pool.weir.kill()
     eventually(lambda: not any(map(is_alive, pids)) or None, "end of the workers", pool.weir)
     pool.weir.start()
     pool.await_workers("f", 3)  # the function is known, and runs again
-    assert len(pool.pids("f")) == 6
+    assert len(pool.pids("f", 6)) == 6
 
 
 # ---- how long a start takes
 
-@pytest.mark.parametrize("name, command", [
+STARTS = [
     ("native", lambda: [WORKER]),
     ("python", lambda: [sys.executable, "-S", "-E", "-c", PYTHON]),
     ("node", lambda: ["/usr/bin/env", "node", "-e", NODE]),
-], ids=["native", "python", "node"])
+]
+
+
+@pytest.mark.parametrize("name, command", STARTS, ids=[name for name, _ in STARTS])
+def test_first_event(own, name, command):
+    """From a publish to an event that is handled, with no worker before it."""
+    name = f"first-{name}"
+    own.put(name, command(), workers={"idle": "10ms"})
+    own.feed(name)
+    took = []
+    for done in range(1, 12):
+        begin = time.monotonic()
+        own.publish(name, [{}])
+        while own.handled(name) < done:
+            assert time.monotonic() < begin + PATIENCE_S, own.weir.log_tail()
+        took.append((time.monotonic() - begin) * 1000)
+        own.await_workers(name, 0)
+    own.remove(name)
+    took.sort()
+    assert len(own.pids(name, 11)) == 11
+    print(f"\n{name}: an event is handled {took[0]:.1f} / {took[5]:.1f} / {took[-1]:.1f} ms after "
+          f"its publish began (least, median, most of {len(took)})")
+
+
+@pytest.mark.parametrize("name, command", STARTS, ids=[name for name, _ in STARTS])
 def test_cold_start(own, name, command):
     own.put(name, command(), workers={"min": 1, "max": 1})
     for _ in range(10):
@@ -257,7 +369,9 @@ def test_cold_start(own, name, command):
         own.put(name, command(), workers={"min": 1, "max": 1})
     own.await_workers(name, 1)
     own.remove(name)
-    took = sorted(data["tookUs"] / 1000 for _, data in own.events(name, "worker.ready"))
-    assert len(took) == 11
+    def ready():
+        found = own.events(name, "worker.ready")
+        return found if len(found) == 11 else None
+    took = sorted(data["tookUs"] / 1000 for _, data in eventually(ready, "11 starts", own.weir))
     print(f"\n{name}: ready {took[0]:.1f} / {took[5]:.1f} / {took[-1]:.1f} ms after its start "
           f"(least, median, most of {len(took)})")
