@@ -1,5 +1,6 @@
 /* What was answered becomes outputs of the settle: one atomic group, or nothing of it. */
 #include "flow/push_internal.h"
+#include "flow/reply_topics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +38,10 @@ void push_reply_begin(struct push_lane *lane)
 enum err push_reply_take(struct push_lane *lane)
 {
     push_reply_begin(lane);
-    return lane->how.reply ? reply_read(&lane->reply, &lane->call) : ERR_OK;
+    enum err err = lane->how.reply ? reply_read(&lane->reply, &lane->call) : ERR_OK;
+    if (err == ERR_TOPIC_UNKNOWN) /* by the next attempt it is there */
+        reply_topics_make(lane->p->push->b, lane->p->s);
+    return err;
 }
 
 void push_reply_settled(struct push_lane *lane)

@@ -1,5 +1,6 @@
 /* One subscription: acquires messages while there is room for calls, and hands them to lanes. */
 #include "flow/push_internal.h"
+#include "flow/reply_topics.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -420,6 +421,7 @@ struct pusher *pusher_make(struct push *push, const struct subscription *s, bool
         p->handshake = handshake_start(p);
     if (first)
         release_former(p);
+    reply_topics_make(push->b, s);
     return p;
 }
 

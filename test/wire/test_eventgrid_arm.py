@@ -1,5 +1,9 @@
 """Topics and event subscriptions as Azure's management SDK makes, changes and deletes them."""
 
+import http.server
+import queue
+import threading
+
 import pytest
 import requests
 from azure.core.exceptions import ResourceNotFoundError
@@ -94,6 +98,8 @@ def test_what_is_wrong_with_a_subscription_is_said(target, topic, properties, wo
         params={"api-version": "2022-06-15"}, json={"properties": properties}, timeout=30)
     assert answer.status_code == 400
     assert word in answer.json()["error"]["message"]
+
+
 def test_an_event_hub_destination_is_a_topic_of_weir(js, manage, target, topic, unique):
     hub = unique("hub")
     made = requests.put(f"{target.http}{SCOPE}/{hub}", json={"location": "x"}, timeout=30)
@@ -107,3 +113,58 @@ def test_an_event_hub_destination_is_a_topic_of_weir(js, manage, target, topic, 
     js.call("publish", endpoint=endpoint(target, topic), key=KEY, schema="EventGrid",
             events=[event_grid(i) for i in range(3)])
     assert stored(target, hub, 1)[0]["headers"]["ce_id"] == "id-1"
+
+
+@pytest.fixture
+def calls():
+    """A function that somebody else serves: its address, and the headers of the calls that came."""
+    came = queue.Queue()
+
+    class Function(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            came.put(dict(self.headers))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Function)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", came
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_azure_function_destination_is_a_function_of_weir(js, manage, target, topic, unique,
+                                                             calls):
+    url, came = calls
+    function, scope = unique("function"), f"{SCOPE}/{topic}"
+    made = requests.put(f"{target.http}/api/v1/functions/{function}", timeout=30, json={
+        "apiVersion": "weir/v1alpha1", "kind": "Function", "metadata": {"name": function},
+        "spec": {"url": url}})
+    assert made.status_code == 201, made.text
+    resource = (f"/subscriptions/x/resourceGroups/y/providers/Microsoft.Web/sites/app"
+                f"/functions/{function}")
+    manage.event_subscriptions.begin_create_or_update(
+        scope, "call", models.EventSubscription(
+            destination=models.AzureFunctionEventSubscriptionDestination(
+                resource_id=resource, max_events_per_batch=20,
+                preferred_batch_size_in_kilobytes=128)),
+        enforce_https=False).result()
+    got = manage.event_subscriptions.get(scope, "call", enforce_https=False).destination
+    assert isinstance(got, models.AzureFunctionEventSubscriptionDestination)
+    assert (got.resource_id, got.max_events_per_batch, got.preferred_batch_size_in_kilobytes) == (
+        resource, 20, 128)
+    changed = manage.event_subscriptions.begin_update(
+        scope, "call", models.EventSubscriptionUpdateParameters(labels=["c"]),
+        enforce_https=False).result()
+    assert changed.destination.max_events_per_batch == 20
+    js.call("publish", endpoint=endpoint(target, topic), key=KEY, schema="EventGrid",
+            events=[event_grid(1)])
+    headers = {name.lower(): value for name, value in came.get(timeout=30).items()}
+    assert (headers["ce-id"], headers["ce-type"]) == ("id-1", "Car.Sold")
+    manage.event_subscriptions.begin_delete(scope, "call", enforce_https=False).result()
+    assert requests.delete(f"{target.http}/api/v1/functions/{function}",
+                           timeout=30).status_code == 204
