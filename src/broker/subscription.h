@@ -26,7 +26,10 @@
 #define SUBSCRIPTIONS_PER_TOPIC_MAX 1000
 #define SUBSCRIPTION_BYTES_MAX ((size_t)256 << 10) /* of its texts */
 
-/* A ttl that is not given. */
+/* What is not given: how much one call carries to an address ... */
+#define SUBSCRIPTION_BATCH_EVENTS 1
+#define SUBSCRIPTION_BATCH_BYTES ((int64_t)64 << 10)
+/* ... and a ttl. */
 #define SUBSCRIPTION_TTL_PUSH_MS ((int64_t)24 * 3600 * 1000)
 #define SUBSCRIPTION_TTL_PULL_MS ((int64_t)7 * 24 * 3600 * 1000)
 
@@ -100,8 +103,8 @@ struct subscription_conf {
     int64_t expires_ms;       /* the subscription itself is deleted then; -1: never */
     /* Push */
     int64_t format;              /* enum subscription_format */
-    int64_t batch_events_max;    /* 1 */
-    int64_t batch_bytes;         /* preferred; 64 KiB */
+    int64_t batch_events_max;    /* 0: not said: 1, or a function's own */
+    int64_t batch_bytes;         /* preferred; 0: 64 KiB, or a function's own */
     int64_t timeout_ms;          /* of one call; 30 s */
     int64_t concurrency;         /* calls at once; 16 */
     struct spec_list properties; /* struct delivery_property */

@@ -35,17 +35,30 @@ static void how_of_function(const struct function_conf *f, struct push_how *out)
         out->events_max = 1;
 }
 
+/* What is said for the subscription, within what the function takes. */
+static void at_most(const struct subscription_conf *c, struct push_how *out)
+{
+    if (c->batch_events_max != 0 && c->batch_events_max < out->events_max)
+        out->events_max = (uint32_t)c->batch_events_max;
+    if (c->batch_bytes != 0 && c->batch_bytes < out->bytes)
+        out->bytes = c->batch_bytes;
+}
+
 void push_how_of(const struct subscription *s, const struct document *function,
                  struct push_how *out)
 {
-    *out = (struct push_how){.format = (enum subscription_format)s->conf.format,
-                             .events_max = (uint32_t)s->conf.batch_events_max,
-                             .bytes = s->conf.batch_bytes,
-                             .timeout_ms = (uint32_t)s->conf.timeout_ms,
-                             .reply = s->conf.routes.n > 0 || s->conf.reply_topic.at != NULL,
-                             .function = function};
-    if (function)
+    *out = (struct push_how){
+        .format = (enum subscription_format)s->conf.format,
+        .events_max = s->conf.batch_events_max != 0 ? (uint32_t)s->conf.batch_events_max
+                                                    : SUBSCRIPTION_BATCH_EVENTS,
+        .bytes = s->conf.batch_bytes != 0 ? s->conf.batch_bytes : SUBSCRIPTION_BATCH_BYTES,
+        .timeout_ms = (uint32_t)s->conf.timeout_ms,
+        .reply = s->conf.routes.n > 0 || s->conf.reply_topic.at != NULL,
+        .function = function};
+    if (function) {
         how_of_function(&function->conf.function, out);
+        at_most(&s->conf, out);
+    }
     if (carries_one(out))
         out->events_max = 1;
 }

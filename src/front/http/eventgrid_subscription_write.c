@@ -70,8 +70,10 @@ json_t *eventgrid_subscription_attributes(const struct subscription *s, bool sec
 
 static void write_batch(const struct subscription *s, json_t *p)
 {
-    put_int(p, "maxEventsPerBatch", s->conf.batch_events_max);
-    put_int(p, "preferredBatchSizeInKilobytes", s->conf.batch_bytes / 1024);
+    int64_t events = s->conf.batch_events_max, bytes = s->conf.batch_bytes;
+    put_int(p, "maxEventsPerBatch", events != 0 ? events : SUBSCRIPTION_BATCH_EVENTS);
+    put_int(p, "preferredBatchSizeInKilobytes",
+            (bytes != 0 ? bytes : SUBSCRIPTION_BATCH_BYTES) / 1024);
 }
 
 static void write_webhook(const struct subscription *s, json_t *p, bool secrets)

@@ -155,6 +155,30 @@ static void a_batch_is_a_call_of_a_worker(void **state)
     assert_int_equal(fake_functions.given, 2);
 }
 
+/* A subscription may ask for less than the function takes, not for more. */
+static void a_subscription_asks_for_smaller_batches(void **state)
+{
+    (void)state;
+    conf.batch_events_max = 2;
+    subscribe();
+    for (unsigned i = 0; i < 3; i++)
+        add("v");
+    run();
+    answer(200);
+    assert_int_equal(fake_functions.last_events, 2);
+    answer(200);
+    assert_int_equal(fake_functions.last_events, 1);
+    conf.batch_events_max = 5000;
+    subscribe();
+    for (unsigned i = 0; i < 4; i++)
+        add("v");
+    run();
+    answer(200);
+    assert_int_equal(fake_functions.last_events, 3);
+    answer(200);
+    assert_int_equal(fake_functions.last_events, 1);
+}
+
 static void calls_wait_for_workers(void **state)
 {
     (void)state;
@@ -547,6 +571,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_batch_is_a_call_of_a_worker),
+        TEST(a_subscription_asks_for_smaller_batches),
         TEST(calls_wait_for_workers),
         TEST(no_worker_can_be_had),
         TEST(as_many_calls_as_there_is_room),
