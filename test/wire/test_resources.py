@@ -6,6 +6,7 @@ import hmac
 import json
 import pathlib
 import subprocess
+import time
 
 import pytest
 
@@ -483,6 +484,29 @@ def test_commands_only_where_weir_is_for_its_machine_alone(tmp_path, options, ta
         assert "function/g created" in done.stdout
         assert ("function/f created" in done.stdout) == taken
         assert ("--commands on" in done.stdout) != taken
+    finally:
+        own.end()
+
+
+def test_a_command_that_was_put_before_is_not_run_while_commands_are_off(tmp_path):
+    own = broker.Weir(tmp_path).start()
+    try:
+        document = FUNCTION.format(name="f").replace("./enrich, --small", "touch, ran").replace(
+            "max: 4,", "max: 4, min: 1,")
+        own.stop()
+        for options, ran in (["--commands", "on"], True), (["--commands", "off"], False):
+            own.options = options
+            own.start()
+            if ran:
+                subprocess.run([str(broker.weir_binary()), "apply", "-f", "-", "--server",
+                                own.http], input=document, text=True, check=True, timeout=CALL_S)
+            says = "worker_started" if ran else "commands are off"
+            deadline = time.monotonic() + CALL_S
+            while says not in own.log.read_text() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert says in own.log.read_text()
+            own.kill()
+            own.log.write_text("")
     finally:
         own.end()
 
