@@ -10,7 +10,7 @@
  *
  * The first two carry one event a call. Attribute values in ce-* headers are percent-encoded as
  * CloudEvents' HTTP binding (3.1.3.2) has it. A function's protocol is one of these formats, or
- * that of function_azure.h.
+ * Azure's, which is not built here.
  *
  * Events for functions have four extensions more, in headers or in JSON: weirtopic, weirpartition,
  * weiroffset (where the event stands: who keeps a state knows how far it is) and weirattempt (from
