@@ -258,6 +258,14 @@ static bool acquires_ahead(const struct pusher *p, const struct push_stream *st)
            st->lanes <= AHEAD_LANES;
 }
 
+/* A function's calls end while messages are being acquired: there is one for each of them. */
+static uint32_t calls_to_fetch(const struct pusher *p, uint32_t n)
+{
+    uint32_t out = p->slots_out < AHEAD_LANES ? p->slots_out : AHEAD_LANES;
+    uint32_t calls = p->doc ? n + out : n;
+    return calls > 0 ? calls : 1;
+}
+
 static void step_stream(struct pusher *p, struct push_stream *st)
 {
     if (st->failed && st->partition >= 0)
@@ -271,7 +279,7 @@ static void step_stream(struct pusher *p, struct push_stream *st)
     }
     bool have = st->fetch && st->fetch->done;
     if (!st->fetch && (n > 0 || acquires_ahead(p, st)))
-        fetch_start(p, st, n > 0 ? n : p->slots_out + 1);
+        fetch_start(p, st, calls_to_fetch(p, n));
     else if (n == 0 && have && p->lanes_n == 0)
         return_rest(p, st);
     else if (n == 0 && st->fetch && p->lanes_n == 0)

@@ -387,6 +387,23 @@ static void partitions_keep_their_order(void **state)
     assert_int_equal(fake_delivery_count(&sub, FAKE_ACCEPTED), 4);
 }
 
+/* There is a message for the worker that is free, and one for whoever ends meanwhile. */
+static void messages_are_acquired_for_calls_that_end(void **state)
+{
+    (void)state;
+    fake_functions.doc.conf.function.protocol = FUNCTION_CLOUDEVENTS;
+    fake_functions.workers = 3;
+    subscribe();
+    add("first");
+    add("second");
+    run();
+    assert_int_equal(local.calls_n, 2);
+    assert_int_equal(fake_delivery.acquires_n, 1);
+    assert_int_equal(fake_delivery.acquires[0]->messages_max, 3);
+    answer(200);
+    answer(200);
+}
+
 /* What was acquired ahead goes back before anything else is acquired. */
 static void nothing_acquired_ahead_overtakes(void **state)
 {
@@ -584,6 +601,7 @@ int main(void)
         TEST(a_call_that_takes_too_long),
         TEST(a_function_elsewhere),
         TEST(partitions_keep_their_order),
+        TEST(messages_are_acquired_for_calls_that_end),
         TEST(nothing_acquired_ahead_overtakes),
         TEST(replies_are_stored_with_the_settle),
         TEST(an_endpoint_may_answer_too),
