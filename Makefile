@@ -12,7 +12,7 @@ PYTHON := /usr/bin/python3
 .DEFAULT_GOAL := weir
 .NOTPARALLEL:
 .PHONY: help weir run tutorial test test-long quality crash bench bench-log bench-events \
-    bench-functions lint fuzz docs fresh clean \
+    bench-functions bench-fraud lint fuzz docs fresh clean \
     setup-build setup-run setup-test setup-bench setup-fuzz build-all
 
 help: ## this list
@@ -22,11 +22,12 @@ help: ## this list
 weir: $(BUILD)/build.ninja ## build build/weir (what plain `make` does)
 	@ninja -C $(BUILD) --quiet weir
 
-run: setup-run weir ## the tutorial: start weir, watch clients use it, kill it, see nothing lost
-	@$(BUILD)/venv/bin/python examples/tutorial/run.py
+run: setup-run $(BUILD)/build.ninja ## the fraud pipeline at work: payments decided, whatever is killed; 60 to 90 seconds
+	@ninja -C $(BUILD) --quiet weir examples/fraud-worker
+	@$(BUILD)/venv/bin/python examples/fraud/run.py
 
-tutorial: setup-run weir ## the same, and stop at the end instead of staying up
-	@$(BUILD)/venv/bin/python examples/tutorial/run.py --no-wait
+tutorial: setup-run weir ## a first look at the log: Kafka clients, a topic that grows, kill -9
+	@$(BUILD)/venv/bin/python examples/tutorial/run.py
 
 test: setup-test build-all ## every test that fits in 15 minutes; the last line is the count
 	@tools/run-tests $(SUITES)
@@ -46,7 +47,7 @@ crash: $(BUILD)/build.ninja ## power cuts that nobody has run yet, for SECONDS=6
 	@ninja -C $(BUILD) --quiet
 	@$(BUILD)/test/sim/weir_power --random --seconds $(or $(SECONDS),60)
 
-bench: bench-log bench-events bench-functions ## measure weir beside a floor server and nginx; PEER=kafka: Kafka too
+bench: bench-log bench-events bench-functions bench-fraud ## measure weir beside a floor server and nginx; PEER=kafka: Kafka too
 
 bench-log: $(BUILD)/build.ninja
 	@$(if $(findstring kafka,$(PEER)),tools/setup test)
@@ -60,6 +61,10 @@ bench-events: setup-bench $(BUILD)/build.ninja
 bench-functions: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet weir bench/function_worker
 	@bench/functions
+
+bench-fraud: setup-run $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+	@bench/fraud
 
 lint: setup-test ## include layers, house rules, formatting
 	@tools/lint

@@ -167,8 +167,8 @@ class Partition:
     def catch_up(self, offset):
         """Reads again what lies between; by one request after the other."""
         while self.next < offset:
-            url = (f"http://{self.arguments.weir}/topics/{self.arguments.topic}?partition="
-                   f"{self.number}&offset={self.next}&max={REPLAY_EVENTS_MAX}")
+            url = (f"{self.arguments.weir}/topics/{self.arguments.topic}?partition={self.number}"
+                   f"&offset={self.next}&max={REPLAY_EVENTS_MAX}")
             with urllib.request.urlopen(url, timeout=10) as found:
                 events = json.load(found)
             for event in events:
@@ -276,8 +276,10 @@ def main():
     parser.add_argument("--topic")
     parser.add_argument("--state")
     parser.add_argument("--save", type=float, default=10, metavar="SECONDS")
-    parser.add_argument("--weir", default="127.0.0.1:8080")
+    parser.add_argument("--weir", default=os.environ.get("WEIR_HTTP", "127.0.0.1:8080"))
     arguments = parser.parse_args()
+    if not arguments.weir.startswith("http://"):
+        arguments.weir = "http://" + arguments.weir
     if arguments.state:
         os.makedirs(arguments.state, exist_ok=True)
     stage = {"card": Card, "terminal": Terminal}.get(arguments.stage)

@@ -5,7 +5,7 @@
  *     fraud-worker terminal --topic terminals [--state FOLDER] [--save SECONDS] [--weir HOST:PORT]
  *
  * A keyed stage writes snapshots into its folder, every 10 seconds by default, and reads what they
- * do not have from weir.
+ * do not have from weir: at $WEIR_HTTP, which weir sets, or where --weir says.
  *
  * It listens on $HOST:$PORT, where HOST is 127.0.0.1 if it is not given. A call is a POST of
  * CloudEvents, one alone or an array (application/cloudevents-batch+json); the answer is 200 with
@@ -134,6 +134,15 @@ static const struct stage *stage_of(const char *name)
     usage();
 }
 
+/* Host and port of an address, as weir tells it in WEIR_HTTP. */
+static const char *weir_of(const char *url)
+{
+    static const char scheme[] = "http://";
+    if (url == NULL)
+        return "127.0.0.1:8080";
+    return strncmp(url, scheme, sizeof scheme - 1) == 0 ? url + sizeof scheme - 1 : url;
+}
+
 static void parse(struct worker *w, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -142,7 +151,7 @@ static void parse(struct worker *w, int argc, char **argv)
         {"currencies", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
     const char *currencies = NULL;
     w->place.stage = stage_of(argc > 1 ? argv[1] : NULL);
-    w->place.weir = "127.0.0.1:8080";
+    w->place.weir = weir_of(getenv("WEIR_HTTP"));
     w->save_seconds = SAVE_SECONDS;
     for (int c; (c = getopt_long(argc - 1, argv + 1, "", options, NULL)) != -1;) {
         if (c == 't')
@@ -152,7 +161,7 @@ static void parse(struct worker *w, int argc, char **argv)
         else if (c == 'e')
             w->save_seconds = strtol(optarg, NULL, 10);
         else if (c == 'w')
-            w->place.weir = optarg;
+            w->place.weir = weir_of(optarg);
         else if (c == 'c')
             currencies = optarg;
         else
