@@ -34,7 +34,7 @@ static void answer(const struct event *e, const struct payment *p, const struct 
     static const char *const count[WINDOWS] = {"card_count_1", "card_count_7", "card_count_30"};
     static const char *const average[WINDOWS] = {"card_average_1", "card_average_7",
                                                  "card_average_30"};
-    event_begin(out, e, "payment.card", EVENT_SOURCE "/card", p->terminal);
+    event_begin(out, e, p->tx_id, "payment.card", EVENT_SOURCE "/card", p->terminal);
     for (int i = 0; i < WINDOWS; i++) {
         event_add_integer(out, count[i], row->count[i]);
         event_add_real(out, average[i], (double)row->sum[i] / (100.0 * row->count[i]));

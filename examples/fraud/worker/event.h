@@ -5,34 +5,33 @@
  */
 #pragma once
 
+#include "json.h"
 #include "text.h"
 
-#include <jansson.h>
-#include <stdint.h>
-
 struct event {
-    const char *id, *type, *traceparent; /* "": it has none */
-    int32_t partition;                   /* -1: it does not say */
+    struct json id, type, traceparent; /* texts */
+    struct json data;                  /* anything */
+    int32_t partition;                 /* -1: it does not say */
     int64_t offset;
-    json_t *data; /* an object; else NULL */
 };
 
+/* Pieces of a body, which must stay. */
 struct events {
-    json_t *array; /* owns the events' texts and data */
-    size_t n;
-    char error[192]; /* of events_read, on failure */
+    struct json_walk walk;
+    struct json one;
 };
 
-/* An array of events, or one event alone. False: the body is neither. */
-int events_read(struct events *e, const char *body, size_t n);
-struct event events_get(const struct events *e, size_t i);
-void events_free(struct events *e);
+/* Of an array of events, or of one event alone. False: the body is neither. */
+bool events_read(struct events *e, const char *body, size_t n);
+/* False: that was the last. */
+bool events_next(struct events *e, struct event *out);
 
-/* Writes an event that answers another one, in the same trace: `data` is that one's data, and
- * behind it what the caller adds by event_add before event_end. Two answers with the same id are
- * copies of each other to weir, which drops the second where the topic says so (duplicates). */
-void event_begin(struct text *out, const struct event *from, const char *type, const char *source,
-                 int64_t partitionkey);
+/* Writes an event that answers another one, in the same trace: `data` is that one's data, an
+ * object, and behind it what the caller adds by event_add before event_end. Two answers with the
+ * same id are copies of each other to weir, which drops the second where the topic says so
+ * (duplicates). */
+void event_begin(struct text *out, const struct event *from, int64_t id, const char *type,
+                 const char *source, int64_t partitionkey);
 void event_add_integer(struct text *out, const char *name, int64_t value);
 void event_add_real(struct text *out, const char *name, double value);
 void event_end(struct text *out);

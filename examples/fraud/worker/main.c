@@ -55,12 +55,13 @@ static const char *take(struct worker *w, const struct event *e, struct text *ou
     return w->place.stage->take(&(*p)->keys, e, out);
 }
 
-static void refuse(struct http_answer *answer, const char *id, const char *why)
+static void refuse(struct http_answer *answer, struct json id, const char *why)
 {
     answer->status = 422;
     answer->type = "text/plain";
     answer->body.len = 0;
-    text_printf(&answer->body, "%s%s%s\n", id, *id ? ": " : "", why);
+    text_printf(&answer->body, "%.*s%s%s\n", (int)id.len, id.at ? id.at : "", id.len ? ": " : "",
+                why);
 }
 
 static void answer(void *arg, const struct http_request *request, struct http_answer *answer)
@@ -69,14 +70,14 @@ static void answer(void *arg, const struct http_request *request, struct http_an
     struct events events;
     if (strcmp(request->method, "POST") != 0)
         return; /* somebody asks whether we are there: 200 */
+    struct event e;
     if (!events_read(&events, request->body, request->body_len)) {
-        refuse(answer, "", events.error);
+        refuse(answer, (struct json){0}, "neither an event nor an array of events");
         return;
     }
     answer->type = "application/cloudevents-batch+json";
     const char *wrong = NULL;
-    for (size_t i = 0; i < events.n && wrong == NULL; i++) {
-        struct event e = events_get(&events, i);
+    while (wrong == NULL && events_next(&events, &e)) {
         wrong = take(w, &e, &answer->body);
         if (wrong)
             refuse(answer, e.id, wrong);
@@ -85,7 +86,6 @@ static void answer(void *arg, const struct http_request *request, struct http_an
         text_add(&answer->body, "]", 1);
     else if (answer->status == 200)
         answer->status = 204;
-    events_free(&events);
 }
 
 /* Every save_seconds the snapshots, one after the other. */

@@ -1,8 +1,6 @@
 #include "payment.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 #define AMOUNT_MAX 1e9
 
@@ -29,54 +27,82 @@ static int64_t digits(const char *at, int n)
     return value;
 }
 
-int64_t time_read(const char *text)
+int64_t time_read(struct json text)
 {
-    static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
-    if (text == NULL || strlen(text) != sizeof form - 1)
+    static const char form[] = "\"dddd-dd-ddTdd:dd:ddZ\"";
+    if (text.len != sizeof form - 1)
         return -1;
-    for (size_t i = 0; i < sizeof form - 1; i++) {
-        if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (form[i] == 'd' ? c < '0' || c > '9' : c != form[i])
             return -1;
     }
-    int64_t month = digits(text + 5, 2), day = digits(text + 8, 2), hour = digits(text + 11, 2);
-    int64_t minute = digits(text + 14, 2), second = digits(text + 17, 2);
+    const char *at = text.at + 1;
+    int64_t month = digits(at + 5, 2), day = digits(at + 8, 2), hour = digits(at + 11, 2);
+    int64_t minute = digits(at + 14, 2), second = digits(at + 17, 2);
     if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 59)
         return -1;
-    return days_of(digits(text, 4), month, day) * DAY + hour * 3600 + minute * 60 + second;
+    return days_of(digits(at, 4), month, day) * DAY + hour * 3600 + minute * 60 + second;
 }
 
-static int read_number(const json_t *data, const char *name, int64_t *out)
+struct members {
+    struct json tx_id, time, customer, terminal, amount, currency;
+};
+
+static bool members_read(struct members *m, struct json data)
 {
-    const json_t *value = json_object_get(data, name);
-    *out = json_integer_value(value);
-    return json_is_integer(value) && *out >= 0;
+    *m = (struct members){0};
+    struct json name, value;
+    for (struct json_walk w = json_walk(data); json_member(&w, &name, &value);) {
+        if (json_is(name, "tx_id"))
+            m->tx_id = value;
+        else if (json_is(name, "time"))
+            m->time = value;
+        else if (json_is(name, "customer"))
+            m->customer = value;
+        else if (json_is(name, "terminal"))
+            m->terminal = value;
+        else if (json_is(name, "amount"))
+            m->amount = value;
+        else if (json_is(name, "currency"))
+            m->currency = value;
+    }
+    return json_kind(data) == '{';
 }
 
-const char *label_read(struct payment *p, const json_t *data)
+static bool is_number(struct json value, int64_t *out)
 {
-    if (data == NULL)
-        return "data is not a JSON object";
-    if (!read_number(data, "tx_id", &p->tx_id))
+    return json_integer(value, out) && *out >= 0;
+}
+
+static const char *label_of(struct payment *p, const struct members *m)
+{
+    if (!is_number(m->tx_id, &p->tx_id))
         return "data.tx_id is not a whole number";
-    if (!read_number(data, "terminal", &p->terminal))
+    if (!is_number(m->terminal, &p->terminal))
         return "data.terminal is not the number of a terminal";
-    p->t = time_read(json_string_value(json_object_get(data, "time")));
-    if (p->t < 0)
-        return "data.time is not a time such as 2018-04-01T00:13:37Z";
-    return NULL;
+    p->t = time_read(m->time);
+    return p->t < 0 ? "data.time is not a time such as 2018-04-01T00:13:37Z" : NULL;
 }
 
-const char *payment_read(struct payment *p, const json_t *data)
+const char *label_read(struct payment *p, struct json data)
 {
-    const char *wrong = label_read(p, data);
+    struct members m;
+    return members_read(&m, data) ? label_of(p, &m) : "data is not a JSON object";
+}
+
+const char *payment_read(struct payment *p, struct json data)
+{
+    struct members m;
+    double amount;
+    const char *wrong = members_read(&m, data) ? label_of(p, &m) : "data is not a JSON object";
     if (wrong)
         return wrong;
-    if (!read_number(data, "customer", &p->customer))
+    if (!is_number(m.customer, &p->customer))
         return "data.customer is not the number of a card";
-    const json_t *number = json_object_get(data, "amount");
-    double amount = json_number_value(number);
-    if (!json_is_number(number) || !(amount >= 0 && amount < AMOUNT_MAX))
+    if (!json_real(m.amount, &amount) || !(amount >= 0 && amount < AMOUNT_MAX))
         return "data.amount is not a number from 0 up"; /* 0: a few come to less than half a cent */
     p->cents = llround(amount * 100);
+    p->currency = m.currency;
     return NULL;
 }

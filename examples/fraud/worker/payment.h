@@ -7,9 +7,7 @@
  */
 #pragma once
 
-#include <jansson.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "json.h"
 
 #define DAY ((int64_t)86400)
 
@@ -17,12 +15,13 @@ struct payment {
     int64_t tx_id;
     int64_t t; /* Unix seconds */
     int64_t customer, terminal;
-    int64_t cents; /* of the amount: sums of them are exact */
+    int64_t cents;        /* of the amount: sums of them are exact */
+    struct json currency; /* not checked */
 };
 
 /* What is wrong with it, or NULL. */
-const char *payment_read(struct payment *p, const json_t *data);
-const char *label_read(struct payment *p, const json_t *data);
+const char *payment_read(struct payment *p, struct json data);
+const char *label_read(struct payment *p, struct json data);
 
-/* "2018-04-01T00:13:37Z" as Unix seconds; -1 for what is no such time. */
-int64_t time_read(const char *text);
+/* "2018-04-01T00:13:37Z", with its quotes, as Unix seconds; -1 for what is no such time. */
+int64_t time_read(struct json text);

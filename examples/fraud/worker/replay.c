@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -72,11 +73,11 @@ static struct events ask(const struct replay *r, const char *offset, struct text
                 offset);
         return ask(r, "earliest", body);
     }
-    struct events e = {0};
+    struct events e;
     if (status != 200)
         die("GET %s: %d %.*s", path, status, (int)body->len, body->at);
     if (!events_read(&e, body->at, body->len))
-        die("GET %s: %s", path, e.error);
+        die("GET %s: no events in the answer", path);
     return e;
 }
 
@@ -88,14 +89,12 @@ void replay_run(struct replay *r)
         char offset[24];
         snprintf(offset, sizeof offset, "%lld", (long long)r->from);
         struct events e = ask(r, offset, &body);
-        more = e.n > 0;
-        for (size_t i = 0; i < e.n && r->from < r->to; i++) {
-            struct event one = events_get(&e, i);
+        more = 0;
+        for (struct event one; r->from < r->to && events_next(&e, &one); more = 1) {
             if (one.offset >= r->from && one.offset < r->to)
                 r->event(r->arg, &one);
             r->from = one.offset + 1;
         }
-        events_free(&e);
     }
     text_free(&body);
 }

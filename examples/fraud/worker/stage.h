@@ -20,7 +20,8 @@ struct stage {
     const char *name;
     size_t row_size[ROWS_KINDS]; /* 0, 0: it has no state */
     /* Takes an event into the state of its partition and appends an answer to `out` (NULL: the
-     * event is read again from the log: no answer). The same payment a second time changes nothing
+     * event is read again from the log: no answer), whose id is the payment's own: so a copy of the
+     * payment gets the same one, however it came. The same payment a second time changes nothing
      * and is answered as before. Returns what is wrong with the event, else NULL. */
     const char *(*take)(struct keyed *state, const struct event *e, struct text *out);
 };

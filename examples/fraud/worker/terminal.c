@@ -5,8 +5,6 @@
 #include "payment.h"
 #include "stage.h"
 
-#include <string.h>
-
 #define LABEL_DELAY (7 * DAY)
 #define THURSDAY 4 /* 1970-01-01 was one; days of the week count from Sunday */
 #define NIGHT_END (7 * 3600)
@@ -42,7 +40,7 @@ static void answer(const struct event *e, const struct payment *p, const struct 
     static const char *const risk[WINDOWS] = {"terminal_risk_1", "terminal_risk_7",
                                               "terminal_risk_30"};
     int64_t weekday = (p->t / DAY + THURSDAY) % 7;
-    event_begin(out, e, "payment.features", EVENT_SOURCE "/terminal", p->customer);
+    event_begin(out, e, p->tx_id, "payment.features", EVENT_SOURCE "/terminal", p->customer);
     event_add_integer(out, "weekend", weekday == 0 || weekday == 6);
     event_add_integer(out, "night", p->t % DAY < NIGHT_END);
     for (int i = 0; i < WINDOWS; i++) {
@@ -68,7 +66,7 @@ static const char *take_label(struct keyed *state, const struct event *e)
 static const char *take(struct keyed *state, const struct event *e, struct text *out)
 {
     struct payment p;
-    if (strcmp(e->type, "payment.label") == 0)
+    if (json_is(e->type, "payment.label"))
         return take_label(state, e);
     const char *wrong = payment_read(&p, e->data);
     if (wrong)

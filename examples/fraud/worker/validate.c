@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CURRENCIES_MAX = 256, CODE = 3 };
+enum { CURRENCIES_MAX = 256, CODE = 3, CODE_SHOWN = 20 };
 
 static const char *currency_file;
 static char currencies[CURRENCIES_MAX][CODE + 1];
@@ -30,10 +30,10 @@ void validate_currencies(const char *path)
     fclose(file);
 }
 
-static int is_known(const char *code)
+static int is_known(struct json code)
 {
     for (size_t i = 0; i < currencies_n; i++) {
-        if (strcmp(currencies[i], code) == 0)
+        if (json_is(code, currencies[i]))
             return 1;
     }
     return 0;
@@ -47,22 +47,16 @@ static const char *take(struct keyed *state, const struct event *e, struct text 
     const char *why = payment_read(&p, e->data);
     if (why)
         return why;
-    const char *currency = json_string_value(json_object_get(e->data, "currency"));
-    if (currency == NULL)
+    if (json_kind(p.currency) != '"')
         return "data.currency is not a text";
-    if (!is_known(currency)) {
+    if (!is_known(p.currency))
         validate_currencies(currency_file);
-        if (!is_known(currency)) {
-            snprintf(wrong, sizeof wrong, "data.currency is '%.16s', which is not in the table",
-                     currency);
-            return wrong;
-        }
+    if (!is_known(p.currency)) {
+        snprintf(wrong, sizeof wrong, "data.currency is %.*s, which is not in the table",
+                 p.currency.len < CODE_SHOWN ? (int)p.currency.len : CODE_SHOWN, p.currency.at);
+        return wrong;
     }
-    char id[24]; /* the payment's own: a copy of it gets the same one, however it came */
-    snprintf(id, sizeof id, "%lld", (long long)p.tx_id);
-    struct event as = *e;
-    as.id = id;
-    event_begin(out, &as, "payment.validated", EVENT_SOURCE "/validate", p.customer);
+    event_begin(out, e, p.tx_id, "payment.validated", EVENT_SOURCE "/validate", p.customer);
     event_end(out);
     return NULL;
 }
