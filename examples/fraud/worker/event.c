@@ -22,7 +22,7 @@ static int64_t extension(struct json value)
     int64_t found;
     if (json_kind(value) == '"')
         value = (struct json){value.at + 1, value.len - 2};
-    return json_integer(value, &found) ? found : -1;
+    return json_to_integer(value, &found) ? found : -1;
 }
 
 static void take(struct event *e, struct json name, struct json value)

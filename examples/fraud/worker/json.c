@@ -174,7 +174,7 @@ bool json_is(struct json value, const char *wanted)
     return value.len == n + 2 && *value.at == '"' && memcmp(value.at + 1, wanted, n) == 0;
 }
 
-bool json_integer(struct json value, int64_t *out)
+bool json_to_integer(struct json value, int64_t *out)
 {
     int64_t found = 0;
     bool negative = json_kind(value) == '-';
@@ -190,7 +190,7 @@ bool json_integer(struct json value, int64_t *out)
 }
 
 /* A number ends before a comma or a brace: strtod does not read on. */
-bool json_real(struct json value, double *out)
+bool json_to_real(struct json value, double *out)
 {
     char kind = json_kind(value);
     if (kind != '-' && (kind < '0' || kind > '9'))

@@ -40,5 +40,5 @@ bool json_item(struct json_walk *w, struct json *value);
 /* Is it that text? Written without escapes. */
 bool json_is(struct json value, const char *text);
 /* A whole number of up to 18 digits, and none of them after a point. */
-bool json_integer(struct json value, int64_t *out);
-bool json_real(struct json value, double *out);
+bool json_to_integer(struct json value, int64_t *out);
+bool json_to_real(struct json value, double *out);

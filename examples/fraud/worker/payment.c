@@ -72,7 +72,7 @@ static bool members_read(struct members *m, struct json data)
 
 static bool is_number(struct json value, int64_t *out)
 {
-    return json_integer(value, out) && *out >= 0;
+    return json_to_integer(value, out) && *out >= 0;
 }
 
 static const char *label_of(struct payment *p, const struct members *m)
@@ -100,7 +100,7 @@ const char *payment_read(struct payment *p, struct json data)
         return wrong;
     if (!is_number(m.customer, &p->customer))
         return "data.customer is not the number of a card";
-    if (!json_real(m.amount, &amount) || !(amount >= 0 && amount < AMOUNT_MAX))
+    if (!json_to_real(m.amount, &amount) || !(amount >= 0 && amount < AMOUNT_MAX))
         return "data.amount is not a number from 0 up"; /* 0: a few come to less than half a cent */
     p->cents = llround(amount * 100);
     p->currency = m.currency;
