@@ -133,7 +133,7 @@ def test_what_is_no_payment_is_refused_and_named(worker, change, reason):
 
 def test_bodies_that_are_no_events_are_refused(worker):
     w = worker("validate", "--currencies", CURRENCIES)
-    for body in ("", "{", "5", "[5]", '[{"data": 3}]', b"\xff\xfe"):
+    for body in ("", "{", "5", "[5]", "[[5]]", '[{"data": 3}]', b"\xff\xfe"):
         status, _ = w.post(body)
         assert status == 422
     assert w.post([event(0, payment(1))])[0]["id"] == "1"

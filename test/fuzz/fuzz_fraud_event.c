@@ -53,9 +53,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_error_t why;
     json_t *tree = json_loadb(body, size, JSON_DECODE_ANY, &why);
     struct json value = json_read(body, size);
-    if (tree != NULL)
+    bool ends = size > 0 && memchr(body, 0, size); /* to jansson a NUL is the end */
+    if (tree != NULL && !ends)
         weir_assert(value.len > 0 || size > JSON_DEPTH_MAX);
-    else if (value.len > 0)
+    else if (value.len > 0 && !ends)
         weir_assert(is_about_meaning(json_error_code(&why)));
     json_decref(tree);
     if (!events_read(&events, body, size))

@@ -8,11 +8,9 @@
 bool events_read(struct events *e, const char *body, size_t n)
 {
     struct json value = json_read(body, n);
-    *e = (struct events){.walk = json_walk(value)};
-    if (json_kind(value) == '{') {
+    *e = (struct events){.walk = json_items(value)};
+    if (json_kind(value) == '{')
         e->one = value;
-        e->walk = (struct json_walk){0};
-    }
     return json_kind(value) == '{' || json_kind(value) == '[';
 }
 
@@ -48,7 +46,7 @@ bool events_next(struct events *e, struct event *out)
     if (one.len == 0 && !json_item(&e->walk, &one))
         return false;
     *out = (struct event){.partition = -1, .offset = -1};
-    for (struct json_walk w = json_walk(one); json_member(&w, &name, &value);)
+    for (struct json_walk w = json_members(one); json_member(&w, &name, &value);)
         take(out, name, value);
     return true;
 }

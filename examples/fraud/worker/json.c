@@ -137,12 +137,21 @@ static const char *skip(const char *at, const char *end)
     return at;
 }
 
-struct json_walk json_walk(struct json value)
+static struct json_walk walk(struct json value, char kind)
 {
-    char kind = json_kind(value);
-    if (kind != '{' && kind != '[')
+    if (json_kind(value) != kind)
         return (struct json_walk){0};
     return (struct json_walk){value.at + 1, value.at + value.len - 1};
+}
+
+struct json_walk json_members(struct json object)
+{
+    return walk(object, '{');
+}
+
+struct json_walk json_items(struct json array)
+{
+    return walk(array, '[');
 }
 
 bool json_item(struct json_walk *w, struct json *value)

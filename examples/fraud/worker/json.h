@@ -1,7 +1,7 @@
 /* json.h: JSON without a tree: a value is the piece of the text in which it stands, which is
  * checked once and then walked over. What a worker passes on it need not read: it copies the piece.
  *
- *     struct json_walk w = json_walk(object);
+ *     struct json_walk w = json_members(object);
  *     for (struct json name, value; json_member(&w, &name, &value);)
  *         if (json_is(name, "amount")) ...
  */
@@ -31,10 +31,11 @@ static inline char json_kind(struct json value)
     return value.len ? *value.at : 0;
 }
 
-/* Over the members of an object or the items of an array, as json_read gave it; over nothing, if it
- * is neither. */
-struct json_walk json_walk(struct json value);
+/* Over the members of an object, as json_read gave it; over nothing, if it is none. */
+struct json_walk json_members(struct json object);
 bool json_member(struct json_walk *w, struct json *name, struct json *value);
+/* Over the items of an array, likewise. */
+struct json_walk json_items(struct json array);
 bool json_item(struct json_walk *w, struct json *value);
 
 /* Is it that text? Written without escapes. */

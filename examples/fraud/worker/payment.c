@@ -53,7 +53,7 @@ static bool members_read(struct members *m, struct json data)
 {
     *m = (struct members){0};
     struct json name, value;
-    for (struct json_walk w = json_walk(data); json_member(&w, &name, &value);) {
+    for (struct json_walk w = json_members(data); json_member(&w, &name, &value);) {
         if (json_is(name, "tx_id"))
             m->tx_id = value;
         else if (json_is(name, "time"))
