@@ -107,6 +107,10 @@ static void delivered(struct push_lane *lane)
     push_lane_items(lane, lane->n);
     for (uint32_t i = 0; i < lane->n; i++)
         lane->items[i].verb = SETTLE_ACCEPT;
+#ifdef FAULT_reply_unsettled
+    if (lane->reply.n > 0)
+        lane->items[0].verb = SETTLE_RELEASE;
+#endif
 #ifndef FAULT_reply_lost
     lane->settle.outputs = lane->reply.outputs;
     lane->settle.outputs_n = lane->reply.n;

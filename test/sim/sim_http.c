@@ -18,8 +18,14 @@ static void finish(struct sim_call *c)
     struct http_call *call = c->call;
     call->outcome = c->cancelled ? HTTP_CANCELLED : c->answer.outcome;
     call->status = call->outcome == HTTP_ANSWERED ? c->answer.status : 0;
-    call->answer_headers_n = 0;
+    struct http_header type = {STR_LIT("content-type"), str_of(c->answer.type)};
+    struct wr body = c->answer.body;
+    call->answer_headers = &type;
+    call->answer_headers_n = call->outcome == HTTP_ANSWERED && c->answer.type != NULL;
     call->answer = (struct str){NULL, 0};
+    if (call->answer_headers_n > 0)
+        call->answer = (struct str){(const char *)body.buf->data, body.len};
+    call->answer_cut = false;
     call->took_us = c->http->way_us + c->answer.after_us;
     snprintf(call->error, sizeof call->error, "%s",
              call->outcome == HTTP_ANSWERED ? "" : "as simulated");
@@ -28,6 +34,7 @@ static void finish(struct sim_call *c)
         c->http->answered(c->http->arg, call);
     mem_free(c);
     call->done(call);
+    wr_free(&body);
 }
 
 static void fire(struct env_timer *timer)

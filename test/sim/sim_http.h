@@ -2,6 +2,7 @@
  * endpoint outside of it, which outlives the program, says how they end. */
 #pragma once
 
+#include "base/cursor.h"
 #include "broker/env.h"
 #include "broker/http_client.h"
 
@@ -10,6 +11,8 @@ struct sim_answer {
     enum http_outcome outcome;
     int status;
     uint64_t after_us; /* until the caller knows */
+    const char *type;  /* Content-Type of the body */
+    struct wr body;    /* moves to the call */
 };
 
 /* At the instant at which the request arrives. */

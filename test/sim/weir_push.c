@@ -4,14 +4,17 @@
  *     weir_push [--seeds N] [--from SEED]
  *     weir_push --seed N [--trace]
  *
- * A seed is a story: a topic, three subscriptions (one event a call, batches, into a topic),
- * events, and several lives of the broker. The endpoint lives outside, answers as it is drawn, and
- * knows all that it was asked. Judged at the end, and on the way:
+ * A seed is a story: a topic, four subscriptions (one event a call; batches; batches in order of
+ * their partitions, each event answered with one; into a topic), events, and several lives of the
+ * broker. The endpoint lives outside, answers as it is drawn, and knows all that it was asked.
+ * Judged at the end, and on the way:
  *
  *   - every acknowledged event was accepted by the endpoint, or lies once in the dead letters,
  *     where exactly those lie that the endpoint refuses for good
  *   - what was accepted SETTLED_US before a life ended does not come again: its settle is durable
- *   - the target topic has every acknowledged event once
+ *   - the target topic has every acknowledged event once, and so has the topic of the answers: no
+ *     answer without its settle, no settle without its answer
+ *   - in order, an event is called for when those before it are done with
  *
  * And one story without ends: Event Grid's schedule over a day, to the second.
  */
@@ -38,10 +41,12 @@
 /* From the answer to a durable settle: a turn of the loop, mail, a sync, a slow disk. */
 #define SETTLED_US (100 * WEIR_SIM_MS)
 #define LIVES_MAX 12
+#define DATA "\"data\":\"e" /* of an event in a batch */
 
-enum { ONE, BATCH, COPY, SUBSCRIPTIONS };
-static const char *const names[] = {"one", "batch", "copy"};
-static const char *const urls[] = {"http://endpoint/one", "http://endpoint/batch", NULL};
+enum { ONE, BATCH, ORDERED, COPY, SUBSCRIPTIONS };
+static const char *const names[] = {"one", "batch", "ordered", "copy"};
+static const char *const urls[] = {"http://endpoint/one", "http://endpoint/batch",
+                                   "http://endpoint/ordered", NULL};
 
 static const struct actor actor = {.principal = "User:test"};
 
@@ -87,22 +92,52 @@ static unsigned events_of(const struct http_call *call, unsigned *out)
         out[n++] = (unsigned)strtoul(at + 1, NULL, 10);
         return n;
     }
-    for (; at + 2 < end; at++) {
-        if (at[0] == '"' && at[1] == 'e' && at[2] >= '0' && at[2] <= '9')
-            out[n++] = (unsigned)strtoul(at + 2, NULL, 10);
+    while ((at = memmem(at, (size_t)(end - at), DATA, strlen(DATA))) != NULL) {
+        at += strlen(DATA);
+        out[n++] = (unsigned)strtoul(at, NULL, 10);
     }
     return n;
 }
 
 static unsigned subscription_of(const struct http_call *call)
 {
-    return strcmp(call->url, urls[ONE]) == 0 ? ONE : BATCH;
+    unsigned sub = ONE;
+    while (strcmp(call->url, urls[sub]) != 0)
+        sub++;
+    return sub;
+}
+
+/* One event for each. */
+static struct wr answer_of(const unsigned *events, unsigned n)
+{
+    struct wr w = {NULL, 0};
+    wr_u8(&w, '[');
+    for (unsigned i = 0; i < n; i++) {
+        char text[128];
+        int len = snprintf(text, sizeof text,
+                           "%s{\"specversion\":\"1.0\",\"type\":\"done\","
+                           "\"datacontenttype\":\"text/plain\",\"data\":\"e%u\"}",
+                           i ? "," : "", events[i]);
+        wr_bytes(&w, text, (size_t)len);
+    }
+    wr_u8(&w, ']');
+    return w;
+}
+
+/* An event that is called for first comes behind all that were called for in its partition. */
+static void check_order(struct story *s, unsigned event)
+{
+    for (unsigned later = event + PARTITIONS; later < s->published; later += PARTITIONS) {
+        if (s->seen[ORDERED][event].calls == 0 && s->seen[ORDERED][later].calls > 0)
+            weir_sim_fail(&s->w, "ordered: e%u comes behind e%u", event, later);
+    }
 }
 
 static struct sim_answer endpoint(void *arg, const struct http_call *call)
 {
     struct story *s = arg;
-    struct sim_answer a = {HTTP_ANSWERED, 200, 100 + rng_below(&s->rng, 20 * WEIR_SIM_MS)};
+    struct sim_answer a = {.outcome = HTTP_ANSWERED, .status = 200};
+    a.after_us = 100 + rng_below(&s->rng, 20 * WEIR_SIM_MS);
     unsigned events[EVENTS_MAX], n = events_of(call, events), sub = subscription_of(call);
     if (strcmp(call->method, "OPTIONS") == 0)
         return a;
@@ -112,6 +147,8 @@ static struct sim_answer endpoint(void *arg, const struct http_call *call)
         struct seen *e = &s->seen[sub][events[i]];
         if (e->settled)
             weir_sim_fail(&s->w, "%s: e%u comes again after it was settled", names[sub], events[i]);
+        if (sub == ORDERED)
+            check_order(s, events[i]);
         e->calls++;
         refused |= is_refused(events[i]) && sub == ONE;
     }
@@ -121,6 +158,10 @@ static struct sim_answer endpoint(void *arg, const struct http_call *call)
         a.status = 400;
     else if (rng_one_in(&s->rng, 40))
         a.outcome = HTTP_UNREACHABLE;
+    if (sub == ORDERED && a.outcome == HTTP_ANSWERED && a.status == 200) {
+        a.type = "application/cloudevents-batch+json";
+        a.body = answer_of(events, n);
+    }
     return a;
 }
 
@@ -368,7 +409,11 @@ static void subscribe(struct story *s, unsigned sub)
         m.conf.url = str_of(urls[sub]);
         m.conf.dead_letter = sub == ONE ? STR_LIT("one.dead") : STR_LIT("batch.dead");
         m.conf.concurrency = 1 + (int64_t)weir_sim_draw(&s->w, 0, 15);
-        m.conf.format = sub == BATCH ? FORMAT_CE_BATCH : FORMAT_CE_BINARY;
+        m.conf.format = sub == ONE ? FORMAT_CE_BINARY : FORMAT_CE_BATCH;
+        if (sub == ORDERED) {
+            m.conf.order = ORDER_PARTITION;
+            m.conf.reply_topic = STR_LIT("answers");
+        }
         m.conf.batch_events_max = 5;
     }
     if (!inside(s, &m.in, make_subscription))
@@ -379,6 +424,7 @@ static void make_all(struct story *s)
 {
     topic(s, "t", PARTITIONS);
     topic(s, "copied", PARTITIONS);
+    topic(s, "answers", PARTITIONS);
     topic(s, "one.dead", 1);
     topic(s, "batch.dead", 1);
     for (unsigned sub = 0; sub < SUBSCRIPTIONS; sub++)
@@ -415,8 +461,8 @@ static void live(struct story *s)
 /* What the endpoint had to take, it has taken. */
 static bool is_delivered(const struct story *s, unsigned event)
 {
-    return !s->acked[event] ||
-           ((s->seen[ONE][event].accepted || is_refused(event)) && s->seen[BATCH][event].accepted);
+    return !s->acked[event] || ((s->seen[ONE][event].accepted || is_refused(event)) &&
+                                s->seen[BATCH][event].accepted && s->seen[ORDERED][event].accepted);
 }
 
 static bool is_over(const struct story *s)
@@ -449,16 +495,22 @@ static bool are_buried(struct story *s)
     return true;
 }
 
+static void check_copies(struct story *s, const char *name)
+{
+    const unsigned *copies = counts_of(s, name);
+    for (unsigned i = 0; i < s->published; i++) {
+        if (copies[i] > 1 || (s->acked[i] && copies[i] != 1))
+            weir_sim_fail(&s->w, "e%u is %u times in the topic %s", i, copies[i], name);
+    }
+}
+
 static void judge(struct story *s)
 {
     struct weir_sim *w = &s->w;
     for (unsigned i = 0; i < 3600 && !are_buried(s); i++)
         (void)weir_sim_run(w, 10 * SECOND);
-    unsigned *copies = counts_of(s, "copied");
-    for (unsigned i = 0; i < s->published; i++) {
-        if (copies[i] > 1 || (s->acked[i] && copies[i] != 1))
-            weir_sim_fail(w, "e%u is %u times in the target topic", i, copies[i]);
-    }
+    check_copies(s, "copied");
+    check_copies(s, "answers");
     unsigned *dead = counts_of(s, "one.dead");
     for (unsigned i = 0; i < s->published; i++) {
         bool due = is_refused(i);
