@@ -106,19 +106,52 @@ static bool skip_escape(struct jr *j)
     return true;
 }
 
+/* Is none of eight bytes a control character, a quote, a backslash, or outside ASCII? Each term has
+ * the top bit of some byte set if, and only if, one is: "Bit Twiddling Hacks", haszero and hasless.
+ */
+static bool all_plain(const char *at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t w;
+    memcpy(&w, at, sizeof w);
+    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
+    uint64_t control = (w - ones * 0x20) & ~w;
+    uint64_t found = w | control | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash);
+    return (found & tops) == 0;
+}
+
+/* How many bytes at the beginning need no looking at: ASCII that is not escaped. */
+static size_t plain_bytes(struct str s)
+{
+    size_t n = 0;
+    while (s.len - n >= sizeof(uint64_t) && all_plain(s.at + n))
+        n += sizeof(uint64_t);
+    while (n < s.len) {
+        unsigned char c = (unsigned char)s.at[n];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            break;
+        n++;
+    }
+    return n;
+}
+
 /* The quote is next. */
 static bool read_string(struct jr *j, struct jr_value *out)
 {
     const char *from = ++j->at;
     bool plain = true;
     out->escaped = false;
-    while (j->at < j->end && *j->at != '"') {
+    for (;;) {
+        j->at += plain_bytes((struct str){j->at, (size_t)(j->end - j->at)});
+        if (j->at == j->end || *j->at == '"')
+            break;
         unsigned char c = (unsigned char)*j->at;
         if (c < 0x20)
             return fail(j, "a string has a control character, which must be escaped");
-        plain &= c < 0x80;
         if (c != '\\') {
-            j->at++;
+            plain = false;
+            while (j->at < j->end && (*j->at & 0x80))
+                j->at++;
             continue;
         }
         out->escaped = true;
@@ -423,19 +456,6 @@ static size_t utf8_bytes(const char *p, size_t n)
     unsigned char c = (unsigned char)*p;
     size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
     return len <= n && utf8_valid(p, len) ? len : 0;
-}
-
-/* How many bytes at the beginning need no looking at: ASCII that is not escaped. */
-static size_t plain_bytes(struct str s)
-{
-    size_t n = 0;
-    while (n < s.len) {
-        unsigned char c = (unsigned char)s.at[n];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            break;
-        n++;
-    }
-    return n;
 }
 
 void json_write_string(struct wr *w, struct str s)

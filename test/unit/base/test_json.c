@@ -197,6 +197,31 @@ static void test_strings(void **state)
     check_string("\"\\u0000x\"", "\0x", 2);
 }
 
+/* Eight bytes are looked at together: each byte at each place, in strings of all lengths. */
+static void test_each_byte_at_each_place(void **state)
+{
+    char text[32];
+    struct wr w;
+    (void)state;
+    wr_init(&w, 0);
+    for (size_t n = 1; n < 20; n++) {
+        for (size_t at = 1; at <= n; at++) {
+            for (unsigned c = 0; c < 256; c++) {
+                bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+                memset(text, 'a', sizeof text);
+                text[0] = text[n + 1] = '"';
+                text[at] = (char)c;
+                assert_int_equal(json_valid((struct str){text, n + 2}), plain);
+                w.len = 0;
+                json_write_string(&w, (struct str){text + 1, n});
+                assert_int_equal(w.len == n + 2, plain);
+                assert_true(json_valid((struct str){(char *)w.buf->data, w.len}));
+            }
+        }
+    }
+    wr_free(&w);
+}
+
 static void test_string_needs_room(void **state)
 {
     struct arena a;
@@ -244,7 +269,7 @@ int main(void)
         cmocka_unit_test(test_walk),        cmocka_unit_test(test_walk_empty),
         cmocka_unit_test(test_errors_stay), cmocka_unit_test(test_depth),
         cmocka_unit_test(test_strings),     cmocka_unit_test(test_string_needs_room),
-        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write),       cmocka_unit_test(test_each_byte_at_each_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
