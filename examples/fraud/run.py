@@ -31,6 +31,8 @@ def parse_arguments():
     parser.add_argument("--spike", type=float, default=4, metavar="SECONDS")
     parser.add_argument("--random", metavar="SEED",
                         help="short: the same faults, at moments that SEED decides")
+    parser.add_argument("--twice", action="store_true",
+                        help="send every payment and every label twice: it changes nothing")
     parser.add_argument("--slow", action="store_true",
                         help="a slow machine: claim nothing about how long things take")
     parser.add_argument("--plain", action="store_true", help="lines, on a terminal too")

@@ -48,9 +48,10 @@ def test_the_show_is_true(tmp_path):
 
 
 @pytest.mark.parametrize("round_number", range(ROUNDS))
-def test_faults_at_any_moment_lose_nothing(tmp_path, round_number):
+def test_faults_at_any_moment_and_every_input_twice(tmp_path, round_number):
     seed = f"{round_number}-{int(time.time())}"
-    with start(tmp_path, "--random", seed, "--rate", "200", "--payments", "20000") as show:
+    with start(tmp_path, "--random", seed, "--rate", "200", "--payments", "20000",
+               "--twice") as show:
         output, _ = show.communicate(timeout=SHOW_SECONDS_MAX)
     print(output)  # with the seed
     assert show.returncode == 0

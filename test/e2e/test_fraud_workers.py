@@ -186,11 +186,12 @@ def test_who_takes_a_partition_over_knows_what_was_before(worker, weir, tmp_path
     publish(weir, "cards", [{name: value for name, value in e.items() if "weir" not in name}
                             for e in events])
     wanted = worker("card", "--topic", "cards").post(events)
-    arguments = "card", "--topic", "cards", "--state", tmp_path / "state", "--weir", weir
+    state = tmp_path / "not" / "yet" / "there"
+    arguments = "card", "--topic", "cards", "--state", state, "--weir", weir
     first = worker(*arguments)
     assert first.post(events[:300]) == wanted[:300]
     first.end(number)
-    assert bool(os.listdir(tmp_path / "state")) == (number == signal.SIGTERM)
+    assert bool(os.listdir(state)) == (number == signal.SIGTERM)
     second, third = worker(*arguments), worker(*arguments)
     assert second.post(events[400:420]) == wanted[400:420]
     assert third.post(events[500:520]) == wanted[500:520]

@@ -62,13 +62,14 @@ class Spike:
 class Feeder(threading.Thread):
     """A thread that keeps to the rate; the story sets what it does."""
 
-    def __init__(self, data, publishers, labels, row=0):
+    def __init__(self, data, publishers, labels, times=1):
         super().__init__(daemon=True)
+        self.times = times  # how often everything is sent
         self.data = data
         self.publishers = publishers
         self.labels = labels
         self.labelled = -1  # the last row whose labels are out
-        self.row = row  # the next to be sent
+        self.row = 0  # the next to be sent
         self.rate = 0  # rows a second
         self.spike = None
         self.error = None
@@ -102,16 +103,20 @@ class Feeder(threading.Thread):
         while self.row < end:
             self.publish_labels()
             stop = next((row for row in range(self.row + 1, end) if row in self.data.labels), end)
-            if self.spike:
-                self.spike.send(self.data.lines[self.row:stop], self.data.customer[self.row:stop])
-            else:
-                for publisher in self.publishers:
-                    publisher.send(self.row, stop)
+            for _ in range(self.times):
+                self.send_piece(self.row, stop)
             self.row = stop
+
+    def send_piece(self, first, end):
+        if self.spike:
+            self.spike.send(self.data.lines[first:end], self.data.customer[first:end])
+            return
+        for publisher in self.publishers:
+            publisher.send(first, end)
 
     def publish_labels(self):
         if self.row in self.data.labels and self.labelled != self.row:
-            self.labels.publish(self.data.labels[self.row])
+            self.labels.publish(self.data.labels[self.row] * self.times)
             self.labelled = self.row
 
     def acked(self):

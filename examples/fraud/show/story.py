@@ -127,7 +127,8 @@ class Story:
             self.start_process(Publisher, "publish-kafka", "publish_kafka.py",
                                data.payments_path, weir.kafka, 1, 2)]
         self.labels = Labels(weir.kafka, data)
-        self.feeder = Feeder(data, self.publishers, self.labels)
+        self.feeder = Feeder(data, self.publishers, self.labels,
+                             2 if self.arguments.twice else 1)
         self.feeder.start()
 
     def waiting(self):

@@ -143,6 +143,20 @@ static const char *weir_of(const char *url)
     return strncmp(url, scheme, sizeof scheme - 1) == 0 ? url + sizeof scheme - 1 : url;
 }
 
+/* And those above it. */
+static void make_folder(const char *path)
+{
+    char part[4096];
+    size_t n = strlen(path);
+    for (size_t i = 1; i <= n; i++) {
+        if (i < n && path[i] != '/')
+            continue;
+        snprintf(part, sizeof part, "%.*s", (int)i, path);
+        if (mkdir(part, 0777) < 0 && errno != EEXIST)
+            die("cannot make the folder %s: %s", part, strerror(errno));
+    }
+}
+
 static void parse(struct worker *w, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -171,8 +185,8 @@ static void parse(struct worker *w, int argc, char **argv)
         usage();
     if (currencies)
         validate_currencies(currencies);
-    if (w->place.state && mkdir(w->place.state, 0777) < 0 && errno != EEXIST)
-        die("cannot make the folder %s: %s", w->place.state, strerror(errno));
+    if (w->place.state)
+        make_folder(w->place.state);
 }
 
 int main(int argc, char **argv)
