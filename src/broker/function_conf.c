@@ -14,8 +14,13 @@
 #define AZURE_NAME_MAX 127  /* Azure's own limit */
 
 static const char *const protocols[] = {"cloudevents", "cloudevents-batch", "azure", NULL};
-static const char *const triggers[] = {"eventGridTrigger", "serviceBusTrigger", "eventHubTrigger",
-                                       "queueTrigger",     "httpTrigger",       NULL};
+static const char *const triggers[] = {"eventGridTrigger",
+                                       "serviceBusTrigger",
+                                       "eventHubTrigger",
+                                       "queueTrigger",
+                                       "kafkaTrigger",
+                                       "httpTrigger",
+                                       NULL};
 
 /* ---- checks of single fields ---- */
 
@@ -128,10 +133,16 @@ static enum err check_protocol(const struct function_conf *c, const char **field
                        "must not be set where a call has one event: protocol must be "
                        "cloudevents-batch, or azure");
     }
-    *field = "azure.forwardHttp";
-    if (c->azure_forward_http && c->azure_trigger_type != TRIGGER_HTTP)
+    *field = "azure.trigger.type";
+    if (c->azure_trigger_type == TRIGGER_HTTP)
         return err_say(text, ERR_CONFIG_INVALID,
-                       "must be set only if azure.trigger.type is httpTrigger");
+                       "must not be httpTrigger: functions are called with events, not yet with "
+                       "requests from outside");
+    *field = "azure.forwardHttp";
+    if (c->azure_forward_http)
+        return err_say(text, ERR_CONFIG_INVALID,
+                       "must not be set: there is no httpTrigger yet whose requests it would be "
+                       "about");
     return ERR_OK;
 }
 

@@ -31,6 +31,7 @@ enum function_trigger {
     TRIGGER_SERVICEBUS,
     TRIGGER_EVENTHUB,
     TRIGGER_QUEUE,
+    TRIGGER_KAFKA,
     TRIGGER_HTTP,
 };
 

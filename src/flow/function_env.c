@@ -2,6 +2,7 @@
  * words of Knative's and Azure Functions' contracts, with what the function's `env` adds or
  * replaces.
  */
+#include "flow/function_azure.h"
 #include "flow/function_internal.h"
 
 #include "base/assert.h"
@@ -52,17 +53,12 @@ static void put_pair(struct function_start *s, const struct spec_pair *p)
 
 static void put_azure(struct function_start *s, const struct function *f, uint16_t port)
 {
-    uint8_t r[16];
-    env_random(f->all->env, r, sizeof r);
-    r[6] = (uint8_t)((r[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
-    r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+    uint8_t random[16];
+    char guid[AZURE_GUID_TEXT_MAX];
+    env_random(f->all->env, random, sizeof random);
     put(s, "FUNCTIONS_CUSTOMHANDLER_PORT=%u", (unsigned)port);
     put(s, "FUNCTIONS_HTTPWORKER_PORT=%u", (unsigned)port);
-    put(s,
-        "FUNCTIONS_CUSTOMHANDLER_WORKER_ID=%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-        "%02x%02x%02x%02x%02x%02x",
-        r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13],
-        r[14], r[15]);
+    put(s, "FUNCTIONS_CUSTOMHANDLER_WORKER_ID=%s", azure_guid(random, guid));
 }
 
 static void put_fixed(struct function_start *s, const struct function *f, unsigned worker,

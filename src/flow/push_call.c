@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "flow/function_azure.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -316,12 +317,17 @@ static void send_request(struct push_lane *lane, struct str url)
 {
     struct pusher *p = lane->p;
     struct err_text text = {""};
+    uint8_t random[AZURE_RANDOM_BYTES];
+    if (lane->how.azure)
+        env_random(p->push->env, random, sizeof random);
     const struct push_request_conf conf = {.s = p->s,
                                            .how = &lane->how,
                                            .url = url,
                                            .origin = origin_of(p),
                                            .arena = &lane->arena,
-                                           .body = &lane->body};
+                                           .body = &lane->body,
+                                           .now_ms = env_now_ms(p->push->env),
+                                           .random = random};
     enum err err =
         push_request_build(&conf, push_lane_message(lane, 0), lane->n, &lane->request, &text);
     if (err == ERR_OK)

@@ -1,12 +1,15 @@
 /* What was answered becomes outputs of the settle: one atomic group, or nothing of it. */
+#include "flow/function_azure.h"
 #include "flow/push_internal.h"
 #include "flow/reply_topics.h"
+#include "io/log.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define AGAIN_US ((uint64_t)20000)
 #define TRIES 50
+#define AZURE_LINE_BYTES 900 /* of a line, in a line of the log */
 
 static const struct topic *topic_of(void *arg, struct str name)
 {
@@ -35,10 +38,75 @@ void push_reply_begin(struct push_lane *lane)
                                                    .arg = lane->p->push->b});
 }
 
+/* ---- custom handlers of Azure Functions ------------------------------------------------------ */
+
+static enum err azure_event(void *arg, struct event *e, struct str topic)
+{
+    struct push_lane *lane = arg;
+    uint32_t cause = lane->n == 1 ? 0 : REPLY_NO_CAUSE;
+    if (topic.at != NULL)
+        return reply_add_to(&lane->reply, e, cause, topic);
+    if (lane->how.reply)
+        return reply_add(&lane->reply, e, cause);
+    lane->reply.dropped++;
+    return ERR_OK;
+}
+
+static void azure_line(void *arg, struct str text)
+{
+    const struct push_lane *lane = arg;
+    char plain[AZURE_LINE_BYTES / 2 + 1], quoted[AZURE_LINE_BYTES];
+    bool cut = !str_copy(plain, sizeof plain, text);
+    env_log(lane->p->push->env, ENV_INFO, "function.output",
+            "function=%s worker=%u stream=log subscription=%s text=%s%s", lane->how.function->name,
+            lane->slot.worker, lane->p->s->name, log_quote(quoted, sizeof quoted, plain),
+            cut ? " cut=true" : "");
+}
+
+static void make_outputs(const struct push_lane *lane)
+{
+    const struct spec_list *outputs = &lane->how.function->conf.function.azure_out;
+    const struct function_output *out = outputs->at;
+    for (size_t i = 0; i < outputs->n; i++)
+        reply_topic_make(lane->p->push->b, out[i].topic);
+}
+
+static enum err take_azure(struct push_lane *lane)
+{
+    struct str answer = lane->call.answer;
+    struct azure_answer a = {.conf = &lane->how.function->conf.function,
+                             .arena = &lane->arena,
+                             .source = lane->reply.conf.source,
+                             .event = azure_event,
+                             .line = azure_line,
+                             .arg = lane};
+    if (lane->call.answer_cut)
+        return err_say(&lane->reply.text, ERR_MESSAGE_TOO_LARGE,
+                       "the handler's answer is larger than %zu bytes", answer.len);
+    answer.at = arena_strndup(&lane->arena, answer.at ? answer.at : "", answer.len);
+    if (answer.at == NULL)
+        return err_say(&lane->reply.text, ERR_MEMORY, "the handler's answer is too large");
+    enum err err = azure_answer_read(&a, answer);
+    if (err == ERR_TOPIC_UNKNOWN)
+        make_outputs(lane);
+    lane->reply.dropped += a.dropped;
+    if (a.text.s[0] != '\0')
+        lane->reply.text = a.text;
+    if (a.lines_dropped > 0)
+        env_log(lane->p->push->env, ENV_WARN, "function.output_dropped",
+                "function=%s worker=%u lines=%u held=false", lane->how.function->name,
+                lane->slot.worker, a.lines_dropped);
+    return err;
+}
+
 enum err push_reply_take(struct push_lane *lane)
 {
     push_reply_begin(lane);
-    enum err err = lane->how.reply ? reply_read(&lane->reply, &lane->call) : ERR_OK;
+    enum err err = ERR_OK;
+    if (lane->how.azure)
+        err = take_azure(lane);
+    else if (lane->how.reply)
+        err = reply_read(&lane->reply, &lane->call);
     if (err == ERR_TOPIC_UNKNOWN) /* by the next attempt it is there */
         reply_topics_make(lane->p->push->b, lane->p->s);
     return err;

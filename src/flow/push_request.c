@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "flow/ascii.h"
+#include "flow/function_azure.h"
 #include "flow/otlp.h"
 
 #include <stdio.h>
@@ -323,6 +324,28 @@ static void put_body(struct build *b, const struct message *messages, uint32_t n
     b->out->body = written(w);
 }
 
+static void put_azure(struct build *b, const struct push_request_conf *conf,
+                      const struct message *messages, uint32_t n)
+{
+    char id[AZURE_GUID_TEXT_MAX];
+    const struct azure_request r = {.s = conf->s,
+                                    .function = conf->how->function,
+                                    .messages = messages,
+                                    .n = n,
+                                    .now_ms = conf->now_ms,
+                                    .random = conf->random,
+                                    .arena = conf->arena};
+    azure_guid(conf->random, id);
+    add(b, STR_LIT("Content-Type"), STR_LIT("application/json; charset=utf-8"));
+    add(b, STR_LIT("User-Agent"), STR_LIT("Azure-Functions-Host/" AZURE_HOST_VERSION));
+    add(b, STR_LIT("X-Azure-Functions-HostVersion"), STR_LIT(AZURE_HOST_VERSION));
+    add(b, STR_LIT("X-Azure-Functions-InvocationId"),
+        (struct str){arena_strndup(b->arena, id, strlen(id)), strlen(id)});
+    azure_request_write(&r, conf->body);
+    b->out->url = (char *)azure_url(conf->url, r.function, b->arena).at;
+    b->out->body = written(conf->body);
+}
+
 static void add_common(struct build *b, const struct message *messages, uint32_t n,
                        const struct event *first, const char *origin)
 {
@@ -335,7 +358,7 @@ static void add_common(struct build *b, const struct message *messages, uint32_t
         add_trace(b, first);
     if (origin)
         add(b, STR_LIT("Origin"), str_of(origin));
-    if (b->how->reply)
+    if (b->how->reply && !b->how->azure)
         add(b, STR_LIT("Prefer"), STR_LIT("reply"));
     add_properties(b, first);
 }
@@ -347,9 +370,13 @@ enum err push_request_build(const struct push_request_conf *conf, const struct m
     struct event first;
     weir_assert(n >= 1);
     out->headers_n = 0;
-    out->url = arena_strndup(conf->arena, conf->url.at, conf->url.len);
     event_of(&b, &messages[0], &first);
-    put_body(&b, messages, n, &first, conf->body);
+    if (conf->how->azure) {
+        put_azure(&b, conf, messages, n);
+    } else {
+        out->url = arena_strndup(conf->arena, conf->url.at, conf->url.len);
+        put_body(&b, messages, n, &first, conf->body);
+    }
     add_common(&b, messages, n, &first, conf->origin);
     if (b.no_memory || out->url == NULL)
         return err_say(text, ERR_MEMORY, "the events' attributes are larger than a call may be");

@@ -70,7 +70,9 @@ struct push_request_conf {
     struct str url;
     const char *origin; /* what the Origin header says; NULL: none is sent */
     struct arena *arena;
-    struct wr *body; /* for what is made */
+    struct wr *body;       /* for what is made */
+    uint64_t now_ms;       /* azure */
+    const uint8_t *random; /* azure: AZURE_RANDOM_BYTES */
 };
 /* ERR_RECORD_INVALID: these messages cannot be posted so; text says why. ERR_MEMORY: the arena is
  * full. */

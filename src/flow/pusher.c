@@ -70,7 +70,7 @@ void pusher_pause(struct pusher *p, uint64_t for_us)
 
 static uint32_t function_calls(struct pusher *p)
 {
-    if (!p->doc || how_of(p).azure || is_paused(p)) /* no call of Azure's is made yet */
+    if (!p->doc || is_paused(p))
         return 0;
     uint32_t n = function_room(&p->fn, p->slots_out);
     if (!p->user.endpoint || n == 0)
@@ -109,8 +109,7 @@ static uint32_t stream_room(struct pusher *p, const struct push_stream *st)
     if (st->lanes > 0)
         return 0;
     if (p->fn.name.at && !p->user.endpoint)
-        return may_begin(p) && p->doc && !how_of(p).azure && !is_paused(p) &&
-               p->push->calls < PUSH_CALLS_MAX;
+        return may_begin(p) && p->doc && !is_paused(p) && p->push->calls < PUSH_CALLS_MAX;
     if (pusher_to_topic(p))
         return may_begin(p);
     return room(p) > 0 || (pusher_to_model(p) && p->model && !p->user.endpoint && may_begin(p));

@@ -20,7 +20,7 @@ static void made(struct op *op)
     mem_free(m);
 }
 
-static void need(struct broker *b, struct str name)
+void reply_topic_make(struct broker *b, struct str name)
 {
     if (name.at == NULL || broker_topic(b, name) != NULL)
         return;
@@ -35,7 +35,7 @@ static void need(struct broker *b, struct str name)
 void reply_topics_make(struct broker *b, const struct subscription *s)
 {
     const struct reply_route *routes = s->conf.routes.at;
-    need(b, s->conf.reply_topic);
+    reply_topic_make(b, s->conf.reply_topic);
     for (size_t i = 0; i < s->conf.routes.n; i++)
-        need(b, routes[i].topic);
+        reply_topic_make(b, routes[i].topic);
 }

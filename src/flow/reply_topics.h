@@ -8,3 +8,5 @@
 /* All that it names; nobody waits: what is answered before they are there is tried again. Once the
  * broker is loaded; any reactor. */
 void reply_topics_make(struct broker *b, const struct subscription *s);
+/* Likewise one; at NULL: none. */
+void reply_topic_make(struct broker *b, struct str name);

@@ -156,7 +156,11 @@ static const struct {
      "spec.azure.outputs[0].name must be 1 to 127 letters"},
     {DOCUMENT_FUNCTION,
      "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"forwardHttp\": true}}",
-     "spec.azure.forwardHttp must be set only if azure.trigger.type is httpTrigger"},
+     "spec.azure.forwardHttp must not be set"},
+    {DOCUMENT_FUNCTION,
+     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"trigger\": "
+     "{\"type\": \"httpTrigger\"}}}",
+     "spec.azure.trigger.type must not be httpTrigger"},
     {DOCUMENT_FUNCTION, "{\"command\": [\"f\"], \"env\": {\"1A\": \"x\"}}",
      "spec.env must have names of letters"},
     {DOCUMENT_FUNCTION, "{\"command\": [\"f\"], \"env\": {\"PORT\": 1}}",
