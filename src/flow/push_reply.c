@@ -92,6 +92,8 @@ static enum err take_azure(struct push_lane *lane)
     lane->reply.dropped += a.dropped;
     if (a.text.s[0] != '\0')
         lane->reply.text = a.text;
+    if (err != ERR_OK && lane->reply.text.s[0] == '\0')
+        (void)err_say(&lane->reply.text, err, "%s", err_meaning(err));
     if (a.lines_dropped > 0)
         env_log(lane->p->push->env, ENV_WARN, "function.output_dropped",
                 "function=%s worker=%u lines=%u held=false", lane->how.function->name,

@@ -582,6 +582,63 @@ static void what_no_route_takes_is_counted(void **state)
     assert_int_equal(push_stats(push)->replies_dropped, 1);
 }
 
+/* ---- custom handlers of Azure Functions ---- */
+
+static struct function_output bindings[] = {{STR_LIT("out"), STR_LIT("out")},
+                                            {STR_LIT("late"), STR_LIT("late")}};
+
+static struct fake_message *azure(void)
+{
+    struct function_conf *f = &fake_functions.doc.conf.function;
+    f->protocol = FUNCTION_AZURE;
+    f->batch_events_max = 64;
+    f->azure_function = STR_LIT("Score");
+    f->azure_out = (struct spec_list){bindings, 2};
+    conf.attempts = 5;
+    subscribe();
+    struct fake_message *m = add("v");
+    run();
+    assert_string_equal(call_of(&local)->url, "http://127.0.0.1:41234/Score");
+    assert_string_equal(fake_http_header(call_of(&local), "User-Agent"),
+                        "Azure-Functions-Host/4.0.0");
+    return m;
+}
+
+static void outputs_of_a_handler_are_of_the_settle(void **state)
+{
+    (void)state;
+    struct fake_message *m = azure();
+    answer_with(200, "application/json",
+                "{\"Outputs\":{\"out\":[\"x\",\"y\"],\"none\":1},\"ReturnValue\":2}");
+    assert_int_equal(m->state, FAKE_ACCEPTED);
+    assert_int_equal(fake_delivery.settles, 1);
+    assert_string_equal(fake_delivery.outputs, "x y ");
+    assert_int_equal(push_stats(push)->replies, 2);
+    assert_int_equal(push_stats(push)->replies_dropped, 2);
+}
+
+static void a_handler_that_answers_nonsense_has_failed(void **state)
+{
+    (void)state;
+    struct fake_message *m = azure();
+    answer_with(200, "text/plain", "done");
+    assert_int_equal(m->state, FAKE_READY);
+    assert_non_null(strstr(m->description, "the handler's answer is none"));
+    advance(1000);
+    answer_with(404, "application/json", "{\"Outputs\":{\"out\":\"x\"}}");
+    assert_int_equal(m->state, FAKE_READY);
+    advance(1000);
+    answer_with(200, "application/json", "{\"Outputs\":{\"late\":\"x\"}}");
+    assert_int_equal(m->state, FAKE_READY);
+    assert_non_null(strstr(m->description, "late"));
+    assert_int_equal(fake_delivery.outputs_n, 0);
+    assert_non_null(rig_topic(&rig, 0, "late"));
+    advance(1000);
+    answer_with(200, "application/json", "{\"Outputs\":{\"late\":\"x\"}}");
+    assert_int_equal(m->state, FAKE_ACCEPTED);
+    assert_string_equal(fake_delivery.outputs, "x ");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -611,6 +668,8 @@ int main(void)
         TEST(a_lock_that_was_lost_takes_the_replies_with_it),
         TEST(a_copy_that_is_being_stored_is_waited_for),
         TEST(what_no_route_takes_is_counted),
+        TEST(outputs_of_a_handler_are_of_the_settle),
+        TEST(a_handler_that_answers_nonsense_has_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
