@@ -32,7 +32,7 @@ enum function_trigger {
     TRIGGER_EVENTHUB,
     TRIGGER_QUEUE,
     TRIGGER_KAFKA,
-    TRIGGER_HTTP,
+    TRIGGER_HTTP, /* not taken yet */
 };
 
 struct function_conf {
