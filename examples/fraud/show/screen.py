@@ -3,11 +3,23 @@ import shutil
 import sys
 import time
 
+WIDTH_MIN, INDENT = 20, 3  # of a terminal; of what is folded
 LINE_SECONDS = 5  # between two pairs of lines where nothing stays in place
 
 
 def number(value, digits=1):
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def folded(line, width):
+    """The line in pieces that a terminal does not break itself."""
+    width = max(width, WIDTH_MIN)
+    while len(line) > width:
+        at = max(line.rfind("  ", INDENT + 1, width), line.rfind(" | ", INDENT + 1, width))
+        at = at if at > 0 else width
+        yield line[:at]
+        line = " " * INDENT + line[at:].lstrip(" |")
+    yield line
 
 
 class Screen:
@@ -34,7 +46,8 @@ class Screen:
         if self.live:
             self.clear()
             width = shutil.get_terminal_size().columns - 1
-            print("\n".join(line[:width] for line in lines), flush=True)
+            lines = [part for line in lines for part in folded(line, width)]
+            print("\n".join(lines), flush=True)
             self.shown = len(lines)
         elif now or time.monotonic() - self.said_at >= LINE_SECONDS:
             self.said_at = time.monotonic()

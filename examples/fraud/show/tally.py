@@ -50,7 +50,8 @@ class Tally:
     def window(self):
         """(decisions a second, p50, p99) of the last seconds; None where there are none."""
         with self.lock:
-            rows = list(self.recent)
+            since = time.monotonic() - WINDOW_SECONDS
+            rows = [row for row in self.recent if row[0] > since]
         values = [value for row in rows for value in row[2]]
         rate = sum(row[1] for row in rows) / (len(rows) * 0.5) if rows else 0
         return rate, percentile(values, .5), percentile(values, .99)
