@@ -168,7 +168,8 @@ struct settle_item *push_lane_items(struct push_lane *lane, uint32_t n);
 void push_lane_settle(struct push_lane *lane);
 /* The same settle once more, after a while. */
 void push_lane_settle_again(struct push_lane *lane, uint64_t in_us);
-/* All that is left of the lane becomes available again, as if it had not been acquired. */
+/* All that is left of the lane becomes available again, as if it had not been acquired; and so does
+ * what was acquired behind it, where order counts. */
 void push_lane_release(struct push_lane *lane);
 /* Will its time to live be over then? And what becomes of it. */
 bool push_lane_expired(const struct push_lane *lane, const struct message *m, uint64_t in_ms);

@@ -29,11 +29,13 @@ struct settle_item *push_lane_items(struct push_lane *lane, uint32_t n)
     return lane->items;
 }
 
-/* All that is left of the lane becomes available again, as if it had not been acquired. */
+/* All that is left of the lane becomes available again, as if it had not been acquired; and so does
+ * what was acquired behind it, where order counts. */
 void push_lane_release(struct push_lane *lane)
 {
     lane->n = lane->end - lane->from;
     lane->delivered = false;
+    lane->stream->failed = true;
     push_lane_items(lane, lane->n);
     push_lane_settle(lane);
 }

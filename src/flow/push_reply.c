@@ -159,19 +159,16 @@ static enum delivery_outcome outcome_of(enum err err)
     }
 }
 
-/* Somebody else has some of them by now: what was answered for all is nobody's. */
+/* Somebody else has some of them by now: what was answered for all is nobody's, and where order
+ * counts what follows waits for it. The next settle drops those that are lost. */
 static void release_others(struct push_lane *lane)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < lane->settle.items_n; i++) {
-        struct settle_item *item = &lane->items[i];
-        if (item->err == ERR_LOCK_LOST)
-            continue;
-        item->verb = SETTLE_RELEASE;
-        item->uncounted = false;
-        lane->items[kept++] = *item;
-    }
-    lane->settle.items_n = kept;
+    uint32_t n = lane->n;
+    if (pusher_chained(lane->p))
+        lane->n = lane->end - lane->from;
+    push_lane_items(lane, lane->n);
+    for (uint32_t i = 0; i < n; i++)
+        lane->items[i].uncounted = false;
     lane->settle.outputs_n = 0;
     lane->delivered = false;
     lane->stream->failed = true;

@@ -428,6 +428,55 @@ static void nothing_acquired_ahead_overtakes(void **state)
     answer(200);
 }
 
+/* Nor when no worker could be had for what stands before it, while other partitions go on. */
+static void nothing_overtakes_what_no_worker_takes(void **state)
+{
+    (void)state;
+    conf.order = ORDER_PARTITION;
+    fake_functions.doc.conf.function.protocol = FUNCTION_CLOUDEVENTS;
+    subscribe();
+    add("other")->partition = 1;
+    run();
+    struct fake_message *first = add("first"); /* the worker is busy */
+    run();
+    struct fake_message *second = add("second");
+    run();
+    assert_int_equal(second->state, FAKE_ACQUIRED);
+    fake_functions_fail(ERR_TIMED_OUT);
+    fake_functions.given++;
+    run();
+    assert_int_equal(first->state, FAKE_READY);
+    assert_int_equal(second->state, FAKE_READY);
+    answer(200);
+    advance(1000);
+    assert_string_equal(call_of(&local)->body, "first");
+    answer(200);
+    assert_string_equal(call_of(&local)->body, "second");
+    answer(200);
+}
+
+/* What follows waits for a message whose reply was not stored. */
+static void nothing_overtakes_a_lock_that_was_lost(void **state)
+{
+    (void)state;
+    conf.order = ORDER_PARTITION;
+    conf.reply_topic = STR_LIT("out");
+    fake_functions.doc.conf.function.protocol = FUNCTION_CLOUDEVENTS;
+    subscribe();
+    struct fake_message *first = add("first"), *second = add("second");
+    run();
+    fake_delivery.settle_err = ERR_LOCK_LOST;
+    fake_delivery.settle_errs_n = 1;
+    answer_with(200, BATCH, "[" EVENT("x") "]");
+    assert_int_equal(first->deliveries, 2);
+    assert_int_equal(second->deliveries, 1); /* its attempts are not spent */
+    assert_string_equal(call_of(&local)->body, "first");
+    answer_with(200, BATCH, "[" EVENT("y") "]");
+    assert_string_equal(call_of(&local)->body, "second");
+    answer_with(200, BATCH, "[" EVENT("z") "]");
+    assert_string_equal(fake_delivery.outputs, "\"y\" \"z\" ");
+}
+
 /* ---- replies ---- */
 
 static void replies_are_stored_with_the_settle(void **state)
@@ -660,6 +709,8 @@ int main(void)
         TEST(partitions_keep_their_order),
         TEST(messages_are_acquired_for_calls_that_end),
         TEST(nothing_acquired_ahead_overtakes),
+        TEST(nothing_overtakes_what_no_worker_takes),
+        TEST(nothing_overtakes_a_lock_that_was_lost),
         TEST(replies_are_stored_with_the_settle),
         TEST(an_endpoint_may_answer_too),
         TEST(an_answer_that_is_no_event_is_a_failed_call),
