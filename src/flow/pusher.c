@@ -79,10 +79,24 @@ static uint32_t function_calls(struct pusher *p)
     return n < allowed ? n : allowed;
 }
 
+/* Where order counts, what the one before it has under way, with settings that are gone, ends
+ * first: both are the same owner to the ledger, which would let this one go on behind it. */
+static bool has_predecessor(const struct pusher *p)
+{
+    if (p->s->conf.order == ORDER_NONE)
+        return false;
+    list_for (it, &p->push->pushers) {
+        const struct pusher *other = container_of(it, struct pusher, link);
+        if (other != p && other->leaving && uuid_eq(other->s->id, p->s->id))
+            return true;
+    }
+    return false;
+}
+
 static bool may_begin(const struct pusher *p)
 {
     return !p->releasing && !p->leaving && !p->push->stopping &&
-           push_validation_of(p->s) == PUSH_VALID;
+           push_validation_of(p->s) == PUSH_VALID && !has_predecessor(p);
 }
 
 /* Calls that may begin now. */
@@ -311,16 +325,29 @@ static void step(struct pusher *p)
         step_stream(p, p->streams[i]);
 }
 
+static void pump_successor(struct push *push, const struct subscription *s)
+{
+    list_for (it, &push->pushers) {
+        struct pusher *p = container_of(it, struct pusher, link);
+        if (!p->leaving && uuid_eq(p->s->id, s->id)) {
+            pusher_pump(p);
+            return;
+        }
+    }
+}
+
 static void free_if_gone(struct pusher *p)
 {
     struct push *push = p->push;
     if (!p->leaving || p->pumping || pusher_busy(p))
         return;
-    const struct subscription *s = p->again_after ? subscription_ref(p->s) : NULL;
+    const struct subscription *s = subscription_ref(p->s);
+    bool again = p->again_after;
     pusher_free(p);
-    if (!s)
-        return;
-    push_begin(push, s, false);
+    if (again)
+        push_begin(push, s, false);
+    else
+        pump_successor(push, s);
     subscription_unref(s);
 }
 

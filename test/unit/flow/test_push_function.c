@@ -455,6 +455,28 @@ static void nothing_overtakes_what_no_worker_takes(void **state)
     answer(200);
 }
 
+/* What the settings of before have under way ends before the new ones begin. */
+static void nothing_overtakes_a_change(void **state)
+{
+    (void)state;
+    conf.order = ORDER_PARTITION;
+    fake_functions.doc.conf.function.protocol = FUNCTION_CLOUDEVENTS;
+    subscribe();
+    add("first");
+    run();
+    add("second");
+    run();
+    add("third");
+    conf.attempts++;
+    subscribe();
+    assert_string_equal(call_of(&local)->body, "first");
+    answer(200);
+    assert_string_equal(call_of(&local)->body, "second");
+    answer(200);
+    assert_string_equal(call_of(&local)->body, "third");
+    answer(200);
+}
+
 /* What follows waits for a message whose reply was not stored. */
 static void nothing_overtakes_a_lock_that_was_lost(void **state)
 {
@@ -710,6 +732,7 @@ int main(void)
         TEST(messages_are_acquired_for_calls_that_end),
         TEST(nothing_acquired_ahead_overtakes),
         TEST(nothing_overtakes_what_no_worker_takes),
+        TEST(nothing_overtakes_a_change),
         TEST(nothing_overtakes_a_lock_that_was_lost),
         TEST(replies_are_stored_with_the_settle),
         TEST(an_endpoint_may_answer_too),
