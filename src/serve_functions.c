@@ -59,6 +59,7 @@ struct serve_functions *serve_functions_make(const char *weir_http, struct broke
         one->functions =
             functions_make(&(struct functions_conf){.broker = brokers[i],
                                                     .loop = loops[i],
+                                                    .commands = broker_conf(brokers[i])->commands,
                                                     .http = http_local_client(one->http),
                                                     .weir_http = weir_http});
         one->start.run = start;

@@ -53,6 +53,7 @@ struct loop;
 struct functions_conf {
     struct broker *broker; /* NULL: no events are written (tests) */
     struct loop *loop;
+    bool commands;            /* whether commands are run at all: `weir serve --commands` */
     struct http_client *http; /* for workers that must answer before they are ready (azure) */
     const char *weir_http;    /* WEIR_HTTP: "http://127.0.0.1:8080"; NULL: not given. Borrowed */
 };

@@ -168,7 +168,7 @@ static enum err start_process(struct function_worker *w, struct err_text *text)
 {
     struct function *f = w->f;
     struct function_start start;
-    if (!broker_conf(f->all->conf.broker)->commands) /* it was put when they were allowed */
+    if (!f->all->conf.commands) /* it was put when they were allowed */
         return err_say(text, ERR_POLICY, "commands are off: see --commands");
     enum err err = process_port(f->all->conf.loop, &w->port);
     if (err)

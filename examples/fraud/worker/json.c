@@ -118,6 +118,15 @@ struct json json_read(const char *from, size_t n)
 
 /* ---- walking over what was checked ---- */
 
+/* Behind a number or a word. */
+static const char *plain(const char *at, const char *end)
+{
+    static const char behind[] = ",]} \t\r\n";
+    while (at < end && memchr(behind, *at, sizeof behind - 1) == NULL)
+        at++;
+    return at;
+}
+
 /* Where a checked value ends. */
 static const char *skip(const char *at, const char *end)
 {
@@ -132,7 +141,7 @@ static const char *skip(const char *at, const char *end)
         else if (depth > 0)
             at++;
         else
-            at += strcspn(at, ",]} \t\r\n");
+            at = plain(at, end);
     } while (depth > 0);
     return at;
 }

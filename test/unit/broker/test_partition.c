@@ -349,7 +349,7 @@ static enum err trim(struct rig *r, const struct uuid *id, int64_t offset, int64
 static void test_trim(void **state)
 {
     struct rig r;
-    struct uuid id = topic(&r, 2), internal = topic_state_id(TOPIC_STATE_CATALOG);
+    struct uuid id = topic(&r, 2), internal = topic_state_id(TOPIC_STATE_OFFSETS);
     int64_t start;
     (void)state;
     put(&r, &id, 0, 4, TS);

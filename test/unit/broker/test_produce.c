@@ -226,7 +226,7 @@ static void test_refused(void **state)
 {
     struct rig r;
     struct uuid id = topic(&r, 2), none = {{1}};
-    struct uuid internal = topic_state_id(TOPIC_STATE_CATALOG);
+    struct uuid internal = topic_state_id(TOPIC_STATE_OFFSETS);
     (void)state;
     assert_int_equal(rig_produce(&r, 0, &id, 4, rig_batch(1, TS), NULL), ERR_TOPIC_UNKNOWN);
     assert_int_equal(rig_produce(&r, 0, &id, -1, rig_batch(1, TS), NULL), ERR_TOPIC_UNKNOWN);

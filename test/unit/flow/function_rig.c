@@ -439,6 +439,7 @@ void rig_open(uint64_t seed)
                                       .output_lines_max = 1000};
     const struct functions_conf conf = {.broker = (struct broker *)&rig,
                                         .loop = rig.loop,
+                                        .commands = true,
                                         .http = &rig.http.client,
                                         .weir_http = "http://127.0.0.1:8080"};
     rig.functions = functions_make(&conf);
