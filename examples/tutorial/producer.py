@@ -20,13 +20,19 @@ producer = KafkaProducer(
 )
 
 
+def say(what):
+    """A line, in one piece: callbacks run in kafka-python's thread, or here if the answer was there
+    before the callback was added, and print() writes a line and its end separately."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
 def on_ack(event, stored):
-    print(json.dumps({"acked": event, "partition": stored.partition, "offset": stored.offset}),
-          flush=True)
+    say({"acked": event, "partition": stored.partition, "offset": stored.offset})
 
 
 def on_error(event, error):
-    print(json.dumps({"failed": event, "error": repr(error)}), flush=True)
+    say({"failed": event, "error": repr(error)})
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # a pod is told to stop
