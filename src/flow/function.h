@@ -4,7 +4,7 @@
  *
  *     function   the pool of one Function: 0..N workers, on the reactor of its name
  *     worker     one life of one process: STARTING -> READY -> (DRAINING) -> GONE
- *     user       who has events for it: a subscription's pusher; the HTTP door (broker/invoke.h)
+ *     user       who has events for it: a subscription's pusher
  *     slot       one call: asked for, given with a worker's address, given back
  *
  *     function_take -> (a worker starts) -> ready(): call slot->url -> function_give(how it went)
