@@ -12,10 +12,9 @@
  * each. PORT says where it listens. A request is at most REQUEST_MAX; what is larger, or is no
  * request, ends its connection.
  */
-#include <arpa/inet.h>
+#include "server.h"
+
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -266,28 +265,16 @@ static void receive(struct conn *c)
 
 static void take(int ep, int listener)
 {
-    int one = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = server_accept(listener);
     if (fd < 0)
         return;
     struct conn *c = calloc(1, sizeof *c);
     if (!c)
         die("memory");
     c->fd = fd;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e))
         die("epoll_ctl");
-}
-
-static int listen_on(uint16_t port)
-{
-    struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
-    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
-        bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 1024))
-        die("listen");
-    return fd;
 }
 
 static void parse(int argc, char **argv)
@@ -310,11 +297,11 @@ int main(int argc, char **argv)
 {
     const char *port = getenv("PORT");
     parse(argc, argv);
-    int listener = listen_on(port ? (uint16_t)strtoul(port, NULL, 10) : 0);
+    int listener = server_listen(port ? (uint16_t)strtoul(port, NULL, 10) : 0);
     int ep = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
-    if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, listener, &e))
-        die("epoll");
+    if (listener < 0 || ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, listener, &e))
+        die("listening");
     for (;;) {
         int n = epoll_wait(ep, events, EVENTS, until_due());
         for (int i = 0; i < n; i++) {

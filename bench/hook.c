@@ -6,10 +6,9 @@
  * One thread, epoll, keep-alive and pipelining. Bodies are skipped by Content-Length. At GET /count
  * it answers with the number of requests that had a body, and at SIGTERM prints a line of JSON.
  */
-#include <arpa/inet.h>
+#include "server.h"
+
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -110,43 +109,29 @@ static void receive(struct conn *c)
 
 static void take(int ep, int listener)
 {
-    int one = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = server_accept(listener);
     if (fd < 0)
         return;
     struct conn *c = calloc(1, sizeof *c);
     if (!c)
         die("memory");
     c->fd = fd;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e))
         die("epoll_ctl");
 }
 
-static int listen_on(uint16_t port)
-{
-    struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
-    socklen_t len = sizeof at;
-    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
-        bind(fd, (struct sockaddr *)&at, len) || listen(fd, 1024) ||
-        getsockname(fd, (struct sockaddr *)&at, &len))
-        die("listen");
-    printf("port %u\n", ntohs(at.sin_port));
-    fflush(stdout);
-    return fd;
-}
-
 int main(int argc, char **argv)
 {
-    int listener = listen_on(argc > 1 ? (uint16_t)strtoul(argv[1], NULL, 10) : 0);
+    int listener = server_listen(argc > 1 ? (uint16_t)strtoul(argv[1], NULL, 10) : 0);
     int ep = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
     struct rusage used;
     signal(SIGTERM, on_term);
-    if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, listener, &e))
-        die("epoll");
+    if (listener < 0 || ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, listener, &e))
+        die("listening");
+    printf("port %u\n", server_port(listener));
+    fflush(stdout);
     while (!ending) {
         int n = epoll_wait(ep, events, EVENTS, 1000);
         for (int i = 0; i < n; i++) {
