@@ -268,3 +268,16 @@ const char *when_put_duration(int64_t ms, char out[WHEN_TEXT_MAX])
     snprintf(out, WHEN_TEXT_MAX, "%lld%s", (long long)(ms / own_units[i].ms), own_units[i].name);
     return out;
 }
+
+bool when_us_of_ms(struct str s, int64_t *us)
+{
+    const char *dot = memchr(s.at, '.', s.len);
+    struct str ms = {s.at, dot != NULL ? (size_t)(dot - s.at) : s.len};
+    int64_t whole, part = 0, unit = 100;
+    if (str_to_i64(ms, &whole) != ERR_OK || whole < 0 || whole > WHEN_MS_MAX)
+        return false;
+    for (const char *p = dot; dot != NULL && ++p < s.at + s.len && unit > 0; unit /= 10)
+        part += *p >= '0' && *p <= '9' ? (*p - '0') * unit : 0;
+    *us = whole * 1000 + part;
+    return true;
+}

@@ -19,6 +19,11 @@ bool when_datetime(struct str s, int64_t *ms);
  * varies), or weir's own form, "2h", "1h30m", a bare number of ms -> ms. False: something else. */
 bool when_duration(struct str s, int64_t *ms);
 
+/* Unix ms with decimals or without, "1767225600000.125" -> us; finer ones are cut. False: something
+ * else, or outside of 1970 to 2100. */
+#define WHEN_MS_MAX INT64_C(4102444800000)
+bool when_us_of_ms(struct str s, int64_t *us);
+
 /* "2026-03-01T12:00:00Z", with ".500" where it is not 0. Years 1 to 9999, others are clamped.
  * Returns out. */
 const char *when_put_datetime(int64_t ms, char out[WHEN_TEXT_MAX]);

@@ -3,12 +3,12 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/when.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define MEMORY_MAX ((size_t)1 << 30)
-#define AT_MS_MAX INT64_C(4102444800000) /* the year 2100 */
 
 /* ---- reading a hop ---- */
 
@@ -52,24 +52,11 @@ static const struct field cause_fields[] = {
     {"attempt", offsetof(struct hop, cause_attempt), true},
 };
 
-/* Unix ms, with decimals or without; ours has three. */
-static void take_at(struct hop *hop, struct str text)
-{
-    const char *dot = memchr(text.at, '.', text.len);
-    struct str ms = {text.at, dot != NULL ? (size_t)(dot - text.at) : text.len};
-    int64_t whole, us = 0, unit = 100;
-    if (str_to_i64(ms, &whole) != ERR_OK || whole < 0 || whole > AT_MS_MAX)
-        return;
-    for (const char *p = dot; dot != NULL && ++p < text.at + text.len && unit > 0; unit /= 10)
-        us += *p >= '0' && *p <= '9' ? (*p - '0') * unit : 0;
-    hop->at_us = whole * 1000 + us;
-}
-
 /* Numbers are sums and differences of times later: none is so large that these overflow. */
 static void take_number(struct str text, int64_t *out)
 {
     int64_t n;
-    if (str_to_i64(text, &n) == ERR_OK && n >= 0 && n <= AT_MS_MAX * 1000)
+    if (str_to_i64(text, &n) == ERR_OK && n >= 0 && n <= WHEN_MS_MAX * 1000)
         *out = n;
 }
 
@@ -112,7 +99,7 @@ static bool read_hop(struct str text, struct arena *arena, struct hop *hop)
         if (v.type == JR_OBJECT && str_is(name.text, "cause") && !read_cause(hop, v.text, arena))
             return false;
         if (v.type == JR_NUMBER && str_is(name.text, "at"))
-            take_at(hop, v.text);
+            (void)when_us_of_ms(v.text, &hop->at_us);
         take_field(hop, fields, COUNT(fields), name.text, &v, arena);
     }
     return jr_end(&j) && hop->step.at != NULL && hop->at.topic.at != NULL;

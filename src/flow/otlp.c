@@ -1,6 +1,7 @@
 #include "flow/otlp.h"
 
 #include "base/json.h"
+#include "base/when.h"
 #include "broker/event.h"
 #include "broker/hop.h"
 #include "broker/topic.h"
@@ -9,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define AT_MS_MAX INT64_C(4102444800000) /* the year 2100 */
 
 /* ---- reading a hop ---- */
 
@@ -70,7 +69,7 @@ static const struct field cause_fields[] = {
 static void take_number(struct str text, int64_t *out)
 {
     int64_t n;
-    if (str_to_i64(text, &n) == ERR_OK && n >= 0 && n <= AT_MS_MAX * 1000)
+    if (str_to_i64(text, &n) == ERR_OK && n >= 0 && n <= WHEN_MS_MAX * 1000)
         *out = n;
 }
 
@@ -86,19 +85,6 @@ static void take(struct span *s, const struct field *f, size_t n, struct str nam
         else if (f[i].number && v->type == JR_NUMBER)
             take_number(v->text, at);
     }
-}
-
-/* Unix ms, with three decimals. */
-static void take_at(struct span *s, struct str text)
-{
-    const char *dot = memchr(text.at, '.', text.len);
-    struct str ms = {text.at, dot != NULL ? (size_t)(dot - text.at) : text.len};
-    int64_t whole, us = 0, unit = 100;
-    if (str_to_i64(ms, &whole) != ERR_OK || whole < 0 || whole > AT_MS_MAX)
-        return;
-    for (const char *p = dot; dot != NULL && ++p < text.at + text.len && unit > 0; unit /= 10)
-        us += *p >= '0' && *p <= '9' ? (*p - '0') * unit : 0;
-    s->at_us = whole * 1000 + us;
 }
 
 static bool read_cause(struct span *s, struct str text, struct arena *arena)
@@ -133,7 +119,7 @@ static bool read_span(struct span *s, struct str text, struct arena *arena)
         if (v.type == JR_OBJECT && str_is(name.text, "cause") && !read_cause(s, v.text, arena))
             return false;
         if (v.type == JR_NUMBER && str_is(name.text, "at"))
-            take_at(s, v.text);
+            (void)when_us_of_ms(v.text, &s->at_us);
         take(s, fields, COUNT(fields), name.text, &v, arena);
     }
     if (!is_hex(s->parent, 16))

@@ -166,12 +166,40 @@ static void durations_are_written(void **state)
     }
 }
 
+static void ms_with_decimals_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t us;
+    } rows[] = {{"0", 0},
+                {"1767225600000", INT64_C(1767225600000000)},
+                {"1767225600000.125", INT64_C(1767225600000125)},
+                {"1767225600000.5", INT64_C(1767225600000500)},
+                {"1767225600000.0009", INT64_C(1767225600000000)},
+                {"4102444800000", INT64_C(4102444800000000)},
+                {"4102444800001", -7},
+                {"-1", -7},
+                {"", -7},
+                {".5", -7},
+                {"soon", -7}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t us = -7;
+        assert_int_equal(when_us_of_ms(str_of(rows[i].text), &us), rows[i].us != -7);
+        assert_int_equal(us, rows[i].us);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dates_are_read),     cmocka_unit_test(other_texts_are_no_dates),
-        cmocka_unit_test(durations_are_read), cmocka_unit_test(other_texts_are_no_durations),
-        cmocka_unit_test(dates_are_written),  cmocka_unit_test(durations_are_written),
+        cmocka_unit_test(dates_are_read),
+        cmocka_unit_test(other_texts_are_no_dates),
+        cmocka_unit_test(durations_are_read),
+        cmocka_unit_test(other_texts_are_no_durations),
+        cmocka_unit_test(dates_are_written),
+        cmocka_unit_test(durations_are_written),
+        cmocka_unit_test(ms_with_decimals_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
