@@ -35,6 +35,17 @@ struct http_header {
     struct str name, value;
 };
 
+/* What may stand in a header's value, or a name: no line break, nothing else that is no text. */
+static inline bool http_is_text(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char ch = (unsigned char)s.at[i];
+        if ((ch < 0x20 && ch != '\t') || ch == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 struct http_client;
 
 struct http_call {

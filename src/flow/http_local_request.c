@@ -110,20 +110,9 @@ static bool is_token(struct str s)
     return s.len > 0;
 }
 
-/* Of a value: no line break, nothing else that is no text. */
-static bool is_clean(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char ch = (unsigned char)s.at[i];
-        if ((ch < 0x20 && ch != '\t') || ch == 0x7f)
-            return false;
-    }
-    return true;
-}
-
 static bool is_target(struct str s)
 {
-    return is_clean(s) && memchr(s.at, ' ', s.len) == NULL && memchr(s.at, '\t', s.len) == NULL;
+    return http_is_text(s) && memchr(s.at, ' ', s.len) == NULL && memchr(s.at, '\t', s.len) == NULL;
 }
 
 static bool is_framing(struct str name)
@@ -144,7 +133,7 @@ static enum http_outcome put_headers(const struct request *r, const struct http_
         return refuse(r, HTTP_CALL_BAD, "more headers than a call may have");
     for (size_t i = 0; i < call->headers_n; i++) {
         const struct http_header *h = &call->headers[i];
-        if (!is_token(h->name) || !is_clean(h->value))
+        if (!is_token(h->name) || !http_is_text(h->value))
             return refuse(r, HTTP_CALL_BAD,
                           "a header's name or value has a character that it may not");
         if (is_framing(h->name))
@@ -165,7 +154,7 @@ static enum http_outcome put_head(const struct request *r, const struct http_cal
 {
     bool host = false, agent = false;
     struct str method = str_of(call->method);
-    if (!is_token(method) || !is_target(r->target) || !is_clean(r->host))
+    if (!is_token(method) || !is_target(r->target) || !http_is_text(r->host))
         return refuse(r, HTTP_CALL_BAD, "the method or the URL has a character that it may not");
     put(r, method);
     wr_u8(r->head, ' ');

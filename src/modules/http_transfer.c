@@ -68,17 +68,6 @@ static bool check_url(struct http_transfer *t)
     return ok;
 }
 
-/* No line breaks and no NUL: what a value may do to a request. */
-static bool is_clean(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char ch = (unsigned char)s.at[i];
-        if ((ch < 0x20 && ch != '\t') || ch == 0x7f)
-            return false;
-    }
-    return true;
-}
-
 static bool add_line(struct http_transfer *t, const char *line)
 {
     struct curl_slist *list = t->conf->curl->slist_append(t->headers, line);
@@ -92,7 +81,7 @@ static bool add_header(struct http_transfer *t, const struct http_header *h)
 {
     char line[HEADER_LINE_MAX];
     bool named = h->name.len > 0 && !memchr(h->name.at, ':', h->name.len);
-    if (!named || !is_clean(h->name) || !is_clean(h->value))
+    if (!named || !http_is_text(h->name) || !http_is_text(h->value))
         return fail(t, HTTP_CALL_BAD, "a header's name or value has a character that it may not");
     if (h->name.len + h->value.len + 3 > sizeof line)
         return fail(t, HTTP_CALL_BAD, "a header is longer than 16 KiB");

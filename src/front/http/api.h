@@ -52,6 +52,9 @@ void api_blame(struct api_item *item, const char *field);
 /* As api_done, for a verb's op: created or changed as the verb found it. */
 void api_done_put(struct api_item *item, enum err err, bool created, bool changed);
 
+/* "status" of a document: what weir says of the thing, not its declarer. A new reference. */
+json_t *api_status(struct uuid id, uint64_t created_ms);
+
 struct api_kind {
     const struct spec_kind *spec;
     void (*apply)(struct api_item *item);

@@ -2,7 +2,6 @@
  * too: their commands, variables and addresses are nobody else's business. */
 #include "front/http/api.h"
 
-#include "base/when.h"
 #include "broker/document.h"
 
 #include <string.h>
@@ -40,14 +39,10 @@ static struct str name_of(const struct document *d)
 static json_t *show(const struct document *d)
 {
     const struct spec_kind *kind = document_spec(d->kind);
-    char id[UUID_TEXT_MAX], created[WHEN_TEXT_MAX];
     json_t *spec = spec_write(kind, &d->conf, false);
     json_t *document = spec_write_document(kind, str_of(d->name), NULL, spec);
     json_decref(spec);
-    uuid_format(d->id, id);
-    json_object_set_new(document, "status",
-                        json_pack("{s:s, s:s}", "id", id, "created",
-                                  when_put_datetime((int64_t)d->created_ms, created)));
+    json_object_set_new(document, "status", api_status(d->id, d->created_ms));
     return document;
 }
 

@@ -2,6 +2,7 @@
 #include "front/http/api.h"
 
 #include "base/assert.h"
+#include "base/when.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,14 @@ void api_done_put(struct api_item *item, enum err err, bool created, bool change
 {
     item->result = created ? "created" : changed ? "configured" : "unchanged";
     api_done(item, err);
+}
+
+json_t *api_status(struct uuid id, uint64_t created_ms)
+{
+    char text[UUID_TEXT_MAX], created[WHEN_TEXT_MAX];
+    uuid_format(id, text);
+    return json_pack("{s:s, s:s}", "id", text, "created",
+                     when_put_datetime((int64_t)created_ms, created));
 }
 
 bool api_owns(struct http_request *rq, enum access_kind kind, struct str name)

@@ -1,7 +1,6 @@
 /* api_subscription.c: the kind Subscription. Its name has the topic's before it: "orders/fraud". */
 #include "front/http/api.h"
 
-#include "base/when.h"
 #include "broker/access.h"
 #include "broker/subscription.h"
 
@@ -68,18 +67,15 @@ struct str api_subscription_name(struct http_request *rq, const void *thing)
 json_t *api_subscription_show(struct http_request *rq, const void *thing)
 {
     const struct subscription *s = thing;
-    char id[UUID_TEXT_MAX], created[WHEN_TEXT_MAX];
     (void)rq;
     json_t *spec = spec_write(&subscription_kind, &s->conf, false);
     json_object_del(spec, "labels"); /* they are shown in metadata */
     json_t *document =
         spec_write_document(&subscription_kind, str_of(s->name), &s->conf.labels, spec);
     json_decref(spec);
-    uuid_format(s->id, id);
-    json_object_set_new(document, "status",
-                        json_pack("{s:s, s:s, s:b}", "id", id, "created",
-                                  when_put_datetime((int64_t)s->created_ms, created), "queue",
-                                  (int)s->queue));
+    json_t *status = api_status(s->id, s->created_ms);
+    json_object_set_new(status, "queue", json_boolean(s->queue));
+    json_object_set_new(document, "status", status);
     return document;
 }
 

@@ -1,7 +1,6 @@
 /* api_topic.c: the kind Topic. */
 #include "front/http/api.h"
 
-#include "base/when.h"
 #include "broker/access.h"
 #include "broker/topic_resource.h"
 
@@ -51,16 +50,12 @@ json_t *api_topic_show(struct http_request *rq, const void *thing)
 {
     const struct topic *t = thing;
     struct topic_spec spec;
-    char id[UUID_TEXT_MAX], created[WHEN_TEXT_MAX];
     if (topic_spec_of(t, &rq->arena, &spec))
         return NULL;
     json_t *json = spec_write(&topic_kind, &spec, false);
     json_t *document = spec_write_document(&topic_kind, str_of(t->name), NULL, json);
     json_decref(json);
-    uuid_format(t->id, id);
-    json_object_set_new(document, "status",
-                        json_pack("{s:s, s:s}", "id", id, "created",
-                                  when_put_datetime((int64_t)t->created_ms, created)));
+    json_object_set_new(document, "status", api_status(t->id, t->created_ms));
     return document;
 }
 
