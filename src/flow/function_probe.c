@@ -25,6 +25,7 @@ struct function_probe {
     struct pipe *pipe;
     struct http_call call;
     bool by_http, calling, stands;
+    char waste[64]; /* what it says unasked */
     char addr[FUNCTION_URL_MAX], url[FUNCTION_URL_MAX];
 };
 
@@ -54,10 +55,9 @@ static void tried(struct function_probe *p, bool answered)
 
 static void *pipe_space(void *user, size_t *cap)
 {
-    static char waste[64];
-    (void)user;
-    *cap = sizeof waste;
-    return waste;
+    struct function_probe *p = user;
+    *cap = sizeof p->waste;
+    return p->waste;
 }
 
 static void pipe_received(void *user, size_t n)

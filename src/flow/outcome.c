@@ -89,6 +89,25 @@ enum delivery_outcome outcome_of_call(enum http_outcome http, int status)
     return OUTCOME_ABORTED;
 }
 
+enum delivery_outcome outcome_of_append(enum err err)
+{
+    switch (err) {
+    case ERR_TOPIC_UNKNOWN:
+        return OUTCOME_NOT_FOUND;
+    case ERR_DISK_FULL:
+    case ERR_STORAGE:
+        return OUTCOME_FULL;
+    case ERR_MESSAGE_TOO_LARGE:
+    case ERR_MEMORY:
+        return OUTCOME_PAYLOAD_TOO_LARGE;
+    case ERR_RECORD_INVALID:
+    case ERR_TIMESTAMP_INVALID:
+        return OUTCOME_BAD_REQUEST;
+    default:
+        return OUTCOME_BUSY;
+    }
+}
+
 /* The three forms of RFC 9110 5.6.7; a two-digit year is of this century. */
 static bool parse_date(const char *text, struct tm *tm)
 {

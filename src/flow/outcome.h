@@ -46,6 +46,9 @@ bool outcome_is_endpoints(enum delivery_outcome outcome);
  * never DELIVERED, one that is may still be refused by the contract (see retry.h). */
 enum delivery_outcome outcome_of_call(enum http_outcome http, int status);
 
+/* Of an append into a topic of weir's own that failed so. */
+enum delivery_outcome outcome_of_append(enum err err);
+
 /* The value of a Retry-After header (RFC 9110 10.2.3: seconds or an HTTP date) as ms from now; -1:
  * it is neither. At most RETRY_AFTER_MAX_MS. */
 #define RETRY_AFTER_MAX_MS ((int64_t)3600 * 1000)

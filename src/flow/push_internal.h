@@ -85,7 +85,10 @@ struct pusher {
     struct model *model;      /* to a model; NULL: there is none now */
     uint32_t model_failures;  /* of its server, one after the other */
     bool leaving;             /* the subscription changed or went: nothing begins any more */
-    bool again_after;         /* it is left for its function's sake: then it begins anew */
+    /* Order counts, and one of former settings still leaves. Nothing begins before that has gone:
+     * to the ledger both are the same owner, who may go on behind what he holds. */
+    bool succeeds;
+    bool again_after; /* it is left for its function's sake: then it begins anew */
     bool pumping, pump_more;
 };
 
@@ -189,6 +192,10 @@ typedef struct push_verdict push_verdict_fn(void *arg, const struct push_lane *l
 /* The delivery of the lane's n messages failed: each gets its verdict, and all that follows in
  * order goes back with them. */
 void push_lane_fail(struct push_lane *lane, push_verdict_fn *verdict, void *arg);
+/* The same verdict for all: weir itself could not store what comes of them. Tried again when the
+ * schedule would ask a server again that is busy, or never. */
+void push_lane_not_stored(struct push_lane *lane, enum delivery_outcome outcome, bool for_good,
+                          struct str why);
 
 /* push_call.c: by a call of an endpoint or a function. */
 void push_call_begin(struct push_lane *lane);

@@ -122,6 +122,24 @@ void push_lane_fail(struct push_lane *lane, push_verdict_fn *verdict, void *arg)
     push_lane_settle(lane);
 }
 
+static struct push_verdict not_stored(void *arg, const struct push_lane *lane, uint32_t attempt)
+{
+    struct push_verdict v = *(const struct push_verdict *)arg;
+    struct retry_policy policy = push_policy(&lane->p->s->conf);
+    struct retry_attempt a = {
+        .n = attempt, .http = HTTP_ANSWERED, .status = 500, .retry_after_ms = -1};
+    env_random(lane->p->push->env, &a.random, sizeof a.random);
+    v.wait_ms = retry_judge(&policy, &a).wait_ms;
+    return v;
+}
+
+void push_lane_not_stored(struct push_lane *lane, enum delivery_outcome outcome, bool for_good,
+                          struct str why)
+{
+    struct push_verdict v = {.outcome = outcome, .for_good = for_good, .why = why};
+    push_lane_fail(lane, not_stored, &v);
+}
+
 /* ---- settling ------------------------------------------------------------------------------- */
 
 /* Those whose lock is lost are somebody else's by now; the others are settled without them. */

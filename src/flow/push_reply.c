@@ -125,40 +125,6 @@ void push_reply_settled(struct push_lane *lane)
 
 /* ---- failures ------------------------------------------------------------------------------- */
 
-struct failure {
-    enum delivery_outcome outcome;
-    struct str why;
-};
-
-static struct push_verdict verdict(void *arg, const struct push_lane *lane, uint32_t attempt)
-{
-    const struct failure *f = arg;
-    struct retry_policy policy = push_policy(&lane->p->s->conf);
-    struct retry_attempt a = {.n = attempt, .http = HTTP_ANSWERED, .status = 500};
-    a.retry_after_ms = -1;
-    env_random(lane->p->push->env, &a.random, sizeof a.random);
-    return (struct push_verdict){
-        .outcome = f->outcome, .wait_ms = retry_judge(&policy, &a).wait_ms, .why = f->why};
-}
-
-static enum delivery_outcome outcome_of(enum err err)
-{
-    switch (err) {
-    case ERR_TOPIC_UNKNOWN:
-        return OUTCOME_NOT_FOUND;
-    case ERR_DISK_FULL:
-    case ERR_STORAGE:
-        return OUTCOME_FULL;
-    case ERR_MESSAGE_TOO_LARGE:
-        return OUTCOME_PAYLOAD_TOO_LARGE;
-    case ERR_RECORD_INVALID:
-    case ERR_TIMESTAMP_INVALID:
-        return OUTCOME_BAD_REQUEST;
-    default:
-        return OUTCOME_BUSY;
-    }
-}
-
 /* Somebody else has some of them by now: what was answered for all is nobody's, and where order
  * counts what follows waits for it. The next settle drops those that are lost. */
 static void release_others(struct push_lane *lane)
@@ -180,9 +146,9 @@ void push_reply_failed(struct push_lane *lane, enum err err)
     const char *said = lane->settle.text.s[0] ? lane->settle.text.s : err_meaning(err);
     char text[ERR_TEXT_MAX + 32];
     int n = snprintf(text, sizeof text, "the reply was not stored: %s", said);
-    struct failure f = {outcome_of(err), {arena_strndup(&lane->arena, text, (size_t)n), (size_t)n}};
-    if (f.why.at == NULL)
-        f.why = STR_LIT("the reply was not stored");
+    struct str why = {arena_strndup(&lane->arena, text, (size_t)n), (size_t)n};
+    if (why.at == NULL)
+        why = STR_LIT("the reply was not stored");
     if (err == ERR_BUSY && ++lane->tries < TRIES) { /* a copy of a reply is being stored */
         push_lane_settle_again(lane, AGAIN_US);
         return;
@@ -193,5 +159,5 @@ void push_reply_failed(struct push_lane *lane, enum err err)
     if (err == ERR_LOCK_LOST)
         release_others(lane);
     else
-        push_lane_fail(lane, verdict, &f);
+        push_lane_not_stored(lane, outcome_of_append(err), false, why);
 }

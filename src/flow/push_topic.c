@@ -47,33 +47,12 @@ static bool fill_outputs(struct push_lane *lane, const struct topic *topic)
     return true;
 }
 
-struct failure {
-    enum delivery_outcome outcome;
-    bool for_good;
-    const char *why;
-};
-
-static struct push_verdict verdict(void *arg, const struct push_lane *lane, uint32_t attempt)
+/* The lane's n messages again later, or never. */
+static void give_back(struct push_lane *lane, enum err err, bool for_good)
 {
-    const struct failure *f = arg;
-    struct retry_policy policy = push_policy(&lane->p->s->conf);
-    /* The schedule's answer to a server that is busy. */
-    struct retry_attempt a = {
-        .n = attempt, .http = HTTP_ANSWERED, .status = 500, .retry_after_ms = -1};
-    env_random(lane->p->push->env, &a.random, sizeof a.random);
-    return (struct push_verdict){.outcome = f->outcome,
-                                 .for_good = f->for_good,
-                                 .wait_ms = retry_judge(&policy, &a).wait_ms,
-                                 .why = str_of(f->why)};
-}
-
-/* The first n of the lane's messages again later, or never. */
-static void give_back(struct push_lane *lane, enum delivery_outcome outcome, bool for_good,
-                      const char *why)
-{
-    struct failure f = {outcome, for_good, why};
+    enum delivery_outcome outcome = outcome_of_append(err);
     push_time_end(lane, NULL, outcome_text(outcome));
-    push_lane_fail(lane, verdict, &f);
+    push_lane_not_stored(lane, outcome, for_good, str_of(err_meaning(err)));
 }
 
 void push_topic_begin(struct push_lane *lane)
@@ -83,11 +62,11 @@ void push_topic_begin(struct push_lane *lane)
     lane->n = lane->one_by_one ? 1 : lane->end - lane->from;
     push_time_begin(lane, HOP_FORWARD);
     if (!topic) {
-        give_back(lane, OUTCOME_NOT_FOUND, false, err_meaning(ERR_TOPIC_UNKNOWN));
+        give_back(lane, ERR_TOPIC_UNKNOWN, false);
         return;
     }
     if (!fill_outputs(lane, topic)) {
-        give_back(lane, OUTCOME_PAYLOAD_TOO_LARGE, true, err_meaning(ERR_MEMORY));
+        give_back(lane, ERR_MEMORY, true);
         return;
     }
     struct settle_item *items = push_lane_items(lane, lane->n);
@@ -125,18 +104,8 @@ void push_outputs_failed(struct push_lane *lane, enum err err, const char *why,
     } else if (err == ERR_LOCK_LOST || err == ERR_NOT_FOUND) {
         lane->settle.items_n = 0; /* somebody else's by now */
         push_lane_settle(lane);
-    } else if (is_records_fault(err)) {
-        bool large = err == ERR_MESSAGE_TOO_LARGE || err == ERR_MEMORY;
-        give_back(lane, large ? OUTCOME_PAYLOAD_TOO_LARGE : OUTCOME_BAD_REQUEST, true,
-                  err_meaning(err));
     } else {
-        bool gone = err == ERR_TOPIC_UNKNOWN;
-        bool full = err == ERR_DISK_FULL || err == ERR_STORAGE;
-        give_back(lane,
-                  gone   ? OUTCOME_NOT_FOUND
-                  : full ? OUTCOME_FULL
-                         : OUTCOME_BUSY,
-                  false, err_meaning(err));
+        give_back(lane, err, is_records_fault(err));
     }
 }
 

@@ -79,24 +79,10 @@ static uint32_t function_calls(struct pusher *p)
     return n < allowed ? n : allowed;
 }
 
-/* Where order counts, what the one before it has under way, with settings that are gone, ends
- * first: both are the same owner to the ledger, which would let this one go on behind it. */
-static bool has_predecessor(const struct pusher *p)
-{
-    if (p->s->conf.order == ORDER_NONE)
-        return false;
-    list_for (it, &p->push->pushers) {
-        const struct pusher *other = container_of(it, struct pusher, link);
-        if (other != p && other->leaving && uuid_eq(other->s->id, p->s->id))
-            return true;
-    }
-    return false;
-}
-
 static bool may_begin(const struct pusher *p)
 {
-    return !p->releasing && !p->leaving && !p->push->stopping &&
-           push_validation_of(p->s) == PUSH_VALID && !has_predecessor(p);
+    return !p->releasing && !p->succeeds && !p->leaving && !p->push->stopping &&
+           push_validation_of(p->s) == PUSH_VALID;
 }
 
 /* Calls that may begin now. */
@@ -325,15 +311,25 @@ static void step(struct pusher *p)
         step_stream(p, p->streams[i]);
 }
 
-static void pump_successor(struct push *push, const struct subscription *s)
+/* Another one of the subscription, that leaves or does not. */
+static struct pusher *other_of(struct push *push, const struct subscription *s,
+                               const struct pusher *than, bool leaving)
 {
     list_for (it, &push->pushers) {
         struct pusher *p = container_of(it, struct pusher, link);
-        if (!p->leaving && uuid_eq(p->s->id, s->id)) {
-            pusher_pump(p);
-            return;
-        }
+        if (p != than && p->leaving == leaving && uuid_eq(p->s->id, s->id))
+            return p;
     }
+    return NULL;
+}
+
+static void pump_successor(struct push *push, const struct subscription *s)
+{
+    struct pusher *p = other_of(push, s, NULL, false);
+    if (!p)
+        return;
+    p->succeeds = p->succeeds && other_of(push, s, p, true);
+    pusher_pump(p);
 }
 
 static void free_if_gone(struct pusher *p)
@@ -446,6 +442,7 @@ struct pusher *pusher_make(struct push *push, const struct subscription *s, bool
     p->gap_us = push_validation_gap_us(s);
     list_init(&p->lanes);
     list_push(&push->pushers, &p->link);
+    p->succeeds = s->conf.order != ORDER_NONE && other_of(push, s, p, true);
     if (s->conf.deliver == DELIVER_FUNCTION)
         join_function(p);
     else if (pusher_to_model(p))

@@ -17,14 +17,26 @@ static const uint32_t namespace_waits[] = {0, 10 * SECOND, 30 * SECOND, 1 * MINU
 
 /* ---- contracts ------------------------------------------------------------------------------ */
 
-static enum retry_verb eventgrid_verb(const struct retry_attempt *a)
+/* What most contracts say alike: a request that cannot be made never will be, who does not answer
+ * is asked again, 200 to `most` is success. False: the status is the contract's own matter. */
+static bool is_plain(const struct retry_attempt *a, int most, enum retry_verb *verb)
 {
     if (a->http == HTTP_CALL_BAD)
-        return RETRY_GIVE_UP;
-    if (a->http != HTTP_ANSWERED)
-        return RETRY_AGAIN;
-    if (a->status >= 200 && a->status <= 204)
-        return RETRY_DELIVERED;
+        *verb = RETRY_GIVE_UP;
+    else if (a->http != HTTP_ANSWERED)
+        *verb = RETRY_AGAIN;
+    else if (a->status >= 200 && a->status <= most)
+        *verb = RETRY_DELIVERED;
+    else
+        return false;
+    return true;
+}
+
+static enum retry_verb eventgrid_verb(const struct retry_attempt *a)
+{
+    enum retry_verb verb;
+    if (is_plain(a, 204, &verb))
+        return verb;
     bool final = a->status == 400 || a->status == 401 || a->status == 403 || a->status == 413;
     return final ? RETRY_GIVE_UP : RETRY_AGAIN;
 }
@@ -52,12 +64,9 @@ static enum retry_verb namespace_verb(const struct retry_attempt *a)
 
 static enum retry_verb cloudevents_verb(const struct retry_attempt *a)
 {
-    if (a->http == HTTP_CALL_BAD)
-        return RETRY_GIVE_UP;
-    if (a->http != HTTP_ANSWERED)
-        return RETRY_AGAIN;
-    if (a->status >= 200 && a->status < 300)
-        return RETRY_DELIVERED;
+    enum retry_verb verb;
+    if (is_plain(a, 299, &verb))
+        return verb;
     switch (a->status) {
     case 404:
     case 408:
@@ -71,12 +80,9 @@ static enum retry_verb cloudevents_verb(const struct retry_attempt *a)
 /* A part that was refused (partial_success) is an answer of 200: it is never sent again. */
 static enum retry_verb otlp_verb(const struct retry_attempt *a)
 {
-    if (a->http == HTTP_CALL_BAD)
-        return RETRY_GIVE_UP;
-    if (a->http != HTTP_ANSWERED)
-        return RETRY_AGAIN;
-    if (a->status >= 200 && a->status < 300)
-        return RETRY_DELIVERED;
+    enum retry_verb verb;
+    if (is_plain(a, 299, &verb))
+        return verb;
     bool again = a->status == 429 || (a->status >= 502 && a->status <= 504);
     return again ? RETRY_AGAIN : RETRY_GIVE_UP;
 }
