@@ -10,14 +10,11 @@ is 0 only if all of it is true. On a terminal weir then stays up until Ctrl-C.
 """
 import argparse
 import os
-import shutil
-import signal
 import sys
-import tempfile
 
 from show.chaos import Chaos
 from show.steps import Show
-from show.weir import ROOT, BrokerError
+from show.weir import ROOT, tell
 
 
 def parse_arguments():
@@ -41,42 +38,10 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def tell(story, arguments):
-    """Runs the story; returns whether all that it says is true."""
-    held = False
-    try:
-        story.run()
-        held = story.summary()
-        story.endpoints()
-        if sys.stdin.isatty() and sys.stdout.isatty() and not arguments.no_wait:
-            print("\nweir stays up until Ctrl-C", flush=True)
-            story.weir.process.wait()
-    except BrokerError as error:
-        story.screen.say(f"\nFAILED: {error}")
-        held = False
-    except KeyboardInterrupt:
-        story.screen.say("\nstopping")
-    finally:
-        status = story.end_all()
-        if status != 0:
-            print(f"FAILED: weir ended with {status or 'kill -9, it did not stop when told to'}")
-    return held and status == 0
-
-
 def main():
     arguments = parse_arguments()
-    for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, lambda *_: sys.exit(1))
     os.chdir(ROOT)  # the pipeline's commands are seen from here
-    folder = tempfile.mkdtemp(prefix="weir-fraud-")
-    try:
-        held = tell((Chaos if arguments.random else Show)(arguments, folder), arguments)
-    finally:
-        if arguments.keep:
-            print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 0 if held else 1
+    return tell(Chaos if arguments.random else Show, arguments, "weir-fraud-")
 
 
 if __name__ == "__main__":

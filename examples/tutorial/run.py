@@ -9,15 +9,14 @@ terminal weir then stays up until Ctrl-C. Every process started here is ended he
 """
 import argparse
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 
 from broker import Broker, BrokerError
 from clients import Client, Tally
 from readback import read_back
+from telling import tell
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 TOPIC = "demo-topic"
@@ -55,6 +54,9 @@ class Story:
     def step(self, text):
         self.step_number += 1
         print(f"\n{self.step_number}. {text}", flush=True)
+
+    def announce(self, text):
+        print(text, flush=True)
 
     def say(self, text):
         print("".join(f"   {line}\n" for line in text.split("\n")), end="", flush=True)
@@ -269,40 +271,5 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def tell(story, arguments):
-    """Runs the story; returns whether every claim held."""
-    held = False
-    try:
-        story.run()
-        held = story.summary()
-        if sys.stdin.isatty() and sys.stdout.isatty() and not arguments.no_wait:
-            story.stay_up()
-    except BrokerError as error:
-        print(f"\nFAILED: {error}", flush=True)
-        held = False
-    except KeyboardInterrupt:
-        print("\nstopping", flush=True)
-    finally:
-        status = story.end_all()
-        if status != 0:
-            print(f"FAILED: weir ended with {status or 'kill -9, it did not stop when told to'}")
-    return held and status == 0
-
-
-def main():
-    arguments = parse_arguments()
-    for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, lambda *_: sys.exit(1))
-    folder = tempfile.mkdtemp(prefix="weir-tutorial-")
-    try:
-        held = tell(Story(arguments, folder), arguments)
-    finally:
-        if arguments.keep:
-            print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 0 if held else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tell(Story, parse_arguments(), "weir-tutorial-"))

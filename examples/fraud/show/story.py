@@ -44,6 +44,9 @@ class Story:
         self.steps += 1
         self.screen.step(self.steps, text)
 
+    def announce(self, text):
+        self.screen.say(text)
+
     def say(self, text):
         for line in text.split("\n"):
             self.screen.say("   " + line)
@@ -185,6 +188,7 @@ class Story:
         for held, text in self.claims:
             self.screen.say(f"   {'ok    ' if held else 'FAILED'}  {text}")
         self.screen.say("\n" + self.result.line())
+        self.endpoints()
         return self.result.holds() and all(held for held, _ in self.claims)
 
     def endpoints(self):
@@ -196,6 +200,10 @@ class Story:
             f"             curl -s http://{http}/metrics\n"
             f"commands:    export WEIR_SERVER=http://{http} WEIR_BROKER={kafka}\n"
             f"             weir get functions; weir trace {self.feeder.row - 1}; weir dlq list")
+
+    def stay_up(self):
+        print("\nweir stays up until Ctrl-C", flush=True)
+        self.weir.process.wait()
 
     def end_all(self):
         """Ends every process of the show; returns weir's exit status."""

@@ -13,6 +13,7 @@ ROOT = os.path.abspath(os.path.join(HERE, "..", "..", ".."))
 sys.path.append(os.path.join(ROOT, "examples", "tutorial"))
 
 from broker import Broker, BrokerError, free_port  # noqa: E402,F401
+from telling import tell  # noqa: E402,F401
 
 PIPELINE = os.path.join(ROOT, "examples", "fraud", "pipeline.yaml")
 COMMAND_SECONDS_MAX = 60
