@@ -197,10 +197,13 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
         return err;
     set_validation_url(s);
     bool reachable = serve_listeners_url(&s->listeners, s->weir_http, sizeof s->weir_http) != NULL;
-    s->functions =
-        serve_functions_make(reachable ? s->weir_http : NULL, s->brokers, s->loops, s->n);
-    s->push =
-        serve_push_make(&s->options, private_allowed(s), s->functions, s->brokers, s->envs, s->n);
+    for (unsigned i = 0; i < s->n; i++)
+        s->answers[i] =
+            (struct budget){.max = HTTP_ANSWERS_BYTES_MAX, .free = HTTP_ANSWERS_BYTES_FREE};
+    s->functions = serve_functions_make(reachable ? s->weir_http : NULL, s->answers, s->brokers,
+                                        s->loops, s->n);
+    s->push = serve_push_make(&s->options, private_allowed(s), s->answers, s->functions, s->brokers,
+                              s->envs, s->n);
     s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka,
                                         s->http,       s->push,     s->functions};
     struct otlp_conf oc = {s->options.otlp_endpoint, s->options.otlp_service,

@@ -47,15 +47,16 @@ static void look(struct env_timer *timer)
     env_timer_set(one->env, timer, LOOK_US);
 }
 
-struct serve_functions *serve_functions_make(const char *weir_http, struct broker **brokers,
-                                             struct loop **loops, unsigned n)
+struct serve_functions *serve_functions_make(const char *weir_http, struct budget *answers,
+                                             struct broker **brokers, struct loop **loops,
+                                             unsigned n)
 {
     struct serve_functions *sf = mem_zalloc(1, sizeof *sf);
     sf->n = n;
     for (unsigned i = 0; i < n; i++) {
         struct serve_functions_one *one = &sf->at[i];
         one->env = loop_env(loops[i]);
-        one->http = http_local_make(loops[i]);
+        one->http = http_local_make(loops[i], &answers[i]);
         one->functions =
             functions_make(&(struct functions_conf){.broker = brokers[i],
                                                     .loop = loops[i],

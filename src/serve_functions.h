@@ -17,8 +17,10 @@
 struct serve_functions;
 
 /* weir_http: what workers are told of weir's own address; NULL: nothing. Stays the caller's. */
-struct serve_functions *serve_functions_make(const char *weir_http, struct broker **brokers,
-                                             struct loop **loops, unsigned n);
+/* answers: each reactor's budget, the caller's, freed later. */
+struct serve_functions *serve_functions_make(const char *weir_http, struct budget *answers,
+                                             struct broker **brokers, struct loop **loops,
+                                             unsigned n);
 struct functions *serve_functions_at(struct serve_functions *sf, unsigned reactor);
 /* Calls to this machine's addresses. */
 struct http_client *serve_functions_http(struct serve_functions *sf, unsigned reactor);

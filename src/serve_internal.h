@@ -40,8 +40,9 @@ struct serve {
     struct embedded *embedded;
     struct kafka_front *kafka;
     struct http_front *http;
-    char validation_url[SERVE_URL_MAX]; /* the default of that option */
-    char weir_http[SERVE_URL_MAX];      /* "": none that workers may use */
+    char validation_url[SERVE_URL_MAX];       /* the default of that option */
+    char weir_http[SERVE_URL_MAX];            /* "": none that workers may use */
+    struct budget answers[SERVE_THREADS_MAX]; /* of all who call over HTTP */
     struct serve_functions *functions;
     struct serve_push *push;
     struct otlp_subscription *otlp;

@@ -25,6 +25,7 @@ struct serve_push_one {
 
 struct serve_push {
     unsigned n;
+    const struct budget *answers;
     atomic_uint quiet; /* reactors on which nothing is under way */
     struct serve_push_one at[SERVE_THREADS_MAX];
 };
@@ -49,14 +50,16 @@ static void look(struct env_timer *timer)
 }
 
 struct serve_push *serve_push_make(const struct serve_options *o, bool private_allowed,
-                                   struct serve_functions *functions, struct broker **brokers,
-                                   struct env **envs, unsigned n)
+                                   struct budget *answers, struct serve_functions *functions,
+                                   struct broker **brokers, struct env **envs, unsigned n)
 {
     struct serve_push *sp = mem_zalloc(1, sizeof *sp);
     sp->n = n;
+    sp->answers = answers;
     for (unsigned i = 0; i < n; i++) {
         struct serve_push_one *one = &sp->at[i];
         struct http_curl_conf hc = {.env = envs[i],
+                                    .answers = &answers[i],
                                     .ca_file = o->egress_ca,
                                     .proxy = o->egress_proxy,
                                     .private_allowed = private_allowed};
@@ -68,6 +71,7 @@ struct serve_push *serve_push_make(const struct serve_options *o, bool private_a
                                .disk = disk_real(),
                                .local = serve_functions_http(functions, i),
                                .functions = serve_functions_at(functions, i),
+                               .answers = &answers[i],
                                .origin = o->egress_origin,
                                .validation_url = o->validation_url};
         one->push = push_make(brokers[i], i == 0 ? NULL : sp->at[0].push, &pc);
@@ -173,6 +177,14 @@ static void put_one(struct wr *w, const char *name, const char *type, const char
     metrics_value(w, n);
 }
 
+static double answer_bytes(const struct serve_push *sp)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < sp->n; i++)
+        n += atomic_load(&sp->answers[i].held);
+    return (double)n;
+}
+
 static void put_breaker(void *arg, const char *endpoint, int state)
 {
     struct wr *w = arg;
@@ -253,6 +265,9 @@ void serve_push_metrics(const struct serve_push *sp, struct wr *w)
     put_outcomes(sp, w);
     put_durations(sp, w);
     put_one(w, "weir_push_under_way", "gauge", "Calls to endpoints under way.", SUM(sp, under_way));
+    put_one(w, "weir_push_answer_bytes", "gauge",
+            "Bytes of answers of more than 4 KiB: under way, or with replies not stored yet.",
+            answer_bytes(sp));
     put_one(w, "weir_push_appended_total", "counter",
             "Events that subscriptions have appended to topics and queues.", SUM(sp, appended));
     put_one(w, "weir_push_replies_total", "counter",

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/budget.h"
 #include "base/cursor.h"
 #include "broker/broker.h"
 #include "serve_options.h"
@@ -13,10 +14,11 @@
 struct serve_functions;
 struct serve_push;
 
-/* private_allowed: what --egress-private means here. The options stay the caller's. */
+/* private_allowed: what --egress-private means here. answers: as serve_functions_make was given
+ * them. They and the options stay the caller's. */
 struct serve_push *serve_push_make(const struct serve_options *o, bool private_allowed,
-                                   struct serve_functions *functions, struct broker **brokers,
-                                   struct env **envs, unsigned n);
+                                   struct budget *answers, struct serve_functions *functions,
+                                   struct broker **brokers, struct env **envs, unsigned n);
 /* When the broker is loaded. */
 void serve_push_start(struct serve_push *sp);
 /* On each reactor: begin no more deliveries; `cut`: end those that are under way. */

@@ -58,6 +58,13 @@ void wr_free(struct wr *w)
     *w = (struct wr){NULL, 0};
 }
 
+void wr_reuse(struct wr *w, size_t keep)
+{
+    if (w->buf != NULL && w->buf->cap > keep)
+        wr_free(w);
+    w->len = 0;
+}
+
 void wr_grow(struct wr *w, size_t n)
 {
     weir_assert(n <= SIZE_MAX / 4 && w->len <= SIZE_MAX / 4);

@@ -184,6 +184,8 @@ struct wr {
 
 void wr_init(struct wr *w, size_t reserve);
 void wr_free(struct wr *w);
+/* Empties it, and keeps its buffer for what comes next, unless that is larger than `keep` bytes. */
+void wr_reuse(struct wr *w, size_t keep);
 
 /* Makes room for n more bytes by doubling; for wr_room. */
 void wr_grow(struct wr *w, size_t n);

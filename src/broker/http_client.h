@@ -18,6 +18,10 @@
 
 #define HTTP_CALL_HEADERS_MAX 128
 #define HTTP_CALL_ANSWER_BYTES_MAX ((size_t)8 << 20)
+/* Bodies of answers that a reactor holds at once (base/budget.h): of calls under way, whoever makes
+ * them, and of those whose replies are not stored yet. What is small does not count. */
+#define HTTP_ANSWERS_BYTES_MAX ((size_t)64 << 20)
+#define HTTP_ANSWERS_BYTES_FREE ((size_t)4 << 10) /* each */
 
 enum http_outcome {
     HTTP_ANSWERED,    /* status is the endpoint's */
@@ -29,7 +33,10 @@ enum http_outcome {
     HTTP_ANSWER_BAD,  /* no HTTP */
     HTTP_CALL_BAD, /* the URL is none of http(s), or a header has a line break: nothing was sent */
     HTTP_CANCELLED,
+    HTTP_NO_ROOM, /* it was being answered, and weir holds as much of answers as it may */
 };
+
+#define HTTP_NO_ROOM_TEXT "weir has no room for the answer: too many large ones are under way"
 
 struct http_header {
     struct str name, value;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define LINE_BYTES 32                 /* of a head's first line, as it counts */
-#define KEEP_BYTES ((size_t)64 << 10) /* of a buffer, for the next answer */
+#define KEEP_BYTES ((size_t)16 << 10) /* of a buffer, for the next answer */
 
 static struct http_answer *answer_of(http_parser *parser)
 {
@@ -150,8 +150,12 @@ static int on_headers_complete(http_parser *parser)
 static int on_body(http_parser *parser, const char *at, size_t n)
 {
     struct http_answer *a = answer_of(parser);
-    size_t room = a->body_max - a->body.len;
-    wr_bytes(&a->body, at, n < room ? n : room);
+    size_t room = a->body_max - a->body.len, take = n < room ? n : room;
+    if (!budget_share_grow(&a->share, a->body.len + take)) {
+        a->state = ANSWER_NO_ROOM;
+        return 1;
+    }
+    wr_bytes(&a->body, at, take);
     if (n <= room)
         return 0;
     a->state = ANSWER_CUT;
@@ -178,17 +182,16 @@ static const http_parser_settings settings = {.on_message_begin = on_message_beg
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static void wr_reuse(struct wr *w)
+void http_answer_rest(struct http_answer *a)
 {
-    if (w->buf && w->buf->cap > KEEP_BYTES)
-        wr_free(w);
-    w->len = 0;
+    wr_reuse(&a->head, KEEP_BYTES);
+    wr_reuse(&a->body, KEEP_BYTES);
+    budget_share_drop(&a->share);
 }
 
 void http_answer_begin(struct http_answer *a, bool no_body, size_t body_max)
 {
-    wr_reuse(&a->head);
-    wr_reuse(&a->body);
+    http_answer_rest(a);
     restart(a);
     http_parser_init(&a->parser, HTTP_RESPONSE);
     a->state = ANSWER_MORE;
@@ -238,4 +241,5 @@ void http_answer_free(struct http_answer *a)
 {
     wr_free(&a->head);
     wr_free(&a->body);
+    budget_share_drop(&a->share);
 }

@@ -1,17 +1,19 @@
 /* http_answer.h: an HTTP/1.1 answer as it arrives: bytes in any pieces -> status, headers, body.
  *
- *     http_answer_begin -> http_answer_take, as bytes come -> ANSWER_DONE, _CUT or _BAD
+ *     http_answer_begin -> http_answer_take, as bytes come -> ANSWER_DONE, _CUT, _BAD
  *                          http_answer_end, when the peer has closed its side
  *
  * The grammar is http_parser's (RFC 9112). A body is framed by Content-Length, by chunks (their
  * trailers are dropped), or by the end of the connection. Answers before the real one (100 Continue
  * and other 1xx) are skipped; 101 is none that was asked for. No more of a body than asked for is
- * kept, and no more of a head than HTTP_ANSWER_HEAD_BYTES_MAX is read.
+ * kept, and no more of a head than HTTP_ANSWER_HEAD_BYTES_MAX is read. Whoever has a budget of
+ * bodies sets share.of before the begin; a body that has no room in it is ANSWER_NO_ROOM.
  *
- * Pure. What it tells points into its own memory, until the next begin or free.
+ * Pure. What it tells points into its own memory, until the next begin, rest or free.
  */
 #pragma once
 
+#include "base/budget.h"
 #include "base/cursor.h"
 #include "broker/http_client.h"
 
@@ -25,6 +27,7 @@ enum answer_state {
     ANSWER_CUT,   /* there is more of the body than is wanted; nothing else can be read here */
     ANSWER_SHORT, /* the connection ended before it was whole */
     ANSWER_BAD,   /* no HTTP/1.x; error says why */
+    ANSWER_NO_ROOM,
 };
 
 struct http_answer_field {
@@ -35,6 +38,7 @@ struct http_answer {
     http_parser parser;
     enum answer_state state;
     struct wr head, body;
+    struct budget_share share; /* of the body */
     struct http_answer_field fields[HTTP_CALL_HEADERS_MAX];
     struct http_header headers[HTTP_CALL_HEADERS_MAX]; /* when it is done */
     size_t fields_n;                                   /* may be more than are kept */
@@ -51,4 +55,6 @@ enum answer_state http_answer_take(struct http_answer *a, const void *p, size_t 
 enum answer_state http_answer_end(struct http_answer *a);
 /* Of one that is DONE or CUT: status, headers, body, answer_cut. */
 void http_answer_tell(struct http_answer *a, struct http_call *call);
+/* What it told is not needed any more: its memory goes, but for a little for the next one. */
+void http_answer_rest(struct http_answer *a);
 void http_answer_free(struct http_answer *a);

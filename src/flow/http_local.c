@@ -21,12 +21,14 @@
 #include <string.h>
 
 #define RECEIVE_BYTES 16384
-#define SPARE_MAX 64 /* exchanges, with their buffers */
+#define SPARE_MAX 64                  /* exchanges */
+#define KEEP_BYTES ((size_t)16 << 10) /* of a spare one's request */
 
 struct http_local {
     struct http_client client;
     struct loop *loop;
     struct env *env;
+    struct budget *answers;
     struct map hosts;
     struct list idle;   /* conns of all hosts, the longest idle first */
     struct list spare;  /* exchanges */
@@ -77,6 +79,8 @@ static void put_back(struct exchange *x)
 {
     struct http_local *l = x->l;
     list_remove(&x->link);
+    http_answer_rest(&x->answer);
+    wr_reuse(&x->head, KEEP_BYTES);
     if (l->spare_n < SPARE_MAX && !l->stopping) {
         list_push_front(&l->spare, &x->link);
         l->spare_n++;
@@ -265,6 +269,9 @@ static void judge(struct exchange *x, enum answer_state state, bool more_bytes)
     case ANSWER_BAD:
         fail(x, HTTP_ANSWER_BAD, x->answer.error);
         return;
+    case ANSWER_NO_ROOM:
+        fail(x, HTTP_NO_ROOM, HTTP_NO_ROOM_TEXT);
+        return;
     }
 }
 
@@ -406,6 +413,7 @@ static struct exchange *exchange_make(struct http_local *l, struct http_call *ca
     x->timer.fire = timed_out;
     x->begin_us = env_mono_us(l->env);
     x->head.len = 0;
+    x->answer.share.of = l->answers;
     call->private = x;
     list_init(&x->link);
     list_push(&l->active, &x->link);
@@ -444,13 +452,14 @@ static void local_cancel(struct http_client *client, struct http_call *call)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-struct http_local *http_local_make(struct loop *loop)
+struct http_local *http_local_make(struct loop *loop, struct budget *answers)
 {
     static const struct http_client_ops ops = {local_call, local_cancel};
     struct http_local *l = mem_zalloc(1, sizeof *l);
     l->client.ops = &ops;
     l->loop = loop;
     l->env = loop_env(loop);
+    l->answers = answers;
     l->sweep.fire = sweep;
     map_init(&l->hosts);
     list_init(&l->idle);

@@ -16,10 +16,12 @@
  * frames a message (Content-Length, Transfer-Encoding, Connection, Upgrade, Expect, Trailer) is not
  * the caller's: HTTP_CALL_BAD. The body is borrowed until done.
  *
- * At most HTTP_LOCAL_CONNECTIONS_MAX; more calls are HTTP_UNREACHABLE. One reactor.
+ * At most HTTP_LOCAL_CONNECTIONS_MAX; more calls are HTTP_UNREACHABLE. Bodies of answers are of the
+ * reactor's budget, whose refusal is HTTP_NO_ROOM. One reactor.
  */
 #pragma once
 
+#include "base/budget.h"
 #include "broker/http_client.h"
 #include "io/loop.h"
 
@@ -28,7 +30,8 @@
 
 struct http_local;
 
-struct http_local *http_local_make(struct loop *loop);
+/* answers: borrowed; NULL: no limit but each answer's own. */
+struct http_local *http_local_make(struct loop *loop, struct budget *answers);
 struct http_client *http_local_client(struct http_local *l);
 /* No connection is kept from here on; calls go on. */
 void http_local_stop(struct http_local *l);

@@ -82,6 +82,7 @@ enum delivery_outcome outcome_of_call(enum http_outcome http, int status)
     case HTTP_CALL_BAD:
         return OUTCOME_BAD_REQUEST;
     case HTTP_CANCELLED:
+    case HTTP_NO_ROOM:
         return OUTCOME_CANCELED;
     case HTTP_ANSWER_BAD:
         break;

@@ -69,6 +69,24 @@ static void forget(const struct push *p, const struct subscription *s)
     }
 }
 
+void push_pump(struct push *push)
+{
+    list_for_safe (it, &push->pushers)
+        pusher_pump(container_of(it, struct pusher, link));
+}
+
+/* From inside of the end of a call: what follows from it is for the next turn. */
+static void answers_eased(void *arg)
+{
+    struct push *p = arg;
+    env_timer_set(p->env, &p->ease, 0);
+}
+
+static void ease(struct env_timer *timer)
+{
+    push_pump(container_of(timer, struct push, ease));
+}
+
 /* A change makes a new pusher: what is under way goes on, or ends, with the old settings. */
 static void changed(struct subscription_watcher *w, struct broker *b,
                     const struct subscription *old, const struct subscription *now)
@@ -134,6 +152,11 @@ struct push *push_make(struct broker *b, struct push *first, const struct push_c
     weir_assert((first == NULL) == (p->env->reactor == 0));
     p->first = first ? first : p;
     p->mirror = first ? NULL : push_mirror_make();
+    p->ease.fire = ease;
+    if (p->conf.answers) {
+        p->conf.answers->eased = answers_eased;
+        p->conf.answers->arg = p;
+    }
     p->watcher.changed = changed;
     broker_subscription_watch(b, &p->watcher);
     return p;
@@ -176,6 +199,9 @@ void push_free(struct push *p)
 {
     weir_assert(!push_busy(p));
     list_remove(&p->watcher.link);
+    env_timer_stop(p->env, &p->ease);
+    if (p->conf.answers)
+        p->conf.answers->eased = NULL;
     list_for_safe (it, &p->pushers)
         pusher_free(container_of(it, struct pusher, link));
     endpoints_free(p->endpoints);

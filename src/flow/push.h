@@ -12,6 +12,8 @@
  *   - A message is acquired before it is sent and settled after the answer, so a kill at any point
  *     loses nothing: what was not settled is delivered again. What was accepted durably is not.
  *   - At most `concurrency` calls are under way; a slow endpoint takes no call from another.
+ *   - While half of what a reactor may hold of answers is held, no more calls begin. An answer that
+ *     has no room is a failed attempt, which says nothing about the endpoint.
  *   - Endpoints that fail are left alone: by their breaker, by probation, by Retry-After. Messages
  *     wait in the ledger meanwhile, unacquired: their attempts are not spent, their time is.
  *   - A call is a success, tried again, or given up by the contract of retry.h. A batch is settled
@@ -31,6 +33,7 @@
  */
 #pragma once
 
+#include "base/budget.h"
 #include "broker/broker.h"
 #include "broker/http_client.h"
 #include "flow/models.h"
@@ -54,6 +57,7 @@ struct push_conf {
     struct http_client *http;
     struct http_client *local;   /* to workers of this machine (http_local.h); with functions */
     struct functions *functions; /* NULL: none are called */
+    struct budget *answers;      /* of both clients: its `eased` becomes push's; NULL: no limit */
     struct loop *loop;           /* for jobs; NULL: files are read at once */
     struct disk *disk;           /* for models' files */
     const char *origin;          /* how weir names itself to endpoints: a DNS name */

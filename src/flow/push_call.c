@@ -148,6 +148,16 @@ static enum delivery_outcome answer_outcome(struct push_lane *lane, enum err err
     return outcome_of_call(lane->attempt.http, lane->attempt.status);
 }
 
+void push_lane_tell_endpoint(const struct push_lane *lane, const struct retry_attempt *a,
+                             enum delivery_outcome outcome)
+{
+    struct endpoint *e = lane->p->user.endpoint;
+    if (e && a->http == HTTP_NO_ROOM) /* weir's own doing */
+        endpoint_abandon(e);
+    else if (e)
+        endpoint_end(e, a, outcome, lane->call.took_us);
+}
+
 static void judge(struct push_lane *lane)
 {
     struct pusher *p = lane->p;
@@ -162,9 +172,7 @@ static void judge(struct push_lane *lane)
     time_end(lane, outcome);
     struct str why = taken ? str_of(lane->reply.text.s) : push_lane_describe(lane);
     bool own = err != ERR_OK && lane->attempt.http == HTTP_ANSWER_BAD;
-    if (p->user.endpoint)
-        endpoint_end(p->user.endpoint, own ? &lane->attempt : &called, own ? outcome : v.outcome,
-                     lane->call.took_us);
+    push_lane_tell_endpoint(lane, own ? &lane->attempt : &called, own ? outcome : v.outcome);
     if (taken && err == ERR_OK)
         delivered(lane);
     else
@@ -174,10 +182,8 @@ static void judge(struct push_lane *lane)
 static void call_over(struct push *push)
 {
     atomic_store_explicit(&push->stats.under_way, push->calls - 1, memory_order_relaxed);
-    if (push->calls-- < PUSH_CALLS_MAX)
-        return;
-    list_for_safe (it, &push->pushers) /* who had no room */
-        pusher_pump(container_of(it, struct pusher, link));
+    if (push->calls-- >= PUSH_CALLS_MAX)
+        push_pump(push);
 }
 
 /* The permit or the slot: whoever gave it learns how the call went. */

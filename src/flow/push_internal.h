@@ -41,6 +41,7 @@ struct push {
     struct subscription_watcher watcher;
     struct list pushers;
     uint32_t calls;
+    struct env_timer ease;       /* there is room for answers again: all are pumped */
     bool started, stopping, cut; /* cut: nothing is waited for any more */
     struct push_stats stats;
     struct push *first;         /* reactor 0's */
@@ -109,6 +110,7 @@ struct push_lane {
     struct retry_attempt attempt; /* how it went */
     struct push_request request;
     struct reply reply;
+    struct budget_share answer; /* what it holds of the answer until the settle is over */
     struct settle_op settle;
     struct push_time time;
     struct settle_item *items;
@@ -119,6 +121,13 @@ struct push_lane {
     struct env_timer again;
     struct session_op session;
 };
+
+/* No call may begin now; whoever has no room for that reason is pumped when there is. */
+static inline bool push_full(const struct push *push)
+{
+    return push->calls >= PUSH_CALLS_MAX ||
+           (push->conf.answers && budget_tight(push->conf.answers));
+}
 
 static inline struct retry_policy push_policy(const struct subscription_conf *conf)
 {
@@ -204,6 +213,9 @@ void push_call_cancel(struct push_lane *lane);
 void push_lane_call(struct push_lane *lane);
 void push_lane_call_over(struct push_lane *lane);
 void push_lane_count(struct push_lane *lane, enum delivery_outcome outcome);
+/* The endpoint of the call, if it has one, learns how it went. */
+void push_lane_tell_endpoint(const struct push_lane *lane, const struct retry_attempt *a,
+                             enum delivery_outcome outcome);
 /* How the call went; and for people, in the arena. */
 struct retry_attempt push_lane_attempt(const struct push_lane *lane);
 struct str push_lane_describe(struct push_lane *lane);
@@ -218,7 +230,10 @@ void push_reply_settled(struct push_lane *lane);
 /* The settle with its outputs failed: what is done instead. */
 void push_reply_failed(struct push_lane *lane, enum err err);
 
-/* push.c: makes its pusher, if it is this reactor's. */
+/* push.c */
+/* There may be room for calls again. */
+void push_pump(struct push *push);
+/* Makes its pusher, if it is this reactor's. */
 void push_begin(struct push *p, const struct subscription *s, bool first);
 
 /* push_topic.c: into a topic of weir's own, by the settle itself. */

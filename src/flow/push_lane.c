@@ -283,6 +283,8 @@ static void advance(struct push_lane *lane)
 {
     lane->from += lane->n;
     lane->n = 0;
+    reply_rest(&lane->reply);
+    budget_share_drop(&lane->answer);
     if (lane->from < lane->end)
         begin(lane);
     else
@@ -295,6 +297,7 @@ static struct push_lane *make(struct pusher *p, struct push_fetch *f, uint32_t f
     weir_assert(from < end && end <= f->op.n);
     lane->p = p;
     lane->fetch = f;
+    lane->answer.of = p->push->conf.answers;
     lane->from = from;
     lane->end = end;
     f->refs++;

@@ -238,7 +238,7 @@ static void judge(struct push_lane *lane)
     }
     enum delivery_outcome outcome = retry_judge(&policy, &a).outcome;
     push_lane_count(lane, outcome);
-    endpoint_end(p->user.endpoint, &a, outcome, lane->call.took_us);
+    push_lane_tell_endpoint(lane, &a, outcome);
 #ifdef FAULT_model_trusts
     read = good;
 #endif
@@ -304,7 +304,7 @@ static bool is_served(const struct push_lane *lane)
 {
     const struct pusher *p = lane->p;
     struct endpoint *e = p->user.endpoint;
-    if (!e || p->push->calls >= PUSH_CALLS_MAX)
+    if (!e || push_full(p->push))
         return false;
     uint32_t most = (uint32_t)model_conf(p->model)->concurrency;
     return endpoint_room(e, most, p->lanes_n - 1) > 0 && endpoint_begin(e);

@@ -104,6 +104,7 @@ static enum err take_azure(struct push_lane *lane)
 enum err push_reply_take(struct push_lane *lane)
 {
     push_reply_begin(lane);
+    budget_share_claim(&lane->answer, lane->call.answer.len);
     enum err err = ERR_OK;
     if (lane->how.azure)
         err = take_azure(lane);

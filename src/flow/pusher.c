@@ -89,7 +89,7 @@ static bool may_begin(const struct pusher *p)
 static uint32_t room(struct pusher *p)
 {
     uint32_t most = most_calls(p);
-    if (!may_begin(p) || p->push->calls >= PUSH_CALLS_MAX)
+    if (!may_begin(p) || push_full(p->push))
         return 0;
     if (p->fn.name.at)
         return function_calls(p);
@@ -109,7 +109,7 @@ static uint32_t stream_room(struct pusher *p, const struct push_stream *st)
     if (st->lanes > 0)
         return 0;
     if (p->fn.name.at && !p->user.endpoint)
-        return may_begin(p) && p->doc && !is_paused(p) && p->push->calls < PUSH_CALLS_MAX;
+        return may_begin(p) && p->doc && !is_paused(p) && !push_full(p->push);
     if (pusher_to_topic(p))
         return may_begin(p);
     return room(p) > 0 || (pusher_to_model(p) && p->model && !p->user.endpoint && may_begin(p));

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ID_BYTES (UUID_TEXT_MAX + 64)
+#define KEEP_BYTES ((size_t)64 << 10) /* of an answer's buffer, for the next */
 
 void reply_begin(struct reply *r, const struct reply_conf *conf)
 {
@@ -21,6 +22,11 @@ void reply_begin(struct reply *r, const struct reply_conf *conf)
     r->body.len = 0;
     r->causes = NULL;
     r->topics = NULL;
+}
+
+void reply_rest(struct reply *r)
+{
+    wr_reuse(&r->body, KEEP_BYTES);
 }
 
 void reply_free(struct reply *r)

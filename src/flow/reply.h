@@ -79,5 +79,7 @@ enum err must_use reply_read(struct reply *r, const struct http_call *call);
 enum err must_use reply_add(struct reply *r, struct event *e, uint32_t cause);
 /* The same, into that topic. */
 enum err must_use reply_add_to(struct reply *r, struct event *e, uint32_t cause, struct str topic);
+/* What was read is not needed any more: its memory goes, but for a little for the next. */
+void reply_rest(struct reply *r);
 /* Its memory; it may begin again. */
 void reply_free(struct reply *r);

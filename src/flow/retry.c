@@ -43,7 +43,7 @@ static enum retry_verb eventgrid_verb(const struct retry_attempt *a)
 
 static enum retry_verb namespace_verb(const struct retry_attempt *a)
 {
-    if (a->http == HTTP_CANCELLED)
+    if (a->http == HTTP_CANCELLED || a->http == HTTP_NO_ROOM)
         return RETRY_AGAIN; /* weir's own doing */
     if (a->http != HTTP_ANSWERED) {
         bool again = a->http == HTTP_UNRESOLVED || a->http == HTTP_FORBIDDEN;

@@ -344,6 +344,7 @@ static void do_call(struct http_client *client, struct http_call *call)
     job->c = c;
     job->call = call;
     list_init(&job->active);
+    job->transfer.share.of = c->conf.answers;
     call->private = job;
     list_push(&c->jobs, &job->link);
     if (c->state == THREAD_NONE)

@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "broker/env.h"
 #include "broker/http_client.h"
@@ -25,12 +26,13 @@
 
 struct http_curl_conf {
     struct env *env;
-    const char *ca_file;  /* PEM; NULL: the system's authorities */
-    const char *proxy;    /* "http://HOST:PORT"; NULL: none */
-    bool private_allowed; /* private addresses and loopback */
+    struct budget *answers; /* of the reactor's (broker/http_client.h); NULL: no limit */
+    const char *ca_file;    /* PEM; NULL: the system's authorities */
+    const char *proxy;      /* "http://HOST:PORT"; NULL: none */
+    bool private_allowed;   /* private addresses and loopback */
 };
 
-/* The texts of the conf stay the caller's, and valid. */
+/* The budget and the texts of the conf stay the caller's, and valid. */
 struct http_client *http_curl_make(const struct http_curl_conf *conf);
 /* Ends the thread, on the reactor's thread or when its loop will not turn again. Calls that are
  * under way are not answered any more, and none may be made. Before the loop is freed. */

@@ -178,12 +178,15 @@ static size_t answer_limit(const struct http_call *call)
     return call->answer_bytes_max < most ? call->answer_bytes_max : most;
 }
 
-/* Fewer bytes than were given end the transfer with CURLE_WRITE_ERROR. */
+/* Fewer bytes than were given, and 0, end the transfer with CURLE_WRITE_ERROR. */
 static size_t body_part(char *at, size_t size, size_t n, void *user)
 {
     struct http_transfer *t = user;
     size_t bytes = size * n, room = answer_limit(t->call) - t->answer.len;
     size_t take = bytes < room ? bytes : room;
+    t->no_room = !budget_share_grow(&t->share, t->answer.len + take);
+    if (t->no_room)
+        return 0;
     if (take > 0)
         wr_bytes(&t->answer, at, take);
     t->answer_cut = t->answer_cut || take < bytes;
@@ -308,6 +311,8 @@ static enum http_outcome outcome_of(const struct http_transfer *t, CURLcode code
 {
     if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && t->answer_cut))
         return HTTP_ANSWERED;
+    if (code == CURLE_WRITE_ERROR && t->no_room)
+        return HTTP_NO_ROOM;
     if (code == CURLE_COULDNT_CONNECT && t->refused && !t->connected)
         return HTTP_FORBIDDEN;
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
@@ -329,6 +334,8 @@ void http_transfer_end(struct http_transfer *t, CURLcode code)
     if (t->outcome == HTTP_ANSWERED) {
         t->status = (int)status;
         t->error[0] = '\0';
+    } else if (t->outcome == HTTP_NO_ROOM) {
+        (void)str_copy(t->error, sizeof t->error, STR_LIT(HTTP_NO_ROOM_TEXT));
     } else if (t->outcome != HTTP_FORBIDDEN) {
         const char *why = t->curl_error[0] ? t->curl_error : c->easy_strerror(code);
         (void)str_copy(t->error, sizeof t->error, str_of(why));
@@ -357,4 +364,5 @@ void http_transfer_free(struct http_transfer *t)
     t->headers = NULL;
     arena_free(&t->arena);
     wr_free(&t->answer);
+    budget_share_drop(&t->share);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/cursor.h"
 #include "broker/http_client.h"
 #include "modules/curl_module.h"
@@ -29,7 +30,8 @@ struct http_transfer {
     struct http_header answer_headers[HTTP_CALL_HEADERS_MAX];
     size_t answer_headers_n;
     struct wr answer;
-    bool answer_cut;
+    struct budget_share share; /* of the answer */
+    bool answer_cut, no_room;
     /* What came of it. */
     enum http_outcome outcome;
     int status;

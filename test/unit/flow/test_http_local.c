@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "flow/http_answer.h"
 #include "flow/http_local.h"
 #include "flow/http_local_request.h"
 
@@ -154,6 +155,7 @@ static bool server_accept(void *arg, struct loop *loop, struct pipe *pipe)
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 static struct http_local *local;
+static struct budget answers;
 static char base[PIPE_ADDR_MAX + 16];
 
 struct result {
@@ -230,7 +232,8 @@ static void begin(enum world_kind kind, const struct answer *script, size_t n)
     const struct listen_conf conf = {.bind = "127.0.0.1:0", .accept = server_accept};
     assert_int_equal(loop_listen(world.loops, 1, &conf, &server.listener, NULL), ERR_OK);
     snprintf(base, sizeof base, "http://%s", listener_addr(server.listener));
-    local = http_local_make(world.loops[0]);
+    answers = (struct budget){.max = 8192, .free = 1024};
+    local = http_local_make(world.loops[0], &answers);
 }
 
 static struct env_timer until_free;
@@ -800,6 +803,68 @@ static void test_what_was_not_sent_goes_with_the_call(void **state)
     hands_finish();
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static void hand_receive_body(struct hand *h, size_t n)
+{
+    char body[8192];
+    memset(body, 'x', n);
+    body[n] = '\0';
+    hand_receive(h, body);
+}
+
+static struct result *call_for(struct hand *h, const char *head)
+{
+    struct result *r = result_make("/");
+    make_call(r);
+    h->pipe.unsent = 0;
+    hand_receive(h, head);
+    return r;
+}
+
+/* Both answers are begun; the one that wants more than is left fails, and makes room for the other.
+ */
+static void test_answers_have_a_budget(void **state)
+{
+    (void)state;
+    hands_begin(2);
+    struct result *one = call_for(&hands[0], "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
+    hand_receive_body(&hands[0], 4000);
+    struct result *other = call_for(&hands[1], "HTTP/1.1 200 OK\r\nContent-Length: 7000\r\n\r\n");
+    hand_receive_body(&hands[1], 4000);
+    assert_int_equal(atomic_load(&answers.held), 2 * (4096 - 1024));
+    hand_receive_body(&hands[1], 3000);
+    assert_true(hands[1].aborted);
+    expect_failed(other, HTTP_NO_ROOM);
+    assert_int_equal(atomic_load(&answers.held), 4096 - 1024);
+    hand_receive_body(&hands[0], 1000);
+    assert_int_equal(one->answer_n, 5000);
+    assert_int_equal(one->outcome, HTTP_ANSWERED);
+    assert_int_equal(atomic_load(&answers.held), 0);
+    free(one);
+    hands_finish();
+}
+
+static void test_little_is_kept_of_an_answer(void **state)
+{
+    (void)state;
+    static struct http_answer a;
+    static char text[40000];
+    size_t used, n = (size_t)snprintf(text, sizeof text, "HTTP/1.1 200\r\nX: %020000d\r\n", 0);
+    n += (size_t)snprintf(text + n, sizeof text - n, "Content-Length: 17000\r\n\r\n%017000d", 0);
+    http_answer_begin(&a, false, sizeof text);
+    assert_int_equal(http_answer_take(&a, text, n, &used), ANSWER_DONE);
+    assert_true(a.body.len == 17000 && a.head.len > 20000);
+    http_answer_rest(&a);
+    assert_null(a.body.buf);
+    assert_null(a.head.buf);
+    http_answer_begin(&a, false, sizeof text);
+    assert_int_equal(http_answer_take(&a, OK_HELLO, strlen(OK_HELLO), &used), ANSWER_DONE);
+    http_answer_rest(&a);
+    assert_non_null(a.body.buf);
+    http_answer_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -824,6 +889,8 @@ int main(void)
         cmocka_unit_test(test_a_kept_connection_that_ends_after_the_request_left),
         cmocka_unit_test(test_no_connection_can_be_begun),
         cmocka_unit_test(test_what_was_not_sent_goes_with_the_call),
+        cmocka_unit_test(test_answers_have_a_budget),
+        cmocka_unit_test(test_little_is_kept_of_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 static struct rig rig;
 static struct fake_http http;
 static struct push *push;
+static struct budget answers;
 static struct subscription_conf conf;
 static struct uuid sub; /* the last one made */
 
@@ -37,7 +38,9 @@ static void advance(uint64_t ms)
 
 static void start_push(void)
 {
+    answers = (struct budget){.max = 65536, .free = 4096};
     struct push_conf pc = {.http = &http.client,
+                           .answers = &answers,
                            .origin = "weir.example",
                            .validation_url = "http://weir.example/validate"};
     push = push_make(rig.brokers[0], NULL, &pc);
@@ -320,6 +323,63 @@ static void at_most_concurrency_calls(void **state)
         answer(200);
     }
     assert_int_equal(fake_delivery_count(&sub, FAKE_ACCEPTED), 20);
+}
+
+/* While much is held of answers nothing begins, and messages are not held either. */
+static void no_calls_without_room_for_answers(void **state)
+{
+    (void)state;
+    struct budget_share held = {.of = &answers};
+    subscribe("s");
+    assert_true(budget_share_grow(&held, 40000));
+    struct fake_message *m = add("x");
+    assert_int_equal(http.made_n, 0);
+    assert_int_equal(m->state, FAKE_READY);
+    budget_share_drop(&held);
+    run();
+    answer(200);
+    assert_int_equal(m->state, FAKE_ACCEPTED);
+}
+
+/* It says nothing about the endpoint: its breaker stays, however often that is. */
+static void answers_that_have_no_room(void **state)
+{
+    (void)state;
+    conf.attempts = 200;
+    subscribe("s");
+    struct fake_message *m = add("x");
+    for (uint32_t i = 1; i < 150; i++) {
+        fake_http_fail(&http, first_call(), HTTP_NO_ROOM);
+        run();
+        assert_int_equal(m->deliveries, i);
+        assert_false(m->uncounted);
+        assert_int_equal(m->delay_ms, 1000);
+        assert_string_equal(m->outcome, "Canceled");
+        advance(1000);
+    }
+    answer(200);
+    assert_int_equal(m->state, FAKE_ACCEPTED);
+    assert_int_equal(events(OUTCOME_CANCELED), 149);
+}
+
+/* What was answered is held until it is stored. */
+static void replies_are_held_until_they_are_settled(void **state)
+{
+    (void)state;
+    static char body[20000];
+    assert_int_equal(rig_create(&rig, 0, "out", 1), ERR_OK);
+    snprintf(body, sizeof body, "{\"specversion\":\"1.0\",\"type\":\"x\",\"data\":\"%019000d\"}",
+             0);
+    conf.reply_topic = STR_LIT("out");
+    subscribe("s");
+    struct fake_message *m = add("x");
+    fake_http_answer_with(&http, first_call(), 200, body, "content-type",
+                          "application/cloudevents+json");
+    assert_int_equal(atomic_load(&answers.held), 32768 - 4096);
+    run();
+    assert_int_equal(m->state, FAKE_ACCEPTED);
+    assert_int_equal(fake_delivery.outputs_n, 1);
+    assert_int_equal(atomic_load(&answers.held), 0);
 }
 
 static void batches_all_or_none(void **state)
@@ -901,6 +961,9 @@ int main(void)
         TEST(retry_after_is_waited_for),
         TEST(messages_that_cannot_be_posted),
         TEST(at_most_concurrency_calls),
+        TEST(no_calls_without_room_for_answers),
+        TEST(answers_that_have_no_room),
+        TEST(replies_are_held_until_they_are_settled),
         TEST(batches_all_or_none),
         TEST(slow_endpoints_delay_nobody),
         TEST(breaker_opens_and_closes),

@@ -138,6 +138,7 @@ static const struct row rows[] = {
     {0,   HTTP_ANSWER_BAD,  AGAIN, NO,    AGAIN, OUTCOME_ABORTED},
     {0,   HTTP_CALL_BAD,    NO,    NO,    NO,    OUTCOME_BAD_REQUEST},
     {0,   HTTP_CANCELLED,   AGAIN, AGAIN, AGAIN, OUTCOME_CANCELED},
+    {0,   HTTP_NO_ROOM,     AGAIN, AGAIN, AGAIN, OUTCOME_CANCELED},
 };
 /* clang-format on */
 

@@ -310,6 +310,33 @@ static void long_answers_are_cut(void **state)
     http_script_free(s);
 }
 
+/* The first is too large for it, in however many pieces it comes; the second finds room beside what
+ * the first still holds. */
+static void answers_have_a_budget(void **state)
+{
+    (void)state;
+    static char large[3000], small[1200];
+    struct budget answers = {.max = 2048, .free = 512};
+    snprintf(large, sizeof large, "HTTP/1.1 200 OK\r\nContent-Length: 2200\r\n\r\n%02200d", 0);
+    snprintf(small, sizeof small, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n%01000d", 0);
+    const struct http_script_step steps[] = {{large, 0, THEN_CLOSE, false},
+                                             {small, 0, THEN_CLOSE, false}};
+    make_client(&(struct http_curl_conf){.private_allowed = true, .answers = &answers});
+    struct http_script *s = START(steps);
+    add_to(s, "/")->call.answer_bytes_max = 4000;
+    add_to(s, "/")->call.answer_bytes_max = 4000;
+    one_after_the_other = true;
+    run();
+    http_script_end(s);
+    assert_int_equal(ones[0].outcome, HTTP_NO_ROOM);
+    assert_string_equal(ones[0].error, HTTP_NO_ROOM_TEXT);
+    assert_int_equal(ones[1].outcome, HTTP_ANSWERED);
+    assert_int_equal(strlen(ones[1].answer), 1000);
+    make_client(NULL); /* what it held is given back at the latest when it is freed */
+    http_script_free(s);
+    assert_int_equal(atomic_load(&answers.held), 0);
+}
+
 static void many_headers_are_bounded(void **state)
 {
     (void)state;
@@ -598,6 +625,7 @@ int main(void)
         TEST(continue_is_not_the_answer),
         TEST(chunked_answer),
         TEST(long_answers_are_cut),
+        TEST(answers_have_a_budget),
         TEST(many_headers_are_bounded),
         TEST(no_answer),
         TEST(nobody_listens),
