@@ -12,10 +12,15 @@
  * mark, it is written whole (one at a time), gets the new offset and goes to the end of the order;
  * at the end of the round the log is trimmed below the oldest. An entity with writes under way is
  * `held`: later writes about it queue until the former are done and the snapshot is submitted, so
- * that what is in memory then is exactly what the log says before the snapshot.
+ * that what is in memory then is exactly what the log says before the snapshot. Of one that is
+ * paged out the snapshot is the chunk itself, which is read for that; who wants to load it
+ * meanwhile waits until it has its new place.
  *
- * Failures: a write that fails is told to its caller. A snapshot or trim that fails is tried again
- * by the next round's step: nothing depends on it but disk space.
+ * Load of a chunk: while it is read its entity does not move, so it cannot be trimmed. The entities
+ * that come of it take its place in the order.
+ *
+ * Failures: a write that fails is told to its caller. A snapshot, the read of a chunk for one, or a
+ * trim that fails is tried again by the next round's step: nothing depends on it but disk space.
  *
  * Crash: at any point the log from its start on tells all: a snapshot is one batch, there whole or
  * not at all, and only once it is durable is what it replaces trimmed.
@@ -40,6 +45,7 @@ struct statelog {
     int64_t start, end;
     struct list entities; /* statelog_entity by since */
     struct list waiting;  /* statelog_append: until the log is made, or held */
+    struct list loads;    /* statelog_load: of the chunk that is being copied */
 
     struct store_open open;
     struct store_read read;
@@ -56,6 +62,7 @@ struct statelog {
     struct store_append snapshot_append;
     struct store_group snapshot_group;
     struct slice snapshot_batch;
+    struct store_read copy; /* of a chunk */
     struct store_trim trim;
     bool trimming;
 };
@@ -69,14 +76,19 @@ static struct statelog_entity *entity_of(struct list *link)
     return container_of(link, struct statelog_entity, link);
 }
 
-/* Offsets only grow, so the end of the list is its place. */
-static void entity_since(struct statelog *log, struct statelog_entity *e, int64_t since)
+static void entity_place(struct statelog_entity *e, int64_t since, struct list *before)
 {
     if (e->known)
         list_remove(&e->link);
     e->known = true;
     e->since = since;
-    list_push(&log->entities, &e->link);
+    list_insert_before(before, &e->link);
+}
+
+/* Offsets only grow, so the end of the list is its place. */
+static void entity_since(struct statelog *log, struct statelog_entity *e, int64_t since)
+{
+    entity_place(e, since, &log->entities);
 }
 
 void statelog_forget(struct statelog *log, struct statelog_entity *e)
@@ -143,7 +155,9 @@ static void load_end(struct statelog *log, enum err err)
     log->conf.loaded(log->conf.user, log, err);
 }
 
-static enum err apply_batch(struct statelog *log, const uint8_t *p, const struct batch_head *h)
+/* Its entities come in the order of `since` where the batch does. */
+static enum err apply_batch(struct statelog *log, const uint8_t *p, const struct batch_head *h,
+                            struct list *before)
 {
     struct record_iter it;
     struct record r;
@@ -153,7 +167,7 @@ static enum err apply_batch(struct statelog *log, const uint8_t *p, const struct
         struct statelog_entity *e =
             log->conf.ops->apply(log->conf.user, r.key, r.value, r.timestamp);
         if (e != NULL && !e->known)
-            entity_since(log, e, h->base_offset);
+            entity_place(e, h->base_offset, before);
     }
     return err == ERR_NOT_FOUND ? ERR_OK : ERR_CORRUPT;
 }
@@ -166,7 +180,7 @@ static enum err apply_slice(struct statelog *log, struct slice s)
         if (batch_head_read(s.at, s.len, &h) != ERR_OK || h.bytes > s.len ||
             (h.attributes & BATCH_CODEC_MASK) != 0)
             return ERR_CORRUPT;
-        enum err err = apply_batch(log, s.at, &h);
+        enum err err = apply_batch(log, s.at, &h, &log->entities);
         if (err != ERR_OK)
             return err;
         log->grown += h.bytes;
@@ -288,6 +302,7 @@ void statelog_open(const struct statelog_conf *conf, struct statelog **out)
         log->conf.slack_bytes = SLACK_BYTES_DEFAULT;
     list_init(&log->entities);
     list_init(&log->waiting);
+    list_init(&log->loads);
     if (conf->broker != NULL)
         log->shown = partition_find(conf->broker, &conf->topic, (int32_t)conf->partition);
     open_start(log, false, opened);
@@ -482,6 +497,93 @@ void statelog_join(struct statelog *log, struct statelog_append *a, struct batch
     write_submit(log, a, b);
 }
 
+/* ---- chunks ---- */
+
+static void chunk_read(struct statelog *log, struct store_read *read, int64_t at,
+                       void (*done)(struct store_read *read, enum err err))
+{
+    *read = (struct store_read){
+        .log = log->log,
+        .from = at,
+        .limit = log->end,
+        .bytes_max = 1, /* the one batch, whatever its size */
+        .min_one = true,
+        .in_memory = true,
+        .done = done,
+    };
+    chunkq_init(&read->out);
+    store_read(log->conf.store, read);
+}
+
+/* The batch that was asked for, whole; a reference. */
+static enum err chunk_take(struct store_read *read, enum err err, struct slice *out)
+{
+    struct batch_head h;
+    struct slice s = {NULL, NULL, 0};
+    if (err == ERR_OK && read->out.head != NULL)
+        s = read->out.head->slice;
+    if (err == ERR_OK && (s.len == 0 || batch_head_read(s.at, s.len, &h) != ERR_OK ||
+                          h.bytes > s.len || h.base_offset != read->from ||
+                          (h.attributes & BATCH_CODEC_MASK) != 0 || !batch_crc_ok(s.at, &h)))
+        err = ERR_CORRUPT;
+    if (err == ERR_OK)
+        *out = slice_ref(slice_sub(s, 0, h.bytes));
+    chunkq_clear(&read->out);
+    return err;
+}
+
+static void load_end_of(struct statelog_load *load, enum err err)
+{
+    struct statelog *log = load->log;
+    struct slice batch = load->batch;
+    load->entity->pending--;
+    load->done(load, err); /* may free it */
+    slice_unref(batch);
+    statelog_step(log);
+}
+
+static void load_chunk_read(struct store_read *read, enum err err)
+{
+    struct statelog_load *load = container_of(read, struct statelog_load, read);
+    load_end_of(load, chunk_take(read, err, &load->batch));
+}
+
+static void load_start(struct statelog_load *load)
+{
+    chunk_read(load->log, &load->read, load->entity->since, load_chunk_read);
+}
+
+void statelog_load(struct statelog *log, struct statelog_load *load, struct statelog_entity *entity)
+{
+    weir_assert(entity->chunk && entity->known);
+    load->log = log;
+    load->entity = entity;
+    load->batch = (struct slice){NULL, NULL, 0};
+    entity->pending++;
+    if (log->snapshot == entity && log->writing)
+        list_push(&log->loads, &load->link);
+    else
+        load_start(load);
+}
+
+enum err statelog_load_apply(struct statelog_load *load)
+{
+    struct batch_head h;
+    enum err err = batch_head_read(load->batch.at, load->batch.len, &h);
+    weir_assert(load->entity->known);
+    return err == ERR_OK ? apply_batch(load->log, load->batch.at, &h, &load->entity->link) : err;
+}
+
+/* The copy is over: its chunk stays where it is for now. */
+static void loads_release(struct statelog *log)
+{
+    struct list out, *it;
+    list_init(&out);
+    list_move(&out, &log->loads);
+    while ((it = list_pop(&out)) != NULL)
+        load_start(container_of(it, struct statelog_load, link));
+}
+
 /* ---- rounds ---- */
 
 static void trim_done(struct store_trim *trim, enum err err)
@@ -512,9 +614,8 @@ static void held_release(struct statelog *log, struct statelog_entity *e)
     waiting_release(log, ERR_OK);
 }
 
-static void snapshot_done(struct store_group *group, enum err err)
+static void snapshot_over(struct statelog *log, enum err err)
 {
-    struct statelog *log = container_of(group, struct statelog, snapshot_group);
     struct statelog_entity *e = log->snapshot;
     log->snapshot = NULL;
     log->writing = false;
@@ -529,7 +630,58 @@ static void snapshot_done(struct store_group *group, enum err err)
     }
     slice_unref(log->snapshot_batch);
     log->snapshot_batch = (struct slice){NULL, NULL, 0};
+    loads_release(log);
     statelog_step(log);
+}
+
+static void snapshot_done(struct store_group *group, enum err err)
+{
+    snapshot_over(container_of(group, struct statelog, snapshot_group), err);
+}
+
+/* Takes over the batch, whose only user it must be. */
+static void snapshot_append(struct statelog *log, struct slice batch)
+{
+    log->snapshot_batch = batch;
+    log->snapshot_append = (struct store_append){
+        .log = log->log,
+        .batch = batch,
+        .append_ms = (int64_t)env_now_ms(log->conf.env),
+    };
+    log->snapshot_group.done = snapshot_done;
+    store_begin(log->conf.store, &log->snapshot_group);
+    store_append(log->conf.store, &log->snapshot_group, &log->snapshot_append);
+    store_commit(log->conf.store, &log->snapshot_group);
+}
+
+/* One that was forgotten meanwhile is not written: what tells of its end is in the log by now. */
+static void copy_read(struct store_read *read, enum err err)
+{
+    struct statelog *log = container_of(read, struct statelog, copy);
+    struct slice chunk = {NULL, NULL, 0};
+    err = chunk_take(read, err, &chunk);
+    if (log->snapshot == NULL) {
+        slice_unref(chunk);
+        snapshot_over(log, ERR_OK);
+        return;
+    }
+    log->snapshot->held = false; /* nobody waits: nothing is written about it */
+    if (err != ERR_OK) {
+        env_log(log->conf.env, ENV_WARN, "statelog.copy", "partition=%u offset=%lld error=%s",
+                log->conf.partition, (long long)read->from, err_name(err));
+        snapshot_over(log, err);
+        return;
+    }
+    struct slice copy = slice_copy(chunk.at, chunk.len); /* the store writes into it */
+    slice_unref(chunk);
+    snapshot_append(log, copy);
+}
+
+static void copy_start(struct statelog *log)
+{
+    log->writing = true;
+    log->snapshot->pending++;
+    chunk_read(log, &log->copy, log->snapshot->since, copy_read);
 }
 
 /* Nothing of the entity is under way: what is in memory is what the log says. */
@@ -537,6 +689,10 @@ static void snapshot_write(struct statelog *log)
 {
     struct statelog_entity *e = log->snapshot;
     struct batch_builder b;
+    if (e->chunk) {
+        copy_start(log);
+        return;
+    }
     batch_begin(&b, 0);
     log->conf.ops->snapshot(log->conf.user, e, &b);
     if (b.count == 0) { /* alive in memory, but without anything to remember */
@@ -550,16 +706,7 @@ static void snapshot_write(struct statelog *log)
     }
     log->writing = true;
     e->pending++;
-    log->snapshot_batch = batch_end(&b);
-    log->snapshot_append = (struct store_append){
-        .log = log->log,
-        .batch = log->snapshot_batch,
-        .append_ms = (int64_t)env_now_ms(log->conf.env),
-    };
-    log->snapshot_group.done = snapshot_done;
-    store_begin(log->conf.store, &log->snapshot_group);
-    store_append(log->conf.store, &log->snapshot_group, &log->snapshot_append);
-    store_commit(log->conf.store, &log->snapshot_group);
+    snapshot_append(log, batch_end(&b));
     held_release(log, e);
 }
 

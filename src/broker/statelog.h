@@ -21,6 +21,14 @@
  * is kept but for those held back. A relaxed write is done when it is written (store.h). A caller
  * that applies on submission must expect that a change that failed is nevertheless in a later
  * snapshot.
+ *
+ * What is in memory for an entity may go: it is *paged out* when all of it was written in one
+ * batch, its chunk, as an entity that has `chunk` set. When its turn for a snapshot comes the chunk
+ * is read and appended again as it is: its owner is not asked, and nothing of it is loaded.
+ * statelog_load reads it, and hands its records to `apply` again.
+ *
+ *      trimmed | C E1 E2 E1' C(copied) ...
+ *              ^ since         ^ since afterwards
  */
 #pragma once
 
@@ -37,13 +45,14 @@ struct statelog_entity {
     int64_t since;    /* private */
     uint32_t pending; /* private: appends under way, of a snapshot too */
     uint32_t waiting; /* private: writes about it that wait */
+    bool chunk;       /* paged out: the batch at `since` is all of it. Set before its write */
     bool known;       /* private: has records in the log */
     bool held;        /* private: its turn for a snapshot has come; new writes wait for it */
 };
 
 struct statelog_ops {
-    /* At load: one record, in order. Returns the entity it belongs to (NULL: none, as a tombstone
-     * of something gone). value.at NULL: gone. */
+    /* At load, and of a chunk that is loaded: one record, in order. Returns the entity it belongs
+     * to (NULL: none, as a tombstone of something gone). value.at NULL: gone. */
     struct statelog_entity *(*apply)(void *user, struct str key, struct str value,
                                      int64_t timestamp);
     /* Adds all live records of the entity to the batch. */
@@ -113,6 +122,25 @@ void statelog_joined(struct statelog_append *a, enum err err);
 /* Nothing is alive of it any more and no write of the caller's about it is under way: forget it. (A
  * snapshot of it may be, whose record comes to nothing: the caller's writes tell of the end.) */
 void statelog_forget(struct statelog *log, struct statelog_entity *entity);
+
+/* A chunk that is read. */
+struct statelog_load {
+    void (*done)(struct statelog_load *load, enum err err);
+    struct statelog *log;           /* private */
+    struct statelog_entity *entity; /* private */
+    struct list link;               /* private: while the chunk is being copied */
+    struct store_read read;         /* private */
+    struct slice batch;             /* private */
+};
+/* Reads the chunk of an entity that is paged out, of which no write is under way; done may be
+ * called from inside. Until then the entity must live, and cannot be forgotten. ERR_CORRUPT: it is
+ * not what was written. After an error all is as before. */
+void statelog_load(struct statelog *log, struct statelog_load *load,
+                   struct statelog_entity *entity);
+/* In done, with ERR_OK: hands the chunk's records to `apply`. What entities that gives have their
+ * `since` where the chunk is, which can be forgotten then. ERR_CORRUPT. */
+enum err must_use statelog_load_apply(struct statelog_load *load);
+
 /* Offset behind the last durable record, for tests and metrics. */
 int64_t statelog_end(const struct statelog *log);
 int64_t statelog_start(const struct statelog *log);

@@ -23,6 +23,17 @@ struct row {
     bool there; /* some value is not 0, or a write is under way */
 };
 
+/* One that is paged out, or on its way there or back. */
+struct paged {
+    struct statelog_entity entity;
+    struct statelog_append append;
+    struct statelog_load load;
+    struct fixture *f;
+    unsigned of;
+    uint64_t order; /* of the changes there had been */
+    bool out, loading;
+};
+
 struct fixture;
 
 struct change {
@@ -46,7 +57,10 @@ struct fixture {
     struct fake_store *store;
     struct statelog *log;
     struct rng rng;
-    struct row *rows[ENTITIES]; /* NULL: gone */
+    struct row *rows[ENTITIES]; /* NULL: gone, or paged out */
+    struct paged *paged[ENTITIES];
+    enum err paged_err;
+    uint64_t last_order[ENTITIES]; /* of a change about it */
     uint64_t slack;
     bool loaded;
     enum err load_err;
@@ -168,7 +182,9 @@ static void forget_memory(struct fixture *f)
 {
     for (unsigned i = 0; i < ENTITIES; i++) {
         mem_free(f->rows[i]);
+        mem_free(f->paged[i]);
         f->rows[i] = NULL;
+        f->paged[i] = NULL;
     }
 }
 
@@ -287,6 +303,9 @@ static bool submit_as(struct fixture *f, unsigned entity, unsigned other, unsign
                          .joins = joins,
                          .order = ++f->order};
     size_t n = other < ENTITIES && other != entity ? 2 : 1;
+    f->last_order[entity] = f->order;
+    if (n > 1)
+        f->last_order[other] = f->order;
     c->entities[0] = &c->row->entity;
     c->entities[1] = n > 1 ? &c->other_row->entity : NULL;
     batch_begin(&b, 0);
@@ -308,13 +327,107 @@ static bool submit(struct fixture *f, unsigned entity, unsigned key, uint32_t va
     return submit_as(f, entity, ENTITIES, key, value, false);
 }
 
+/* ---- paging ---- */
+
+static bool is_out(const struct fixture *f, unsigned entity)
+{
+    return entity < ENTITIES && f->paged[entity] != NULL && f->paged[entity]->out;
+}
+
+static bool has_changes(const struct fixture *f, unsigned entity)
+{
+    for (unsigned i = 0; i < IN_FLIGHT; i++)
+        if (f->changes[i].under_way &&
+            (f->changes[i].entity == entity || f->changes[i].other == entity))
+            return true;
+    return false;
+}
+
+static void paged_drop(struct paged *p)
+{
+    statelog_forget(p->f->log, &p->entity);
+    p->f->paged[p->of] = NULL;
+    mem_free(p);
+}
+
+/* Whatever was changed meanwhile stays in memory. */
+static void page_out_done(struct statelog_append *a, enum err err)
+{
+    struct paged *p = container_of(a, struct paged, append);
+    struct fixture *f = p->f;
+    if (err != ERR_OK || f->last_order[p->of] != p->order) {
+        paged_drop(p);
+        return;
+    }
+    p->out = true;
+    statelog_forget(f->log, &f->rows[p->of]->entity);
+    mem_free(f->rows[p->of]);
+    f->rows[p->of] = NULL;
+}
+
+static bool page_out(struct fixture *f, unsigned entity)
+{
+    struct batch_builder b;
+    if (f->rows[entity] == NULL || f->paged[entity] != NULL || row_empty(f->rows[entity]) ||
+        has_changes(f, entity))
+        return false;
+    struct paged *p = f->paged[entity] = mem_zalloc(1, sizeof(*p));
+    p->f = f;
+    p->of = entity;
+    p->order = f->last_order[entity];
+    p->entity.chunk = true;
+    p->append.done = page_out_done;
+    batch_begin(&b, 0);
+    for (unsigned k = 0; k < KEYS; k++)
+        if (f->rows[entity]->values[k] != 0)
+            add(&b, entity, k, f->rows[entity]->values[k]);
+    statelog_write(f->log, &p->append, &b, &p->entity);
+    return true;
+}
+
+static void page_in_done(struct statelog_load *load, enum err err)
+{
+    struct paged *p = container_of(load, struct paged, load);
+    struct fixture *f = p->f;
+    assert_int_equal(load->read.from, p->entity.since); /* what lies before may be trimmed */
+    p->loading = false;
+    f->paged_err = err != ERR_OK ? err : statelog_load_apply(load);
+    if (f->paged_err == ERR_OK)
+        paged_drop(p);
+}
+
+static void page_in(struct fixture *f, unsigned entity)
+{
+    struct paged *p = f->paged[entity];
+    if (!is_out(f, entity) || p->loading)
+        return;
+    p->loading = true;
+    p->load.done = page_in_done;
+    statelog_load(f->log, &p->load, &p->entity);
+}
+
+static void page_in_all(struct fixture *f)
+{
+    for (unsigned i = 0; i < ENTITIES; i++)
+        page_in(f, i);
+    fake_store_run(f->store);
+}
+
 static void submit_random(struct fixture *f)
 {
     unsigned entity = (unsigned)rng_below(&f->rng, ENTITIES);
+    if (rng_one_in(&f->rng, 4)) {
+        page_out(f, entity);
+        return;
+    }
     if (rng_one_in(&f->rng, 2))
         entity = 0; /* a busy one */
     uint32_t value = rng_one_in(&f->rng, 4) ? 0 : ++f->next_value;
     unsigned other = rng_one_in(&f->rng, 3) ? (unsigned)rng_below(&f->rng, ENTITIES) : ENTITIES;
+    if (is_out(f, entity) || is_out(f, other)) {
+        page_in(f, is_out(f, entity) ? entity : other);
+        return;
+    }
     submit_as(f, entity, other, (unsigned)rng_below(&f->rng, KEYS), value, rng_one_in(&f->rng, 4));
 }
 
@@ -500,6 +613,7 @@ static void random_run(uint64_t seed, bool apply_at_once)
         }
         if (rng_one_in(&f.rng, 4)) { /* quiet: then memory is what was acknowledged */
             fake_store_run(f.store);
+            page_in_all(&f);
             check_memory(&f);
         }
         rig_lose_memory(false);
@@ -610,6 +724,143 @@ static void test_forget_in_snapshot(void **state)
     teardown(&f);
 }
 
+static void fill(struct fixture *f, unsigned entity, uint32_t value)
+{
+    for (unsigned k = 0; k < KEYS; k++)
+        assert_true(submit(f, entity, k, value + k));
+}
+
+/* All others are written over and over. */
+static void others(struct fixture *f, unsigned entity, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        assert_true(submit(f, (entity + 1 + i % (ENTITIES - 1)) % ENTITIES, i % KEYS, i + 1));
+}
+
+/* What is paged out moves with the log, unasked, and is as it was when it is loaded; its place can
+ * be trimmed thereafter. */
+static void test_chunk(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f, 1, 2000);
+    fill(&f, 3, 100);
+    assert_true(page_out(&f, 3));
+    assert_null(f.rows[3]);
+    others(&f, 3, 5000);
+    assert_true(statelog_start(f.log) > 4000);
+    int64_t since = f.paged[3]->entity.since;
+    assert_true(since > 4000);
+    page_in(&f, 3);
+    assert_int_equal(f.paged_err, ERR_OK);
+    assert_int_equal(f.rows[3]->entity.since, since);
+    check_memory(&f);
+    others(&f, 3, 5000);
+    assert_true(statelog_start(f.log) > since);
+    assert_true(page_out(&f, 3));
+    end(&f, 0);
+    boot(&f);
+    check_memory(&f);
+    teardown(&f);
+}
+
+/* What cannot be read is there still, and holds the log until it can. */
+static void test_chunk_unreadable(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f, 1, 1000);
+    fill(&f, 3, 100);
+    assert_true(page_out(&f, 3));
+    fake_disk_fail(f.disk, FAKE_READ, 1, 1, ERR_IO);
+    page_in(&f, 3);
+    assert_int_equal(f.paged_err, ERR_IO);
+    assert_true(is_out(&f, 3));
+    fake_disk_fail(f.disk, FAKE_READ, 1, 1000, ERR_IO);
+    others(&f, 3, 2000);
+    assert_true(statelog_start(f.log) <= f.paged[3]->entity.since);
+    assert_true(statelog_start(f.log) < 100);
+    fake_disk_fail(f.disk, FAKE_READ, 1, 0, ERR_OK);
+    others(&f, 3, 2000);
+    assert_true(statelog_start(f.log) > 2000);
+    page_in(&f, 3);
+    assert_int_equal(f.paged_err, ERR_OK);
+    check_memory(&f);
+    teardown(&f);
+}
+
+static void test_chunk_damaged(void **state)
+{
+    struct fixture f;
+    (void)state;
+    setup(&f, 1, 1 << 20);
+    fill(&f, 3, 100);
+    assert_true(page_out(&f, 3));
+    size_t last = fake_disk_batches(f.disk, &log_id) - 1;
+    fake_disk_damage(f.disk, &log_id, last, fake_disk_batch(f.disk, &log_id, last).len - 1);
+    page_in(&f, 3);
+    assert_int_equal(f.paged_err, ERR_CORRUPT);
+    assert_true(is_out(&f, 3));
+    teardown(&f);
+}
+
+/* Steps until the chunk of entity 3 is being copied; `written`: until that is being written. */
+static void step_to_copy(struct fixture *f, bool written)
+{
+    fake_store_defer(f->store, true);
+    while (f->paged[3]->entity.pending == 0) {
+        assert_true(submit(f, 1, 0, ++f->next_value));
+        fake_store_step(f->store);
+    }
+    while (written && fake_disk_under_way(f->disk) == 0)
+        fake_store_step(f->store);
+}
+
+/* It is asked for while it is copied, before and behind that. */
+static void test_chunk_loaded_in_copy(void **state)
+{
+    (void)state;
+    for (unsigned written = 0; written < 2; written++) {
+        struct fixture f;
+        setup(&f, 1, 1000);
+        fill(&f, 3, 100);
+        assert_true(page_out(&f, 3));
+        step_to_copy(&f, written);
+        page_in(&f, 3);
+        assert_true(is_out(&f, 3));
+        fake_store_run(f.store);
+        assert_false(is_out(&f, 3));
+        check_memory(&f);
+        fake_store_defer(f.store, false);
+        others(&f, 3, 2000);
+        assert_true(statelog_start(f.log) > 1000);
+        check_memory(&f);
+        teardown(&f);
+    }
+}
+
+/* It ends while it is copied, and does not come back. */
+static void test_chunk_ends_in_copy(void **state)
+{
+    (void)state;
+    for (unsigned written = 0; written < 2; written++) {
+        struct fixture f;
+        setup(&f, 1, 1000);
+        fill(&f, 3, 100);
+        assert_true(page_out(&f, 3));
+        step_to_copy(&f, written);
+        paged_drop(f.paged[3]);
+        for (unsigned k = 0; k < KEYS; k++)
+            assert_true(submit(&f, 3, k, 0));
+        fake_store_run(f.store);
+        assert_null(f.rows[3]);
+        end(&f, 0);
+        boot(&f);
+        assert_true(f.rows[3] == NULL || row_empty(f.rows[3]));
+        teardown(&f);
+    }
+}
+
 /* A long log is read in parts, whether the store answers at once or later. */
 static void test_long_load(void **state)
 {
@@ -642,6 +893,11 @@ int main(void)
         cmocka_unit_test(test_long_load),
         cmocka_unit_test(test_join_told_late),
         cmocka_unit_test(test_forget_in_snapshot),
+        cmocka_unit_test(test_chunk),
+        cmocka_unit_test(test_chunk_unreadable),
+        cmocka_unit_test(test_chunk_damaged),
+        cmocka_unit_test(test_chunk_loaded_in_copy),
+        cmocka_unit_test(test_chunk_ends_in_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
