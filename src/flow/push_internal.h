@@ -100,6 +100,7 @@ struct push_lane {
     uint32_t from, n, end; /* [from, from + n) is being delivered; [from, end) is the lane's */
     struct push_stream *stream;
     bool calling, delivered;
+    bool broken; /* its order is: something of it was not settled, and all that is left goes back */
     bool slot_waits, slot_out, worker_lost;
     struct arena arena; /* of one delivery */
     struct wr body;

@@ -142,6 +142,13 @@ void push_lane_not_stored(struct push_lane *lane, enum delivery_outcome outcome,
 
 /* ---- settling ------------------------------------------------------------------------------- */
 
+/* Where order counts, what follows in the lane must not overtake what comes again. */
+static void not_settled(struct push_lane *lane)
+{
+    lane->broken = pusher_chained(lane->p);
+    lane->stream->failed |= lane->broken;
+}
+
 /* Those whose lock is lost are somebody else's by now; the others are settled without them. */
 static size_t drop_lost(struct push_lane *lane)
 {
@@ -170,12 +177,14 @@ static void settle_failed(struct push_lane *lane, enum err err)
     } else if (lane->settle.outputs_n > 0) {
         push_reply_failed(lane, err);
     } else if (drop_lost(lane) > 0) {
+        not_settled(lane);
         push_lane_settle(lane);
     } else if (err == ERR_NOT_FOUND || p->push->cut || ++lane->tries == SETTLE_TRIES) {
         /* The subscription is gone, or the locks will run out and bring the messages again. */
         env_log(p->push->env, ENV_WARN, "push.not_settled", "subscription=%s messages=%zu error=%s",
                 p->s->name, lane->settle.items_n, err_name(err));
         push_time_settled(lane, false);
+        not_settled(lane);
         advance(lane);
     } else {
         push_lane_settle_again(lane, SETTLE_AGAIN_US);
@@ -216,7 +225,6 @@ void push_lane_settle(struct push_lane *lane)
 
 static void begin(struct push_lane *lane)
 {
-    lane->tries = 0;
     lane->settle = (struct settle_op){.items = NULL};
     lane->time.n = 0;
     arena_reset(&lane->arena);
@@ -283,12 +291,15 @@ static void advance(struct push_lane *lane)
 {
     lane->from += lane->n;
     lane->n = 0;
+    lane->tries = 0;
     reply_rest(&lane->reply);
     budget_share_drop(&lane->answer);
-    if (lane->from < lane->end)
-        begin(lane);
-    else
+    if (lane->from == lane->end)
         end(lane);
+    else if (lane->broken)
+        push_lane_release(lane);
+    else
+        begin(lane);
 }
 
 static struct push_lane *make(struct pusher *p, struct push_fetch *f, uint32_t from, uint32_t end)

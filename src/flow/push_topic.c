@@ -101,6 +101,8 @@ void push_outputs_failed(struct push_lane *lane, enum err err, const char *why,
         lane->n = 0;
         arena_reset(&lane->arena);
         again(lane);
+    } else if (err == ERR_LOCK_LOST && pusher_chained(lane->p)) {
+        push_lane_release(lane); /* what follows must not overtake it */
     } else if (err == ERR_LOCK_LOST || err == ERR_NOT_FOUND) {
         lane->settle.items_n = 0; /* somebody else's by now */
         push_lane_settle(lane);

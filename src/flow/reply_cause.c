@@ -1,5 +1,6 @@
 #include "flow/reply_cause.h"
 
+#include "base/assert.h"
 #include "base/map.h"
 
 #include <string.h>
@@ -133,6 +134,7 @@ static uint32_t find_by_trace(struct reply_causes *c, struct str id, uint32_t i)
 
 /* ---- by place -------------------------------------------------------------------------------- */
 
+/* 0: it is not right to its end, or too deep: then nothing in it has a place. */
 static int64_t count_elements(struct str batch)
 {
     struct jr j;
@@ -143,7 +145,7 @@ static int64_t count_elements(struct str batch)
         return 0;
     while (jr_element(&j) && jr_value(&j, &v))
         n++;
-    return n;
+    return jr_end(&j) ? n : 0;
 }
 
 uint32_t reply_cause_find(struct reply_causes *c, const struct event *e, uint32_t i,
@@ -159,5 +161,8 @@ uint32_t reply_cause_find(struct reply_causes *c, const struct event *e, uint32_
         return found;
     if (c->total < 0)
         c->total = count_elements(batch);
-    return c->total == c->conf->messages_n ? i : REPLY_NO_CAUSE;
+    if (c->total != c->conf->messages_n)
+        return REPLY_NO_CAUSE;
+    weir_assert(i < c->total);
+    return i;
 }

@@ -711,6 +711,22 @@ static void one_bad_record_does_not_stop_others(void **state)
     assert_int_equal(atomic_load(&push_stats(push)->appended), 2);
 }
 
+/* All of a batch failed for it: one by one, it goes first, and what follows waits for it. */
+static void nothing_overtakes_a_lost_lock(void **state)
+{
+    (void)state;
+    conf.order = ORDER_PARTITION;
+    subscribe_to_topic();
+    const char *values[] = {"x", "y", "z"};
+    for (size_t i = 0; i < 3; i++)
+        fake_delivery_add(&sub, values[i], NULL);
+    fake_delivery.settle_err = ERR_LOCK_LOST;
+    fake_delivery.settle_errs_n = 1;
+    run();
+    assert_string_equal(fake_delivery.outputs, "x y z ");
+    assert_int_equal(fake_delivery_count(&sub, FAKE_ACCEPTED), 3);
+}
+
 static void no_such_topic(void **state)
 {
     (void)state;
@@ -981,6 +997,7 @@ int main(void)
         TEST(stops_amid_a_session),
         TEST(appended_with_the_settle),
         TEST(one_bad_record_does_not_stop_others),
+        TEST(nothing_overtakes_a_lost_lock),
         TEST(no_such_topic),
         TEST(full_disk_waits),
         TEST(event_grids_handshake),

@@ -499,6 +499,32 @@ static void nothing_overtakes_a_lock_that_was_lost(void **state)
     assert_string_equal(fake_delivery.outputs, "\"y\" \"z\" ");
 }
 
+/* Likewise without a reply: neither what is in the lane, nor what was acquired behind it. */
+static void nothing_overtakes_a_lock_that_ran_out(void **state)
+{
+    (void)state;
+    conf.order = ORDER_PARTITION;
+    fake_functions.doc.conf.function.protocol = FUNCTION_CLOUDEVENTS;
+    subscribe();
+    add("first");
+    struct fake_message *second = add("second");
+    run();
+    struct fake_message *ahead = add("ahead");
+    run();
+    assert_int_equal(ahead->state, FAKE_ACQUIRED);
+    fake_delivery.settle_err = ERR_LOCK_LOST;
+    fake_delivery.settle_errs_n = 1;
+    answer(200);
+    assert_int_equal(second->deliveries, 1); /* its attempts are not spent */
+    assert_string_equal(call_of(&local)->body, "first");
+    answer(200);
+    assert_string_equal(call_of(&local)->body, "second");
+    answer(200);
+    assert_string_equal(call_of(&local)->body, "ahead");
+    answer(200);
+    assert_int_equal(fake_delivery_count(&sub, FAKE_ACCEPTED), 3);
+}
+
 /* ---- replies ---- */
 
 static void replies_are_stored_with_the_settle(void **state)
@@ -734,6 +760,7 @@ int main(void)
         TEST(nothing_overtakes_what_no_worker_takes),
         TEST(nothing_overtakes_a_change),
         TEST(nothing_overtakes_a_lock_that_was_lost),
+        TEST(nothing_overtakes_a_lock_that_ran_out),
         TEST(replies_are_stored_with_the_settle),
         TEST(an_endpoint_may_answer_too),
         TEST(an_answer_that_is_no_event_is_a_failed_call),

@@ -259,6 +259,24 @@ static void test_fewer_than_messages(void **state)
 }
 
 /* Several messages of one trace: the one at the reply's own place. */
+/* A value inside of an event may be nested as deep as an array of such events may not. */
+static void test_more_than_messages(void **state)
+{
+    char body[1024], deep[2 * JSON_DEPTH_MAX + 1];
+    (void)state;
+    memset(deep, '[', JSON_DEPTH_MAX);
+    memset(deep + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+    deep[2 * JSON_DEPTH_MAX] = '\0';
+    add(1);
+    add(2);
+    snprintf(body, sizeof body, "[%s,%s,{\"specversion\":\"1.0\",\"type\":\"t\",\"data\":%s}]",
+             EVENT(""), EVENT(""), deep);
+    assert_int_equal(answer(BATCH, body), ERR_OK);
+    assert_int_equal(reply.n, 3);
+    for (size_t i = 0; i < reply.n; i++)
+        expect_key(i, NULL);
+}
+
 static void test_messages_of_one_trace(void **state)
 {
     (void)state;
@@ -418,6 +436,7 @@ int main(void)
         TEST(test_what_it_says_itself_counts),
         TEST(test_as_many_as_messages),
         TEST(test_fewer_than_messages),
+        TEST(test_more_than_messages),
         TEST(test_messages_of_one_trace),
         TEST(test_a_large_batch),
         TEST(test_routes),
