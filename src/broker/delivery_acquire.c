@@ -21,11 +21,11 @@
 
 #include <string.h>
 
-#define MAYBE_UNKNOWN UINT32_MAX
 #define OWNER_REACTOR_BITS 7
 
 struct seat {
-    uint32_t maybe;    /* messages that may be had */
+    uint32_t maybe;    /* messages that may be had; at first one, so that somebody asks */
+    bool known;        /* it has told */
     uint32_t acquired; /* as it told */
     uint32_t lent;     /* that takes under way may acquire */
     uint64_t holder;   /* of the order: who alone may have them; 0: everybody */
@@ -91,7 +91,7 @@ static void seats_grow(struct receivers *r, int32_t partitions)
         return;
     r->seats = mem_realloc(r->seats, (size_t)partitions * sizeof(*r->seats));
     for (int32_t i = r->partitions; i < partitions; i++)
-        r->seats[i] = (struct seat){.maybe = MAYBE_UNKNOWN};
+        r->seats[i] = (struct seat){.maybe = 1};
     r->partitions = partitions;
 }
 
@@ -191,6 +191,7 @@ static void take_done(struct op *base)
     struct seat *seat = &r->seats[v->take.partition];
     enum err err = base->err;
     seat->lent -= v->take.max;
+    seat->known = true;
     seat->maybe = v->take.left;
     seat->holder = v->take.holder;
     seat->acquired = v->take.acquired;
@@ -212,7 +213,7 @@ static void take_send(struct receive *v, int32_t partition, uint32_t max)
     struct acquire_op *op = v->op;
     struct seat *seat = &v->all->seats[partition];
     seat->lent += max;
-    seat->maybe -= seat->maybe == MAYBE_UNKNOWN || seat->maybe < max ? seat->maybe : max;
+    seat->maybe -= seat->maybe < max ? seat->maybe : max;
     v->taking = true;
     v->take = (struct take){
         .op.done = take_done,
@@ -228,21 +229,28 @@ static void take_send(struct receive *v, int32_t partition, uint32_t max)
     take_start(v->all->broker, &v->take);
 }
 
+/* One that somebody asks for the first time may have more than he takes: who cannot wait until it
+ * has told asks, too. */
+static bool seat_may_have(const struct seat *seat, const struct receive *v)
+{
+    return seat->maybe > 0 || (!seat->known && v->over);
+}
+
 /* Of one partition. What it has may be of no use (other sessions), so after having asked once it is
  * asked again only when there is something new; for a session by name once whatever there is. */
 static bool receive_asks(struct receive *v)
 {
     const struct seat *seat = &v->all->seats[v->op->partition];
     bool first = v->asked_at == 0;
-    if (first ? seat->maybe == 0 && v->op->session.at == NULL : seat->told < v->asked_at)
+    if (first ? !seat_may_have(seat, v) && v->op->session.at == NULL : seat->told < v->asked_at)
         return false;
     v->asked_at = seat->told + 1;
     return true;
 }
 
-static bool seat_has(const struct seat *seat, uint64_t owner)
+static bool seat_has(const struct seat *seat, const struct receive *v)
 {
-    return seat->maybe > 0 && (seat->holder == 0 || seat->holder == owner);
+    return seat_may_have(seat, v) && (seat->holder == 0 || seat->holder == v->op->owner);
 }
 
 /* The next partition that may have something; -1: none. */
@@ -254,7 +262,7 @@ static int32_t receive_next(struct receive *v)
     for (; v->tried < r->partitions; v->tried++) {
         int32_t at = v->at;
         v->at = at + 1 < r->partitions ? at + 1 : 0;
-        if (seat_has(&r->seats[at], v->op->owner)) {
+        if (seat_has(&r->seats[at], v)) {
             v->tried++;
             return at;
         }
@@ -326,10 +334,12 @@ static void news_run(struct broker *b, struct op *op)
     const struct news *n = container_of(op, struct news, op);
     struct receivers *r = receivers_find(b->deliveries, &n->subscription);
     if (r != NULL && n->partition < r->partitions) {
-        r->seats[n->partition].maybe = n->available;
-        r->seats[n->partition].holder = n->holder;
-        r->seats[n->partition].acquired = n->acquired;
-        r->seats[n->partition].told++;
+        struct seat *seat = &r->seats[n->partition];
+        seat->known = true;
+        seat->maybe = n->available;
+        seat->holder = n->holder;
+        seat->acquired = n->acquired;
+        seat->told++;
         serve(r);
     }
     op_finish(b, op, ERR_OK);

@@ -229,6 +229,21 @@ static void test_fair(void **state)
         rig_acquire_free(a[i]);
 }
 
+/* Nobody knows yet what there is: who cannot wait for the first one's answer asks, too. */
+static void test_at_once(void **state)
+{
+    (void)state;
+    struct rig_acquire *a[3];
+    put_n(6);
+    for (unsigned i = 0; i < 3; i++)
+        a[i] = rig_acquire_start(&rig, 0, q, i + 1, 2, 0);
+    rig_run(&rig);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(a[i]->op.n, 2);
+        rig_acquire_free(a[i]);
+    }
+}
+
 static void change_settled(struct acquire_op *op)
 {
     op->settled = true;
@@ -532,6 +547,7 @@ int main(void)
         BOTH(test_errors),          BOTH(test_deleted),       BOTH(test_queue_again),
         BOTH(test_filter),          BOTH(test_peek),          BOTH(test_idle),
         BOTH(test_deferred),        BOTH(test_rewind),        BOTH(test_owners),
+        BOTH(test_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
