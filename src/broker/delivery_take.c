@@ -141,14 +141,23 @@ static bool enough_to_peek(const struct take *t)
     return true;
 }
 
+/* A session that is released over and over does not keep the ledger from those behind it in the
+ * log: before it is given once more there is one read on. */
+static bool enough_sessions(const struct take *t)
+{
+    struct ledger *l = t->d->ledger;
+    if (t->session.at != NULL || ledger_sessions_ready(l) == 0)
+        return false;
+    return t->looked || !ledger_session_returns(l);
+}
+
 static bool enough(const struct take *t)
 {
-    const struct ledger *l = t->d->ledger;
     if (t->what != TAKE_NEXT)
         return t->what == TAKE_DEFERRED || enough_to_peek(t);
-    if (t->d->s->conf.order != ORDER_KEY)
-        return ledger_ready(l) >= t->max;
-    return t->session.at == NULL ? ledger_sessions_ready(l) > 0 : false;
+    if (t->d->s->conf.order == ORDER_KEY)
+        return enough_sessions(t);
+    return ledger_ready(t->d->ledger) >= t->max;
 }
 
 /* A batch that nobody can look into is left out: it would stop the subscription for ever. */

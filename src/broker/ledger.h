@@ -427,6 +427,9 @@ enum err must_use ledger_session_set_state(struct ledger_change *c, uint64_t own
                                            struct slice state);
 /* Sessions with an acquirable message and no lock. */
 uint32_t ledger_sessions_ready(const struct ledger *l);
+/* Whether the next of them has come back: a holder was given the message that it begins with.
+ * Then others that the ledger does not know yet may have waited for longer. */
+bool ledger_session_returns(struct ledger *l);
 /* All, in no particular but a stable order: at 0 first; false: no more. */
 bool ledger_sessions(const struct ledger *l, uint32_t *at, struct ledger_time now,
                      struct ledger_session *out);

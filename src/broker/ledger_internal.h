@@ -126,6 +126,7 @@ struct session {
     uint32_t lock_no;    /* grows as a lock ends */
     uint32_t writes;
     struct slice state;
+    int64_t given; /* the last message that a holder was given; -1: none */
     /* Offsets of unsettled messages, in order, as differences to base: a ring would need no moves,
      * but most leave at the front. */
     int64_t base;

@@ -68,6 +68,7 @@ struct session *session_get(struct ledger *l, struct str id)
     s->entity.kind = ENTITY_SESSION;
     s->id = (struct str){mem_strndup(id.at != NULL ? id.at : "", id.len), id.len};
     s->index = session_index(t);
+    s->given = -1;
     list_init(&s->ready_link);
     list_init(&s->dirty_link);
     t->all[s->index] = s;
@@ -201,6 +202,7 @@ void session_messages_clear(struct ledger *l, struct session *s)
     l->sessions->bytes -= s->cap * sizeof(*s->messages);
     s->messages = NULL;
     s->head = s->n = s->cap = 0;
+    s->given = -1;
 }
 
 static struct ledger_entry *message_at(struct ledger *l, const struct session *s, uint32_t i,
@@ -262,6 +264,15 @@ void session_refresh(struct ledger *l, struct session *s)
 uint32_t ledger_sessions_ready(const struct ledger *l)
 {
     return l->sessions != NULL ? l->sessions->ready_n : 0;
+}
+
+bool ledger_session_returns(struct ledger *l)
+{
+    if (ledger_sessions_ready(l) == 0)
+        return false;
+    const struct session *s = container_of(l->sessions->ready.next, struct session, ready_link);
+    uint32_t i = next_given(l, s, 0);
+    return i < s->n && s->base + s->messages[s->head + i] <= s->given;
 }
 
 void session_dirty(struct ledger *l, struct session *s)
@@ -421,6 +432,7 @@ size_t ledger_session_acquire(struct ledger *l, uint64_t owner, struct str id,
         struct ledger_page *p;
         unsigned index;
         (void)message_at(l, s, i, &p, &index);
+        s->given = page_start(p) + index;
         entry_give(l, p, index, s->index, 0, now, &out[done++]);
     }
     return done;

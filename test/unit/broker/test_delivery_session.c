@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "broker/access.h"
+#include "broker/records.h"
 #include "delivery_rig.h"
 
 #include <stdio.h>
@@ -179,6 +180,24 @@ static void test_release(void **state)
     assert_int_equal(take(3, "a0 a2 a3 "), ERR_OK);
     rig_acquire_free(a);
     rig_acquire_free(b);
+}
+
+/* One session is released over and over; what lies far behind it in the log has its turn, too. */
+static void test_released_again(void **state)
+{
+    (void)state;
+    bool found = false;
+    for (unsigned i = 0; i < 3 * RECORDS_READ_MAX; i++)
+        put("a");
+    rig_put(&rig, "t", partition_of_a(), "b", "b0");
+    for (unsigned i = 0; i < 10 && !found; i++) {
+        struct rig_acquire *a = rig_acquire(&rig, 0, sub, 1, 1);
+        found = str_is(a->op.session_out, "b");
+        if (!found)
+            assert_int_equal(session(1, SESSION_RELEASE), ERR_OK);
+        rig_acquire_free(a);
+    }
+    assert_true(found);
 }
 
 static void partition_of_producer(struct acquire_op *op)
@@ -440,9 +459,10 @@ static void test_deleted_meanwhile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_renew),      BOTH(test_release),   BOTH(test_other_partition),   BOTH(test_state),
-        BOTH(test_state_size), BOTH(test_disk_full), BOTH(test_durable),           BOTH(test_kill),
-        BOTH(test_errors),     BOTH(test_access),    BOTH(test_deleted_meanwhile),
+        BOTH(test_renew),           BOTH(test_release), BOTH(test_released_again),
+        BOTH(test_other_partition), BOTH(test_state),   BOTH(test_state_size),
+        BOTH(test_disk_full),       BOTH(test_durable), BOTH(test_kill),
+        BOTH(test_errors),          BOTH(test_access),  BOTH(test_deleted_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
