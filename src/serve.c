@@ -42,6 +42,7 @@ static void free_parts(struct serve *s)
     loop_set_quiet(s->n, s->loops);
     kafka_front_free(s->kafka);
     http_front_free(s->http);
+    serve_invoke_free(s->invoke);
     serve_push_end(s->push);
     serve_functions_free(s->functions);
     broker_set_free(s->brokers, s->n);
@@ -204,6 +205,7 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
                                         s->loops, s->n);
     s->push = serve_push_make(&s->options, private_allowed(s), s->answers, s->functions, s->brokers,
                               s->envs, s->n);
+    s->invoke = serve_invoke_make(s->functions, s->push, s->brokers, s->n);
     s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka,
                                         s->http,       s->push,     s->functions};
     struct otlp_conf oc = {s->options.otlp_endpoint, s->options.otlp_service,

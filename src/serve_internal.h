@@ -5,6 +5,7 @@
 #include "flow/otlp_subscription.h"
 #include "io/thread.h"
 #include "serve_functions.h"
+#include "serve_invoke.h"
 #include "serve_listeners.h"
 #include "serve_metrics.h"
 #include "serve_push.h"
@@ -45,6 +46,7 @@ struct serve {
     struct budget answers[SERVE_THREADS_MAX]; /* of all who call over HTTP */
     struct serve_functions *functions;
     struct serve_push *push;
+    struct serve_invoke *invoke;
     struct otlp_subscription *otlp;
     struct serve_metrics metrics;
     struct serve_listeners listeners;

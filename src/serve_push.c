@@ -81,6 +81,11 @@ struct serve_push *serve_push_make(const struct serve_options *o, bool private_a
     return sp;
 }
 
+struct http_client *serve_push_http(struct serve_push *sp, unsigned reactor)
+{
+    return sp->at[reactor].http;
+}
+
 void serve_push_start(struct serve_push *sp)
 {
     for (unsigned i = 0; i < sp->n; i++)

@@ -19,6 +19,8 @@ struct serve_push;
 struct serve_push *serve_push_make(const struct serve_options *o, bool private_allowed,
                                    struct budget *answers, struct serve_functions *functions,
                                    struct broker **brokers, struct env **envs, unsigned n);
+/* Calls to everybody's addresses. */
+struct http_client *serve_push_http(struct serve_push *sp, unsigned reactor);
 /* When the broker is loaded. */
 void serve_push_start(struct serve_push *sp);
 /* On each reactor: begin no more deliveries; `cut`: end those that are under way. */

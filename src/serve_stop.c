@@ -34,6 +34,7 @@ static void drain_reactor(struct env_mail *mail, struct env *env)
     kafka_front_drain(s->kafka, env->reactor, false);
     http_front_stop(s->http, env->reactor, HTTP_DRAIN);
     serve_push_stop(s->push, env->reactor, false);
+    serve_invoke_stop(s->invoke, env->reactor, false);
     serve_functions_stop(s->functions, env->reactor, false);
     groups_drain(broker_groups(s->brokers[env->reactor]));
     atomic_fetch_add(&s->drained, 1);
@@ -45,6 +46,7 @@ static void cut_reactor(struct env_mail *mail, struct env *env)
     kafka_front_drain(s->kafka, env->reactor, true);
     http_front_stop(s->http, env->reactor, HTTP_CUT);
     serve_push_stop(s->push, env->reactor, true);
+    serve_invoke_stop(s->invoke, env->reactor, true);
     serve_functions_stop(s->functions, env->reactor, true);
 }
 
@@ -97,7 +99,7 @@ static bool is_quiet(const struct serve *s)
     kafka_front_stats(s->kafka, &k);
     http_front_stats(s->http, &h);
     return k.connections == 0 && h.running == 0 && serve_push_quiet(s->push) &&
-           serve_functions_quiet(s->functions);
+           serve_invoke_quiet(s->invoke) && serve_functions_quiet(s->functions);
 }
 
 static void stop_look(struct env_timer *timer)

@@ -40,6 +40,7 @@
     X(TOPIC_DENIED,          29, 403, "not authorised for this topic")                             \
     X(GROUP_DENIED,          30, 403, "not authorised for this group")                             \
     X(CLUSTER_DENIED,        31, 403, "not authorised for the cluster")                            \
+    X(FUNCTION_DENIED,       -1, 403, "not authorised for this function")                          \
     X(TIMESTAMP_INVALID,     32, 422, "a record's timestamp is outside of the range that the topic allows") \
     X(VERSION_UNSUPPORTED,   35, 505, "this version of the request is not supported")              \
     X(TOPIC_EXISTS,          36, 409, "a topic of this name exists")                               \
@@ -85,10 +86,12 @@
     X(IO,                    56, 500, "the disk reported an error")                                \
     X(FORMAT_NEWER,          -1, 500, "the data folder was written by a newer version")            \
     X(LOCKED,                -1, 409, "another process uses the data folder")                      \
+    X(ANSWER_BAD,            -1, 502, "what was called broke, or gave no answer that can be passed on") \
     X(BUSY,                  -1, 503, "too much is under way; ask again")                          \
     X(CLOSED,                -1, 503, "the connection or the broker is closing")                   \
     X(MEMORY,                -1, 503, "no memory for a request of this size")                      \
     X(NOT_FOUND,             -1, 404, "not found")                                                 \
+    X(METHOD,                -1, 405, "the method is none that is taken here")                     \
     X(EXISTS,                -1, 409, "exists already")                                            \
     X(FRAME,                 42, 400, "the bytes are not a request of this protocol")
 /* clang-format on */

@@ -347,7 +347,7 @@ unsigned access_roles(struct broker *b, const struct actor *actor, enum access_k
 static void denied(struct access *a, const struct actor *actor, enum access_kind kind,
                    struct str name, enum access_role role)
 {
-    static const char *const kinds[] = {"cluster", "topic", "group"};
+    static const char *const kinds[] = {"cluster", "topic", "group", "function"};
     char who[128], what[128];
     uint32_t left;
     bool logged = few_take(&a->denials, env_mono_us(a->env), DENIALS_LOGGED_MAX, &left);
@@ -380,7 +380,8 @@ bool access_allows(struct broker *b, const struct actor *actor, enum access_kind
 enum err access_check(struct broker *b, const struct actor *actor, enum access_kind kind,
                       struct str name, enum access_role role)
 {
-    static const enum err errs[] = {ERR_CLUSTER_DENIED, ERR_TOPIC_DENIED, ERR_GROUP_DENIED};
+    static const enum err errs[] = {ERR_CLUSTER_DENIED, ERR_TOPIC_DENIED, ERR_GROUP_DENIED,
+                                    ERR_FUNCTION_DENIED};
     return access_allows(b, actor, kind, name, role) ? ERR_OK : errs[kind];
 }
 

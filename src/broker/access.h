@@ -8,9 +8,10 @@
  * of the topic payments: Sender and Receiver there, and nothing else); "User:ANONYMOUS" without a
  * known credential. A grant to "User:*" is for everybody but keys.
  *
- * Roles: Sender appends; Receiver reads, commits, acquires and settles; Owner does all, and is
- * needed to create, change, delete, trim and grant. A grant is on a topic or a group, by name or by
- * prefix ("payments-*"), or on the cluster, where it holds for everything in it.
+ * Roles: Sender appends, and calls functions with requests; Receiver reads, commits, acquires and
+ * settles; Owner does all, and is needed to create, change, delete, trim and grant. A grant is on a
+ * topic, a group or a function, by name or by prefix ("payments-*"), or on the cluster, where it
+ * holds for everything in it.
  *
  *     may A do R on X?
  *     yes, if a grant on X or on the cluster gives A the role R, or Owner;
@@ -52,8 +53,8 @@ enum access_role {
     ACCESS_ANY = 7, /* as what a verb needs: one of them will do */
 };
 
-enum access_kind { ACCESS_CLUSTER, ACCESS_TOPIC, ACCESS_GROUP };
-#define ACCESS_KINDS 3
+enum access_kind { ACCESS_CLUSTER, ACCESS_TOPIC, ACCESS_GROUP, ACCESS_FUNCTION };
+#define ACCESS_KINDS 4
 
 /* May the actor act in that role on the resource? On this reactor's copy; name is ignored for the
  * cluster. A denial is logged (a few lines a second at most). A few nanoseconds where nothing is
@@ -63,7 +64,7 @@ bool access_allows(struct broker *b, const struct actor *actor, enum access_kind
 /* All roles that it has there, as bits; nothing is logged. For listings. */
 unsigned access_roles(struct broker *b, const struct actor *actor, enum access_kind kind,
                       struct str name);
-/* access_allows as an error: ERR_OK, or the kind's (Kafka's 29, 30, 31). */
+/* access_allows as an error: ERR_OK, or the kind's (Kafka's 29, 30, 31; ERR_FUNCTION_DENIED). */
 enum err must_use access_check(struct broker *b, const struct actor *actor, enum access_kind kind,
                                struct str name, enum access_role role);
 /* The first lines of a verb, where it is called, with its outputs set: if the actor may not, the op
@@ -88,7 +89,7 @@ struct access_grant {
     unsigned roles; /* bits of enum access_role */
     enum access_kind kind;
     bool prefix;                 /* all names that begin with `on` */
-    char on[TOPIC_NAME_MAX + 1]; /* of the topic or group */
+    char on[TOPIC_NAME_MAX + 1]; /* of the topic, group or function */
 };
 
 /* Two, so that one can be replaced while clients still use the other; empty: not set. */

@@ -129,6 +129,7 @@ static enum err check_user(const struct access_user *user, struct err_text *text
 
 static enum err check_grant(const struct access_grant *g, struct err_text *text)
 {
+    static const char *const kinds[] = {"cluster", "topic", "group", "function"};
     const unsigned all = ACCESS_SENDER | ACCESS_RECEIVER | ACCESS_OWNER;
     struct str principal = str_of(g->principal), on = str_of(g->on);
     if (strncmp(g->principal, "User:", 5) != 0 || principal.len == 5 || !is_plain(principal))
@@ -143,8 +144,8 @@ static enum err check_grant(const struct access_grant *g, struct err_text *text)
                    : err_say(text, ERR_CONFIG_INVALID, "a grant on the cluster has no name");
     if (on.len == 0 && !g->prefix)
         return err_say(text, ERR_CONFIG_INVALID, "a grant on a %s names it, or a prefix and '*'",
-                       g->kind == ACCESS_TOPIC ? "topic" : "group");
-    if (g->kind == ACCESS_TOPIC && on.len != 0)
+                       kinds[g->kind]);
+    if (g->kind != ACCESS_GROUP && on.len != 0)
         return topic_name_check(on, text);
     return ERR_OK;
 }

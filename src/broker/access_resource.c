@@ -182,18 +182,39 @@ static enum err check_principal(const struct spec_field *field, const void *valu
                    "User:* for everybody");
 }
 
+/* What a grant can be on by name. */
+static const struct {
+    const char *name;
+    enum access_kind kind;
+    size_t offset;
+} place_names[] = {{"topic", ACCESS_TOPIC, offsetof(struct grant_spec, topic)},
+                   {"group", ACCESS_GROUP, offsetof(struct grant_spec, group)},
+                   {"function", ACCESS_FUNCTION, offsetof(struct grant_spec, function)}};
+#define PLACES (sizeof(place_names) / sizeof(place_names[0]))
+
+static struct str place_in(const struct grant_spec *spec, size_t i)
+{
+    return *(const struct str *)(const void *)((const char *)spec + place_names[i].offset);
+}
+
 static enum err check_grant(void *value, struct arena *arena, const char **field,
                             struct err_text *text)
 {
     const struct grant_spec *spec = value;
-    int places = (spec->topic.at != NULL) + (spec->group.at != NULL) + spec->cluster;
+    int places = spec->cluster;
     (void)arena;
-    *field = spec->topic.at != NULL ? "topic" : spec->group.at != NULL ? "group" : "";
+    *field = "";
+    for (size_t i = PLACES; i-- > 0;) {
+        bool given = place_in(spec, i).at != NULL;
+        places += given;
+        *field = given ? place_names[i].name : *field;
+    }
     if (places == 1)
         return ERR_OK;
     return err_say(text, ERR_CONFIG_INVALID,
-                   places == 0 ? "must have one of topic, group and cluster: {}"
-                               : "is one place too many: give one of topic, group and cluster");
+                   places == 0 ? "must have one of topic, group, function and cluster: {}"
+                               : "is one place too many: give one of topic, group, function and "
+                                 "cluster");
 }
 
 #define GRANT(member) offsetof(struct grant_spec, member)
@@ -210,8 +231,8 @@ static const struct spec_field grant_fields[] = {
      .offset = GRANT(roles),
      .required = true,
      .check = check_roles,
-     .doc = "What he may: Sender appends; Receiver reads, commits and settles; Owner does all, and "
-            "creates, changes, deletes and grants."},
+     .doc = "What he may: Sender appends, and calls functions with requests; Receiver reads, "
+            "commits and settles; Owner does all, and creates, changes, deletes and grants."},
     {.path = "topic",
      .type = SPEC_TEXT,
      .offset = GRANT(topic),
@@ -222,6 +243,11 @@ static const struct spec_field grant_fields[] = {
      .offset = GRANT(group),
      .max = TOPIC_NAME_MAX,
      .doc = "On which consumer group, likewise."},
+    {.path = "function",
+     .type = SPEC_TEXT,
+     .offset = GRANT(function),
+     .max = TOPIC_NAME_MAX,
+     .doc = "On which function, likewise: its Sender may call it with requests."},
     {.path = "cluster", .type = SPEC_PRESENT, .offset = GRANT(cluster), .doc = "On everything."},
 };
 
@@ -237,10 +263,12 @@ const struct spec_kind grant_kind = {
 
 void grant_spec_grant(const struct grant_spec *spec, struct access_grant *out)
 {
-    struct str on = spec->topic.at != NULL ? spec->topic : spec->group;
-    *out = (struct access_grant){.kind = spec->cluster            ? ACCESS_CLUSTER
-                                         : spec->topic.at != NULL ? ACCESS_TOPIC
-                                                                  : ACCESS_GROUP};
+    struct str on = {NULL, 0};
+    *out = (struct access_grant){.kind = ACCESS_CLUSTER};
+    for (size_t i = 0; i < PLACES && on.at == NULL; i++) {
+        on = place_in(spec, i);
+        out->kind = on.at != NULL ? place_names[i].kind : ACCESS_CLUSTER;
+    }
     str_copy(out->principal, sizeof(out->principal), spec->principal);
     for (size_t i = 0; i < spec->roles.n; i++)
         out->roles |= role_of(spec->roles.at[i]);
@@ -274,9 +302,10 @@ enum err grant_spec_of(const struct access_grant *grant, struct arena *arena,
         if ((grant->roles & roles[i].role) != 0)
             out->roles.at[out->roles.n++] = str_of(roles[i].name);
     enum err err = keep(arena, grant->principal, false, &out->principal);
-    if (err == ERR_OK && grant->kind == ACCESS_TOPIC)
-        err = keep(arena, grant->on, grant->prefix, &out->topic);
-    if (err == ERR_OK && grant->kind == ACCESS_GROUP)
-        err = keep(arena, grant->on, grant->prefix, &out->group);
+    for (size_t i = 0; err == ERR_OK && i < PLACES; i++) {
+        if (grant->kind == place_names[i].kind)
+            err = keep(arena, grant->on, grant->prefix,
+                       (struct str *)(void *)((char *)out + place_names[i].offset));
+    }
     return err;
 }

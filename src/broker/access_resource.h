@@ -27,7 +27,7 @@ void user_spec_verifiers(const struct user_spec *spec, struct verifier out[VERIF
 struct grant_spec {
     struct str principal;
     struct spec_texts roles;
-    struct str topic, group; /* one of them, or cluster */
+    struct str topic, group, function; /* one of them, or cluster */
     bool cluster;
 };
 extern const struct spec_kind grant_kind;

@@ -29,6 +29,7 @@ struct deliveries;
 struct document_catalog;
 struct schedule;
 struct groups;
+struct invoker;
 struct subscription_catalog;
 
 struct broker_set {
@@ -74,6 +75,7 @@ struct broker {
     struct access_log *access_log; /* reactor 0: the truth about them */
     struct deliveries *deliveries; /* NULL until loading began */
     struct schedule *schedule;     /* likewise */
+    struct invoker *invoker;       /* NULL: functions cannot be called by requests */
     bool loaded;
 };
 

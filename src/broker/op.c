@@ -21,10 +21,9 @@ static void op_return(struct env_mail *mail, struct env *env)
     op->done(op);
 }
 
-void op_submit(struct broker *b, unsigned shard, struct op *op)
+void op_submit_to(struct broker *b, unsigned owner, struct op *op)
 {
     weir_assert(op->run != NULL && op->done != NULL);
-    unsigned owner = broker_reactor_of_shard(b, shard);
     op->home = b;
     if (owner == b->env->reactor) {
         op->run(b, op);
@@ -32,6 +31,11 @@ void op_submit(struct broker *b, unsigned shard, struct op *op)
     }
     op->mail.run = op_arrive;
     env_post(b->env, owner, &op->mail);
+}
+
+void op_submit(struct broker *b, unsigned shard, struct op *op)
+{
+    op_submit_to(b, broker_reactor_of_shard(b, shard), op);
 }
 
 void op_finish(struct broker *owner, struct op *op, enum err err)

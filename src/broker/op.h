@@ -31,6 +31,8 @@ struct op {
 
 /* op->run and op->done must be set. */
 void op_submit(struct broker *b, unsigned shard, struct op *op);
+/* The same, where what it concerns is on a reactor by another rule than its shard's. */
+void op_submit_to(struct broker *b, unsigned owner, struct op *op);
 /* By the verb, on the owner's reactor, exactly once. */
 void op_finish(struct broker *owner, struct op *op, enum err err);
 

@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-unsigned function_reactor(struct str name, unsigned n)
-{
-    return (unsigned)(hash_bytes(name.at, name.len) % n);
-}
-
 uint64_t function_now(const struct function *f)
 {
     return env_mono_us(f->all->env);
@@ -215,6 +210,14 @@ uint32_t function_room(const struct function_user *user, uint32_t slots_out)
     uint64_t busy = (uint64_t)f->stat.calls + f->waiting_n;
     uint32_t room = capacity > busy ? (uint32_t)(capacity - busy) : 0;
     return room == 0 && slots_out == 0 ? 1 : room;
+}
+
+uint64_t function_pause_us(const struct function_user *user)
+{
+    const struct function *f = user->function;
+    uint64_t now = function_now(f);
+    bool fails = f->stat.failures >= FUNCTION_FAILING && f->retry_us > now;
+    return fails && function_pool_count(f, FUNCTION_WORKER_ready) == 0 ? f->retry_us - now : 0;
 }
 
 /* ---- the set --------------------------------------------------------------------------------- */

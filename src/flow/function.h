@@ -41,6 +41,7 @@
 #include "broker/broker.h"
 #include "broker/document.h"
 #include "broker/http_client.h"
+#include "broker/invoke.h"
 
 struct functions;
 struct function;
@@ -105,8 +106,6 @@ void functions_start(struct functions *f);
 void functions_stop(struct functions *f, bool cut);
 bool functions_busy(const struct functions *f);
 void functions_free(struct functions *f);
-/* Whose reactor a function of the name lives on, of n. */
-unsigned function_reactor(struct str name, unsigned n);
 
 void function_join(struct functions *f, struct function_user *user);
 void function_leave(struct function_user *user); /* it has no slots */
@@ -115,6 +114,9 @@ const struct document *function_document(const struct function_user *user);
 /* How many more slots should be asked for: what workers that are ready can take, and one for each
  * user that has none (slots_out: it has, waiting ones counted). 0: not now (`changed` tells). */
 uint32_t function_room(const struct function_user *user, uint32_t slots_out);
+/* How long no worker is started because FUNCTION_FAILING failed in a row, where none is ready: who
+ * asks for a slot waits for so long at least. 0: not so. us. */
+uint64_t function_pause_us(const struct function_user *user);
 /* How many events wait, beside those in slots. */
 void function_waits(struct function_user *user, uint64_t events);
 

@@ -18,6 +18,12 @@ static const struct http_route topics[] = {
     {METHOD_GET, 0, "/topics/{}", http_read_topic, 0, NULL},
     {METHOD_GET, 0, "/topics/{}/partitions/{}/offsets/{}", http_read_record, 0, NULL},
 };
+/* Each method that a function can be called with: which of them it takes it says itself. */
+#define CALLS (METHOD_GET | METHOD_POST | METHOD_PUT | METHOD_PATCH | METHOD_DELETE)
+
+static const struct http_route functions[] = {
+    {CALLS, HTTP_BODY, "/functions/{}", http_invoke, 0, NULL},
+};
 /* clang-format on */
 
 /* What is asked most stands first. */
@@ -25,6 +31,7 @@ const struct http_routes http_tables[] = {
     {topics, sizeof topics / sizeof *topics},
     {api_routes, API_ROUTES},
     {eventgrid_routes, EVENTGRID_ROUTES},
+    {functions, sizeof functions / sizeof *functions},
     {operation, sizeof operation / sizeof *operation},
 };
 const size_t http_tables_n = sizeof http_tables / sizeof *http_tables;

@@ -16,6 +16,9 @@ void http_read_topic(struct http_request *rq);
 void http_tail(struct http_request *rq);
 void http_read_record(struct http_request *rq);
 
+/* invoke.c */
+void http_invoke(struct http_request *rq);
+
 /* api_apply.c, api_resource.c */
 void http_api_apply(struct http_request *rq);
 void http_api_delete(struct http_request *rq);

@@ -253,6 +253,12 @@ static void prefixes_and_everybody(void **state)
     assert_int_equal(grant_as("User:root", "g", "User:alice", RECV, ACCESS_GROUP, "g-*"), ERR_OK);
     may("User:alice", ACCESS_GROUP, "g-1", RECV);
     may("User:bob", ACCESS_GROUP, "g-1", 0);
+    may("User:bob", ACCESS_FUNCTION, "g-1", SEND | RECV); /* of another kind */
+    assert_int_equal(grant_as("User:root", "f", "User:alice", SEND, ACCESS_FUNCTION, "g-1"),
+                     ERR_OK);
+    may("User:alice", ACCESS_FUNCTION, "g-1", SEND);
+    may("User:bob", ACCESS_FUNCTION, "g-1", 0);
+    topic_may("User:bob", "g-1", 0);
     assert_int_equal(grant_as("User:root", "c", "User:eve", RECV, ACCESS_CLUSTER, ""), ERR_OK);
     topic_may("User:eve", "payments", SEND | RECV); /* to everything in it; and User:* */
     may("User:eve", ACCESS_CLUSTER, "", RECV);

@@ -145,6 +145,8 @@ static void test_grants(void **state)
                  ACCESS_SENDER, "t", false);
     assert_grant("{\"principal\":\"User:a\",\"roles\":[\"Receiver\",\"Owner\"],\"group\":\"g-*\"}",
                  ACCESS_GROUP, ACCESS_RECEIVER | ACCESS_OWNER, "g-", true);
+    assert_grant("{\"principal\":\"User:a\",\"roles\":[\"Sender\"],\"function\":\"f*\"}",
+                 ACCESS_FUNCTION, ACCESS_SENDER, "f", true);
     assert_grant("{\"principal\":\"User:a\",\"roles\":[\"Owner\"],\"topic\":\"*\"}", ACCESS_TOPIC,
                  ACCESS_OWNER, "", true);
     assert_grant("{\"principal\":\"User:a\",\"roles\":[\"Owner\"],\"cluster\":{}}", ACCESS_CLUSTER,
@@ -162,10 +164,13 @@ static void test_grants_that_are_none(void **state)
             "one role");
     refused(&grant_kind, "{\"principal\":\"User:a\",\"topic\":\"t\"}", "spec.roles", "is missing");
     refused(&grant_kind, "{\"principal\":\"User:a\",\"roles\":[\"Owner\"]}", "spec",
-            "one of topic, group and cluster");
+            "one of topic, group, function and cluster");
     refused(&grant_kind,
             "{\"principal\":\"User:a\",\"roles\":[\"Owner\"],\"topic\":\"t\",\"cluster\":{}}",
             "spec.topic", "one place too many");
+    refused(&grant_kind,
+            "{\"principal\":\"User:a\",\"roles\":[\"Owner\"],\"group\":\"g\",\"function\":\"f\"}",
+            "spec.group", "one place too many");
 }
 
 int main(void)

@@ -1,0 +1,128 @@
+/* The way to a function's reactor and back. Cancelling crosses reactors as it does for watches: the
+ * caller is told when both the answer and the cancellation's mail are home (watch.c). */
+#include "broker/invoke.h"
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "broker/access.h"
+#include "broker/broker_internal.h"
+#include "broker/document_internal.h"
+
+#define ANSWER_BLOCK_BYTES 1024
+
+unsigned function_reactor(struct str name, unsigned n)
+{
+    return (unsigned)(hash_bytes(name.at, name.len) % n);
+}
+
+void broker_set_invoker(struct broker *b, struct invoker *invoker)
+{
+    b->invoker = invoker;
+}
+
+static struct invoke_op *invoke_of(struct op *op)
+{
+    return container_of(op, struct invoke_op, op);
+}
+
+static void tell(struct invoke_op *i)
+{
+    i->op.done = i->told;
+    i->op.done(&i->op);
+}
+
+static void answered(struct op *op)
+{
+    struct invoke_op *i = invoke_of(op);
+    i->answered = true;
+    if (!i->cancelled)
+        tell(i);
+}
+
+static void run(struct broker *owner, struct op *op)
+{
+    struct invoke_op *i = invoke_of(op);
+    if (owner->invoker == NULL)
+        op_finish(owner, op, ERR_CLOSED);
+    else
+        owner->invoker->ops->call(owner->invoker, i);
+}
+
+static unsigned owner_of(const struct invoke_op *i)
+{
+    return function_reactor(i->function, i->op.home->env->reactors);
+}
+
+static enum err check(struct broker *b, struct invoke_op *i)
+{
+    enum err err = access_check(b, i->actor, ACCESS_FUNCTION, i->function, ACCESS_SENDER);
+    if (err == ERR_OK && documents_find(&b->documents, DOCUMENT_FUNCTION, i->function) == NULL)
+        err = err_say(&i->text, ERR_NOT_FOUND, "there is no function %.*s",
+                      (int)(i->function.len < 128 ? i->function.len : 128), i->function.at);
+    return err;
+}
+
+void broker_invoke(struct broker *b, struct invoke_op *i)
+{
+    i->op.home = b;
+    i->op.run = run;
+    i->told = i->op.done;
+    i->op.done = answered;
+    i->cancelled = i->answered = false;
+    i->invocation = NULL;
+    i->retry_ms = 0;
+    i->text.s[0] = '\0';
+    i->answer = (struct invoke_answer){.status = 0};
+    arena_init_small(&i->answer.memory, INVOKE_ANSWER_HEAD_BYTES_MAX, ANSWER_BLOCK_BYTES);
+    enum err err = check(b, i);
+    if (err == ERR_OK)
+        op_submit_to(b, owner_of(i), &i->op);
+    else
+        op_finish(b, &i->op, err);
+}
+
+/* ---- cancelling ---- */
+
+static void take_out(struct broker *owner, struct invoke_op *i)
+{
+    if (i->invocation != NULL)
+        owner->invoker->ops->cancel(owner->invoker, i);
+}
+
+static void cancel_return(struct env_mail *mail, struct env *env)
+{
+    (void)env;
+    struct invoke_op *i = container_of(mail, struct invoke_op, cancel_mail);
+    weir_assert(i->answered);
+    tell(i);
+}
+
+static void cancel_arrive(struct env_mail *mail, struct env *env)
+{
+    struct invoke_op *i = container_of(mail, struct invoke_op, cancel_mail);
+    take_out(broker_on(i->op.home, env->reactor), i);
+    mail->run = cancel_return;
+    env_post(env, i->op.home->env->reactor, mail);
+}
+
+void broker_invoke_cancel(struct broker *b, struct invoke_op *i)
+{
+    weir_assert(i->op.home == b);
+    if (i->cancelled || i->answered)
+        return;
+    unsigned owner = owner_of(i);
+    if (owner == b->env->reactor) {
+        take_out(b, i);
+        return;
+    }
+    i->cancelled = true;
+    i->cancel_mail.run = cancel_arrive;
+    env_post(b->env, owner, &i->cancel_mail);
+}
+
+void invoke_free(struct invoke_op *i)
+{
+    slice_unref(i->answer.body);
+    arena_free(&i->answer.memory);
+    i->answer = (struct invoke_answer){.status = 0};
+}
