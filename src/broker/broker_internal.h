@@ -12,6 +12,7 @@
 
 #include "broker/broker.h"
 #include "broker/document.h"
+#include "broker/function_status.h"
 #include "broker/hop.h"
 #include "broker/publish_internal.h"
 #include "broker/records_cache.h"
@@ -46,8 +47,9 @@ struct document_list {
 
 struct documents {
     struct document_list lists[DOCUMENT_KINDS];
-    struct list watchers; /* document_watcher */
-    struct list checkers; /* document_checker; on reactor 0 */
+    struct list watchers;           /* document_watcher */
+    struct list checkers;           /* document_checker; on reactor 0 */
+    struct function_teller *teller; /* NULL: none */
     struct leaving leaving;
 };
 

@@ -378,6 +378,7 @@ static const struct spec_field fields[] = {
      .element_bytes = sizeof(struct function_output),
      .doc = "The output bindings of function.json. What is put into one that is not named here is "
             "dropped, and counted."},
+    {.path = "labels", .type = SPEC_MAP, .offset = AT(labels), .doc = "Words to find it by."},
 };
 
 const struct spec_kind function_kind = {

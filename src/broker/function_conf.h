@@ -64,6 +64,7 @@ struct function_conf {
     int64_t azure_trigger_type; /* enum function_trigger */
     bool azure_forward_http;    /* an HTTP trigger's request as it is */
     struct spec_list azure_out; /* struct function_output */
+    struct spec_map labels;
 };
 
 /* An output binding: `name` in Outputs (or $return) is published into `topic`. */

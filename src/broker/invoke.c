@@ -3,7 +3,6 @@
 #include "broker/invoke.h"
 
 #include "base/assert.h"
-#include "base/map.h"
 #include "broker/access.h"
 #include "broker/broker_internal.h"
 #include "broker/document_internal.h"
@@ -12,7 +11,7 @@
 
 unsigned function_reactor(struct str name, unsigned n)
 {
-    return (unsigned)(hash_bytes(name.at, name.len) % n);
+    return function_shard(name) % n;
 }
 
 void broker_set_invoker(struct broker *b, struct invoker *invoker)

@@ -201,6 +201,7 @@ static const struct spec_field fields[] = {
      .max = NAME_BYTES_MAX,
      .check = check_member,
      .doc = "The member of its data that holds the score."},
+    {.path = "labels", .type = SPEC_MAP, .offset = AT(labels), .doc = "Words to find it by."},
 };
 
 const struct spec_kind model_kind = {

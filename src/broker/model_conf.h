@@ -38,5 +38,6 @@ struct model_conf {
     /* The event that comes out: the one that came in with the score in its data */
     struct str output_type;  /* its type; at NULL: as it was */
     struct str output_field; /* "score" */
+    struct spec_map labels;
 };
 extern const struct spec_kind model_kind;

@@ -13,8 +13,8 @@
  * Where a subscription starts is decided once, when it is made: `from` holds an offset for each
  * partition that the topic had then. Partitions that come later are its from their beginning.
  *
- * Who puts one must be Owner of its topic, and Sender of all topics that it names (access.h). That is
- * asked then, and not at delivery: a subscription is the topic's, not its author's, and must not
+ * Who puts one must be Owner of its topic, and Sender of all topics that it names (access.h). That
+ * is asked then, and not at delivery: a subscription is the topic's, not its author's, and must not
  * stop when he goes (docs/security.md).
  */
 #pragma once

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define COLUMNS_MAX 8
-#define CELL_MAX 64
+#define CELL_MAX 64  /* characters of a cell */
+#define LAST_MAX 256 /* and of a line's last */
 
 struct column {
     const char *title;
@@ -38,8 +39,12 @@ static const struct table tables[] = {
     {"functions",
      {{"RUNS", "spec.url|spec.command", ""},
       {"PROTOCOL", "spec.protocol", "cloudevents"},
-      {"WORKERS", "spec.workers.max", "8"},
-      {"CREATED", "status.created", ""}}},
+      {"STATE", "status.state", "unknown"},
+      {"READY", "status.workers.ready", "-"},
+      {"STARTING", "status.workers.starting", "-"},
+      {"MAX", "spec.workers.max", "8"},
+      {"WAITING", "status.waiting", ""},
+      {"ERROR", "status.error", ""}}},
     {"models",
      {{"SERVER", "spec.server.url", "-"},
       {"FILE", "spec.xgboost.file", "-"},
@@ -109,18 +114,18 @@ static void value_text(json_t *value, char *out, size_t cap)
         snprintf(out, cap, "%s", json_is_false(value) ? "no" : "yes");
 }
 
-static void cell_text(json_t *document, const struct column *c, char out[CELL_MAX])
+static void cell_text(json_t *document, const struct column *c, char *out, size_t cap)
 {
     for (const char *path = c->paths; *path; path += path[strcspn(path, "|")] == '|') {
         size_t len = strcspn(path, "|");
         json_t *value = at_path(document, path, len);
         if (value) {
-            value_text(value, out, CELL_MAX);
+            value_text(value, out, cap);
             return;
         }
         path += len;
     }
-    snprintf(out, CELL_MAX, "%s", c->other);
+    snprintf(out, cap, "%s", c->other);
 }
 
 const char *resource_name(json_t *document, char *out, size_t cap)
@@ -160,7 +165,7 @@ static size_t columns_of(const struct table *t)
 static void print(const struct table *t, json_t *documents, FILE *to)
 {
     size_t widths[COLUMNS_MAX + 1] = {4}, n = columns_of(t), i;
-    char name[600], cell[CELL_MAX];
+    char name[600], cell[LAST_MAX];
     json_t *document;
     for (size_t c = 0; c < n; c++)
         widths[c + 1] = strlen(t->columns[c].title);
@@ -168,7 +173,7 @@ static void print(const struct table *t, json_t *documents, FILE *to)
     {
         widen(&widths[0], resource_name(document, name, sizeof name));
         for (size_t c = 0; c < n; c++) {
-            cell_text(document, &t->columns[c], cell);
+            cell_text(document, &t->columns[c], cell, CELL_MAX);
             widen(&widths[c + 1], cell);
         }
     }
@@ -179,7 +184,7 @@ static void print(const struct table *t, json_t *documents, FILE *to)
     {
         put_cell(resource_name(document, name, sizeof name), widths[0], n == 0, to);
         for (size_t c = 0; c < n; c++) {
-            cell_text(document, &t->columns[c], cell);
+            cell_text(document, &t->columns[c], cell, c + 1 == n ? LAST_MAX : CELL_MAX);
             put_cell(cell, widths[c + 1], c + 1 == n, to);
         }
     }

@@ -222,6 +222,33 @@ uint64_t function_pause_us(const struct function_user *user)
 
 /* ---- the set --------------------------------------------------------------------------------- */
 
+/* What is there to tell of it, but what its document says. */
+static void status_of(const struct function *f, struct function_status *out)
+{
+    uint64_t now = function_now(f);
+    *out = (struct function_status){.has_workers = !f->url,
+                                    .starting = function_pool_count(f, FUNCTION_WORKER_starting),
+                                    .ready = function_pool_count(f, FUNCTION_WORKER_ready),
+                                    .draining = function_pool_count(f, FUNCTION_WORKER_draining),
+                                    .wanted = f->stat.wanted,
+                                    .calls = f->stat.calls,
+                                    .waiting = function_pool_waiting(f),
+                                    .failures = f->stat.failures};
+    if (f->retry_us > now)
+        out->retry_ms = (f->retry_us - now + 999) / 1000;
+    (void)str_copy(out->error.s, sizeof out->error.s, str_of(f->last_error));
+}
+
+static bool tell(struct function_teller *t, struct str name, struct function_status *out)
+{
+    const struct functions *all = container_of(t, struct functions, teller);
+    const struct function *f = find(all, name);
+    if (!f || !f->document)
+        return false;
+    status_of(f, out);
+    return true;
+}
+
 struct functions *functions_make(const struct functions_conf *conf)
 {
     struct functions *all = mem_zalloc(1, sizeof *all);
@@ -231,8 +258,11 @@ struct functions *functions_make(const struct functions_conf *conf)
                                        .lost = "function.not_logged"};
     all->conf = *conf;
     all->env = loop_env(conf->loop);
-    if (conf->broker)
+    all->teller.tell = tell;
+    if (conf->broker) {
         all->log = event_log_make(&log);
+        broker_function_teller_set(conf->broker, &all->teller);
+    }
     all->tick.fire = function_watch_tick;
     all->measure.done = function_watch_measured;
     list_init(&all->watcher.link);
@@ -285,8 +315,10 @@ void functions_free(struct functions *all)
     }
     env_timer_stop(all->env, &all->tick);
     list_remove(&all->watcher.link);
-    if (all->log)
+    if (all->log) {
         event_log_free(all->log);
+        broker_function_teller_set(all->conf.broker, NULL);
+    }
     map_free(&all->map);
     mem_free(all);
 }
@@ -300,8 +332,7 @@ void functions_each(const struct functions *all, function_stat_fn *each, void *a
         stat.starting = function_pool_count(f, FUNCTION_WORKER_starting);
         stat.ready = function_pool_count(f, FUNCTION_WORKER_ready);
         stat.draining = function_pool_count(f, FUNCTION_WORKER_draining);
-        list_for (it, &f->users)
-            stat.waiting += container_of(it, struct function_user, link)->waiting;
+        stat.waiting = function_pool_waiting(f);
         each(arg, &stat);
     }
 }

@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "broker/function_status.h"
 #include "flow/event_log.h"
 #include "flow/function.h"
 #include "flow/function_log.h"
@@ -37,6 +38,7 @@ struct functions {
     struct event_log *log; /* NULL: none */
     struct map map;        /* struct function */
     struct document_watcher watcher;
+    struct function_teller teller;
     struct env_timer tick; /* while there are workers */
     struct process_measure measure;
     bool measuring, stopping;
@@ -155,6 +157,8 @@ uint64_t function_pool_work(struct function *f);
 /* A worker failed, or could not be started. Returns how long no other is started, us. */
 uint64_t function_pool_failed(struct function *f, const struct function_worker *w,
                               const char *error);
+/* Events that wait, as users told. */
+uint64_t function_pool_waiting(const struct function *f);
 uint32_t function_pool_count(const struct function *f, enum function_worker_step step);
 
 /* ---- function_worker.c ---- */

@@ -175,7 +175,7 @@ static struct function_scale_conf conf_of(const struct function *f)
                                         .idle_us = (uint64_t)c->idle_ms * 1000};
 }
 
-static uint64_t waiting_of(const struct function *f)
+uint64_t function_pool_waiting(const struct function *f)
 {
     uint64_t n = 0;
     list_for (it, &f->users) {
@@ -190,7 +190,7 @@ static uint64_t decide(struct function *f)
     const struct function_scale_conf conf = conf_of(f);
     uint32_t ready = count_current(f, FUNCTION_WORKER_ready);
     const struct function_scale_seen seen = {.now_us = function_now(f),
-                                             .waiting = waiting_of(f),
+                                             .waiting = function_pool_waiting(f),
                                              .calls = f->stat.calls + f->waiting_n,
                                              .size = f->size,
                                              .ready = ready < f->size ? ready : f->size};

@@ -110,6 +110,13 @@ class Pool:
             return next((data for _, data in self.events(name, kind) if accept(data)), None)
         return eventually(find, f"{kind} of {name}", self.weir)
 
+    def status(self, name, state):
+        """None: the state is another one."""
+        with urllib.request.urlopen(f"{self.weir.http}/api/v1/functions/{name}",
+                                    timeout=PATIENCE_S) as answer:
+            status = json.load(answer)["status"]
+        return status if status["state"] == state else None
+
     def metric(self, name, labels):
         with urllib.request.urlopen(self.weir.http + "/metrics", timeout=PATIENCE_S) as answer:
             page = answer.read().decode()
@@ -194,6 +201,8 @@ def test_min_workers_are_kept(own):
 def test_output_is_in_the_log(own):
     own.put("told", [WORKER], workers={"min": 1})
     own.await_workers("told", 1)
+    assert own.status("told", "running")["workers"] == {
+        "ready": 1, "starting": 0, "draining": 0, "wanted": 1}
     line = eventually(lambda: re.search(r"INFO function\.output function=told .*", own.weir.log.
                                         read_text()), "output", own.weir).group()
     assert 'stream=stdout' in line and 'text="pool_worker listens"' in line
@@ -205,6 +214,9 @@ def test_what_does_not_start_is_named(own):
     failing = own.await_event("absent", "failing")
     assert failing["failures"] == 5
     assert "cannot run /nowhere/enrich: there is no such file" in failing["error"]
+    status = eventually(lambda: own.status("absent", "backoff"), "back-off", own.weir)
+    assert status["failures"] >= 5 and status["workers"]["ready"] == 0
+    assert "cannot run /nowhere/enrich" in status["error"]
     own.remove("absent")
 
 
@@ -225,7 +237,7 @@ def test_what_never_listens_is_killed(own):
 ])
 def test_named_and_contained(own, what, kind, shows):
     own.put("good", [WORKER], workers={"min": 1})
-    own.await_workers("good", 1)
+    own.await_event("good", "worker.ready")
     before = own.events("good")
     own.put(what, [WORKER, what], workers={"min": 1, "restart": {"first": "10s", "max": "10s"}},
             limits={"memory": "64MiB", "cpu": 0.25})

@@ -372,7 +372,7 @@ def test_grants_that_are_wrong(command, unique):
 
 FUNCTION = """apiVersion: weir/v1alpha1
 kind: Function
-metadata: {{name: {name}}}
+metadata: {{name: {name}, labels: {{team: risk}}}}
 spec:
   command: [./enrich, --small]
   env: {{LEVEL: 3}}
@@ -383,7 +383,7 @@ spec:
 """
 MODEL = """apiVersion: weir/v1alpha1
 kind: Model
-metadata: {{name: {name}}}
+metadata: {{name: {name}, labels: {{team: risk}}}}
 spec:
   features: [data.amount, data.night]
   server: {{url: "http://127.0.0.1:8", model: fraud}}
@@ -418,12 +418,16 @@ def test_functions_and_models(command, curl, unique):
         f"model/{name} configured", '  fallback.score: "0.25" -> "-1"',
         f"function/{name} configured", '  limits.cpu: "1.5" -> "0.25"']
     assert command("apply", "-f", "-", stdin=changed).count("configured") == 2
-    assert curl("GET", f"/api/v1/functions/{name}")[1]["spec"]["limits"]["cpu"] == "0.25"
+    got = curl("GET", f"/api/v1/functions/{name}")[1]
+    assert got["spec"]["limits"]["cpu"] == "0.25" and "labels" not in got["spec"]
+    assert got["metadata"]["labels"] == {"team": "risk"}
+    relabelled = changed.replace("team: risk", "team: fraud")
+    assert command("diff", "-f", "-", stdin=relabelled, status=1).count("labels") == 2
     assert command("get", "models").splitlines()[0].split() == [
         "NAME", "SERVER", "FILE", "FEATURES", "CREATED"]
     row = next(line for line in command("get", "functions").splitlines()
                if line.startswith(name + " "))
-    assert row.split()[1:4] == ["./enrich,--small", "cloudevents-batch", "4"]
+    assert row.split()[1:] == ["./enrich,--small", "cloudevents-batch", "idle", "0", "0", "4", "0"]
     assert curl("DELETE", f"/api/v1/models/{name}")[0] == 204
     assert curl("GET", f"/api/v1/models/{name}")[0] == 404
     assert command("delete", "function", name) == f"function/{name} deleted\n"

@@ -55,6 +55,10 @@ void api_done_put(struct api_item *item, enum err err, bool created, bool change
 /* "status" of a document: what weir says of the thing, not its declarer. A new reference. */
 json_t *api_status(struct uuid id, uint64_t created_ms);
 
+/* The document of a thing, its labels in metadata, with that status, whose reference it takes. */
+json_t *api_document(const struct api_kind *kind, struct str name, const void *conf,
+                     json_t *status);
+
 struct api_kind {
     const struct spec_kind *spec;
     void (*apply)(struct api_item *item);
@@ -66,7 +70,9 @@ struct api_kind {
     json_t *(*show)(struct http_request *rq, const void *thing);
     /* Of the thing that show takes; of the arena. */
     struct str (*name)(struct http_request *rq, const void *thing);
-    bool labels;      /* documents may have them */
+    /* Optional: adds to documents that show made what another reactor knows; then `then`. */
+    void (*tell)(struct http_request *rq, json_t *documents, void (*then)(struct http_request *rq));
+    size_t labels_at; /* in the kind's struct: metadata.labels, struct spec_map; 0: not kept */
     bool named_below; /* names have two parts: "orders/fraud" */
 };
 
@@ -103,6 +109,8 @@ bool api_is_yaml(const struct http_request *rq);
     const void *api_##kind##_next(struct http_request *rq, const void *after);                     \
     json_t *api_##kind##_show(struct http_request *rq, const void *thing);                         \
     struct str api_##kind##_name(struct http_request *rq, const void *thing);
+void api_function_tell(struct http_request *rq, json_t *documents,
+                       void (*then)(struct http_request *rq));
 API_KIND_DECLARE(topic)
 API_KIND_DECLARE(function)
 API_KIND_DECLARE(model)

@@ -38,12 +38,8 @@ static struct str name_of(const struct document *d)
 
 static json_t *show(const struct document *d)
 {
-    const struct spec_kind *kind = document_spec(d->kind);
-    json_t *spec = spec_write(kind, &d->conf, false);
-    json_t *document = spec_write_document(kind, str_of(d->name), NULL, spec);
-    json_decref(spec);
-    json_object_set_new(document, "status", api_status(d->id, d->created_ms));
-    return document;
+    const struct api_kind *kind = api_kind_of_plural(str_of(document_spec(d->kind)->plural));
+    return api_document(kind, str_of(d->name), &d->conf, api_status(d->id, d->created_ms));
 }
 
 /* ---- apply ---------------------------------------------------------------------------------- */

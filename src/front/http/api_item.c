@@ -29,6 +29,19 @@ json_t *api_status(struct uuid id, uint64_t created_ms)
                      when_put_datetime((int64_t)created_ms, created));
 }
 
+json_t *api_document(const struct api_kind *kind, struct str name, const void *conf, json_t *status)
+{
+    const void *at = (const char *)conf + kind->labels_at;
+    const struct spec_map *labels = kind->labels_at != 0 ? at : NULL;
+    json_t *spec = spec_write(kind->spec, conf, false);
+    if (labels)
+        json_object_del(spec, "labels"); /* they are shown in metadata */
+    json_t *document = spec_write_document(kind->spec, name, labels, spec);
+    json_decref(spec);
+    json_object_set_new(document, "status", status);
+    return document;
+}
+
 bool api_owns(struct http_request *rq, enum access_kind kind, struct str name)
 {
     return (access_roles(rq->broker, &rq->actor, kind, name) & ACCESS_OWNER) != 0;
@@ -109,7 +122,7 @@ enum err api_item_read(struct api_item *item)
     if (err)
         return err;
     item->name = item->doc->name;
-    if (item->doc->labels.n && !item->kind->labels) {
+    if (item->doc->labels.n && item->kind->labels_at == 0) {
         api_blame(item, "metadata.labels");
         return err_say(&item->text, ERR_CONFIG_INVALID, "are not kept for a %s",
                        item->kind->spec->name);
@@ -119,7 +132,11 @@ enum err api_item_read(struct api_item *item)
         return ERR_MEMORY;
     spec_init(item->kind->spec, item->spec);
     item->where.path[0] = '\0';
-    return spec_read(item->kind->spec, item->doc, arena, item->spec, &item->where, &item->text);
+    err = spec_read(item->kind->spec, item->doc, arena, item->spec, &item->where, &item->text);
+    void *labels = (char *)item->spec + item->kind->labels_at;
+    if (!err && item->doc->labels.n)
+        *(struct spec_map *)labels = item->doc->labels;
+    return err;
 }
 
 /* ---- what is told --------------------------------------------------------------------------- */

@@ -15,9 +15,15 @@
 
 const struct api_kind api_kinds[] = {
     {.spec = &topic_kind, VERBS(topic)},
-    {.spec = &function_kind, VERBS(function)},
-    {.spec = &model_kind, VERBS(model)},
-    {.spec = &subscription_kind, VERBS(subscription), .labels = true, .named_below = true},
+    {.spec = &function_kind,
+     VERBS(function),
+     .tell = api_function_tell,
+     .labels_at = offsetof(struct function_conf, labels)},
+    {.spec = &model_kind, VERBS(model), .labels_at = offsetof(struct model_conf, labels)},
+    {.spec = &subscription_kind,
+     VERBS(subscription),
+     .labels_at = offsetof(struct subscription_conf, labels),
+     .named_below = true},
     {.spec = &user_kind, VERBS(user)},
     {.spec = &grant_kind, VERBS(grant)},
 };

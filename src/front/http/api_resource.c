@@ -51,21 +51,77 @@ static struct str name_of(struct http_request *rq)
 
 /* ---- GET ------------------------------------------------------------------------------------ */
 
-static void answer_document(struct http_request *rq, int status, json_t *document)
+/* What is answered, once all is known of it: the request's state from then on. */
+struct shown {
+    const struct api_kind *kind;
+    json_t *documents; /* an array */
+    int status;
+    bool page; /* of them; else it is one */
+    bool more; /* behind `last` */
+    struct str last;
+};
+
+static void answer_yaml(struct http_request *rq, const struct shown *shown)
 {
     struct wr w;
+    size_t i;
+    json_t *document;
+    wr_init(&w, 0);
+    json_array_foreach(shown->documents, i, document) spec_put_yaml(document, &w);
+    http_answer_written(rq, shown->status, "application/yaml", &w);
+}
+
+static void answer_json(struct http_request *rq, const struct shown *shown)
+{
+    char list[64];
+    if (!shown->page) {
+        http_answer_json(rq, shown->status, json_incref(json_array_get(shown->documents, 0)));
+        return;
+    }
+    json_t *next = shown->more ? json_stringn(shown->last.at, shown->last.len) : json_null();
+    snprintf(list, sizeof list, "%sList", shown->kind->spec->name);
+    http_answer_json(rq, shown->status,
+                     json_pack("{s:s, s:s, s:O, s:o}", "apiVersion", SPEC_API_VERSION, "kind", list,
+                               "items", shown->documents, "next", next));
+}
+
+/* The request, and `shown` with it, may be gone behind the answer. */
+static void answer_shown(struct http_request *rq)
+{
+    const struct shown *shown = rq->state;
+    json_t *documents = shown->documents;
+    if (api_is_yaml(rq))
+        answer_yaml(rq, shown);
+    else
+        answer_json(rq, shown);
+    json_decref(documents);
+}
+
+static void show(struct http_request *rq, const struct shown *what)
+{
+    struct shown *shown = arena_copy(&rq->arena, what, sizeof *what);
+    if (!shown) {
+        json_decref(what->documents);
+        http_answer_error(rq, ERR_MEMORY, NULL);
+        return;
+    }
+    rq->state = shown;
+    if (shown->kind->tell)
+        shown->kind->tell(rq, shown->documents, answer_shown);
+    else
+        answer_shown(rq);
+}
+
+static void answer_document(struct http_request *rq, const struct api_kind *kind, int status,
+                            const void *thing)
+{
+    json_t *document = kind->show(rq, thing);
     if (!document) {
         http_answer_error(rq, ERR_MEMORY, NULL);
         return;
     }
-    if (!api_is_yaml(rq)) {
-        http_answer_json(rq, status, document);
-        return;
-    }
-    wr_init(&w, 0);
-    spec_put_yaml(document, &w);
-    json_decref(document);
-    http_answer_written(rq, status, "application/yaml", &w);
+    show(rq,
+         &(struct shown){.kind = kind, .documents = json_pack("[o]", document), .status = status});
 }
 
 void http_api_get(struct http_request *rq)
@@ -81,7 +137,7 @@ void http_api_get(struct http_request *rq)
         http_answer_problem(rq, 404, "NOT_FOUND", "there is no %s %.*s", kind->spec->name,
                             (int)(name.len < 200 ? name.len : 200), name.at);
     else
-        answer_document(rq, 200, kind->show(rq, thing));
+        answer_document(rq, kind, 200, thing);
 }
 
 static int compare(struct str a, struct str b)
@@ -90,15 +146,9 @@ static int compare(struct str a, struct str b)
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-struct page {
-    json_t *documents; /* an array */
-    struct str last;
-    bool more;
-};
-
 /* Things come in the order of their names. */
 static enum err fill_page(struct http_request *rq, const struct api_kind *kind, int64_t limit,
-                          struct page *page)
+                          struct shown *page)
 {
     struct str after = http_query(rq, "after");
     for (const void *t = kind->next(rq, NULL); t; t = kind->next(rq, t)) {
@@ -120,31 +170,11 @@ static enum err fill_page(struct http_request *rq, const struct api_kind *kind, 
     return ERR_OK;
 }
 
-static void answer_page(struct http_request *rq, const struct api_kind *kind, struct page *page)
-{
-    char list[64];
-    struct wr w;
-    size_t i;
-    json_t *document;
-    if (!api_is_yaml(rq)) {
-        json_t *next = page->more ? json_stringn(page->last.at, page->last.len) : json_null();
-        snprintf(list, sizeof list, "%sList", kind->spec->name);
-        http_answer_json(rq, 200,
-                         json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", SPEC_API_VERSION, "kind",
-                                   list, "items", page->documents, "next", next));
-        return;
-    }
-    wr_init(&w, 0);
-    json_array_foreach(page->documents, i, document) spec_put_yaml(document, &w);
-    json_decref(page->documents);
-    http_answer_written(rq, 200, "application/yaml", &w);
-}
-
 void http_api_list(struct http_request *rq)
 {
     static const char *const names[] = {"limit", "after", NULL};
     const struct api_kind *kind = api_kind_of_plural(rq->params[0]);
-    struct page page = {.documents = NULL};
+    struct shown page = {.kind = kind, .status = 200, .page = true};
     struct err_text text = {""};
     int64_t limit = API_PAGE;
     if (!kind) {
@@ -163,7 +193,7 @@ void http_api_list(struct http_request *rq)
         http_answer_error(rq, err, &text);
         return;
     }
-    answer_page(rq, kind, &page);
+    show(rq, &page);
 }
 
 void http_api_schema(struct http_request *rq)
@@ -188,7 +218,7 @@ static void put_done(struct api_item *item)
         http_answer_error(rq, ERR_NOT_FOUND, NULL);
     } else {
         int status = !strcmp(item->result, "created") ? 201 : 200;
-        answer_document(rq, status, item->kind->show(rq, thing));
+        answer_document(rq, item->kind, status, thing);
     }
 }
 

@@ -67,16 +67,11 @@ struct str api_subscription_name(struct http_request *rq, const void *thing)
 json_t *api_subscription_show(struct http_request *rq, const void *thing)
 {
     const struct subscription *s = thing;
+    const struct api_kind *kind = api_kind_of_plural(str_of(subscription_kind.plural));
     (void)rq;
-    json_t *spec = spec_write(&subscription_kind, &s->conf, false);
-    json_object_del(spec, "labels"); /* they are shown in metadata */
-    json_t *document =
-        spec_write_document(&subscription_kind, str_of(s->name), &s->conf.labels, spec);
-    json_decref(spec);
     json_t *status = api_status(s->id, s->created_ms);
     json_object_set_new(status, "queue", json_boolean(s->queue));
-    json_object_set_new(document, "status", status);
-    return document;
+    return api_document(kind, str_of(s->name), &s->conf, status);
 }
 
 /* ---- apply ---------------------------------------------------------------------------------- */
@@ -105,8 +100,6 @@ void api_subscription_apply(struct api_item *item)
         api_done(item, ERR_MEMORY);
         return;
     }
-    if (item->doc->labels.n)
-        conf->labels = item->doc->labels;
     if (!was || !spec_equal(&subscription_kind, &was->conf, conf))
         item->changes = spec_changes(&subscription_kind, was ? &was->conf : NULL, conf);
     si->item = item;

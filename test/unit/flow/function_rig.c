@@ -15,6 +15,7 @@ struct function_rig rig;
 /* ---- documents, in place of the broker's ----------------------------------------------------- */
 
 static struct document_watcher *watcher;
+static struct function_teller *teller;
 static struct document *document; /* of "f" */
 
 const struct document *__wrap_document_ref(const struct document *d);
@@ -22,6 +23,7 @@ void __wrap_document_unref(const struct document *d);
 const struct document *__wrap_broker_document_next(struct broker *b, enum document_kind kind,
                                                    const struct document *after);
 void __wrap_broker_document_watch(struct broker *b, struct document_watcher *w);
+void __wrap_broker_function_teller_set(struct broker *b, struct function_teller *t);
 
 const struct document *__wrap_document_ref(const struct document *d)
 {
@@ -48,6 +50,22 @@ void __wrap_broker_document_watch(struct broker *b, struct document_watcher *w)
 {
     (void)b;
     watcher = w;
+}
+
+void __wrap_broker_function_teller_set(struct broker *b, struct function_teller *t)
+{
+    (void)b;
+    teller = t;
+}
+
+struct function_status rig_status(void)
+{
+    struct function_status s;
+    assert_true(teller->tell(teller, STR_LIT("f"), &s));
+    assert_false(teller->tell(teller, STR_LIT("g"), &s));
+    assert_true(teller->tell(teller, STR_LIT("f"), &s));
+    s.state = function_state_of(&s);
+    return s;
 }
 
 static void document_is(struct document *now)

@@ -3,6 +3,7 @@
  * calls take as long as the test likes. */
 #pragma once
 
+#include "broker/function_status.h"
 #include "flow/function.h"
 #include "io/sim.h"
 
@@ -47,6 +48,7 @@ void rig_remove(void);
 void rig_run_ms(uint64_t ms);
 uint64_t rig_now_ms(void);
 struct function_stat rig_stat(void);
+struct function_status rig_status(void);
 
 /* Slot i of the user (or of the other). */
 void rig_take(unsigned i, int32_t partition);

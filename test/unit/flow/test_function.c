@@ -18,6 +18,7 @@ static void test_nothing_waits_nothing_runs(void **state)
     assert_int_equal(sim_programs(rig.sim), 0);
     assert_int_equal(rig.events_n, 0);
     assert_int_equal(rig.changed, 1);
+    assert_int_equal(rig_status().state, FUNCTION_STATE_idle);
     assert_int_equal(function_room(&rig.user, 0), 1);
     assert_int_equal(function_room(&rig.user, 1), 0);
     rig_close();
@@ -41,6 +42,9 @@ static void test_slot_starts_the_first(void **state)
     assert_true(rig_now_ms() < 20);
     assert_int_equal(rig_stat().ready, 1);
     assert_int_equal(rig_stat().calls, 1);
+    assert_int_equal(rig_status().state, FUNCTION_STATE_running);
+    assert_int_equal(rig_status().ready, 1);
+    assert_int_equal(rig_status().calls, 1);
     rig_give(0, FUNCTION_DONE);
     assert_int_equal(rig_stat().done, 1);
     assert_int_equal(rig_stat().events, 1);
@@ -338,6 +342,11 @@ static void test_crash_at_start(void **state)
     rig_expect_event("failing", "\"failures\":5,\"error\":\"its worker ended with status 1: cannot "
                                 "find my \\\"model\\\"\"");
     rig_expect_event("worker.crashed", "\"status\":1,\"failures\":7,\"retryMs\":6400");
+    struct function_status s = rig_status();
+    assert_int_equal(s.state, FUNCTION_STATE_backoff);
+    assert_int_equal(s.failures, 7);
+    assert_in_range(s.retry_ms, 2000, 6400);
+    assert_non_null(strstr(s.error.s, "cannot find my"));
     rig_run_ms(200);
     assert_int_equal(rig_calls(CALL_WAITING), 0);
     assert_int_equal(rig.calls[0].err, ERR_TIMED_OUT);
@@ -651,6 +660,8 @@ static void test_url(void **state)
     assert_int_equal(rig_calls(CALL_OUT), 2);
     assert_string_equal(rig.calls[0].slot.url, "http://elsewhere/f");
     assert_int_equal(rig.calls[0].slot.worker, 0);
+    assert_int_equal(rig_status().state, FUNCTION_STATE_running);
+    assert_false(rig_status().has_workers);
     rig.conf.url = STR_LIT("http://other/f");
     rig_put(NULL);
     assert_string_equal(rig.calls[0].slot.url, "http://elsewhere/f"); /* until it is given */
