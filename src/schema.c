@@ -2,6 +2,7 @@
 
 #include "cli/options.h"
 #include "front/http/api.h"
+#include "spec/json_text.h"
 
 #include <stdio.h>
 
@@ -19,8 +20,7 @@ int schema(int argc, char **argv)
     if (end)
         return end - 1;
     json_t *json = api_schema();
-    int failed = json_dumpf(json, stdout, JSON_INDENT(2));
-    putchar('\n');
+    json_text_print(json, JSON_INDENT(2));
     json_decref(json);
-    return failed ? 1 : 0;
+    return ferror(stdout) ? 1 : 0;
 }

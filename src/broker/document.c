@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "spec/json_text.h"
 
 #include <string.h>
 
@@ -82,7 +83,7 @@ char *document_encode(const struct document *d)
     json_t *o = json_pack("{s:i, s:s, s:I, s:o}", "version", RECORD_VERSION, "name", d->name,
                           "created", (json_int_t)d->created_ms, "spec",
                           spec_write(document_spec(d->kind), &d->conf, true));
-    char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    char *text = json_text(o, JSON_COMPACT | JSON_PRESERVE_ORDER, NULL);
     weir_assert(text != NULL);
     json_decref(o);
     return text;

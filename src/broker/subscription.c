@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "spec/json_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -171,7 +172,7 @@ char *subscription_encode(const struct subscription *s)
     for (int32_t i = 0; i < s->from_n; i++)
         json_array_append_new(from, json_integer(s->from[i]));
     json_object_set_new(o, "from", from);
-    char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    char *text = json_text(o, JSON_COMPACT | JSON_PRESERVE_ORDER, NULL);
     weir_assert(text != NULL);
     json_decref(o);
     return text;

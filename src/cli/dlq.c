@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/when.h"
+#include "spec/json_text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,8 +100,7 @@ static char *make_path(const struct dlq_options *o, const char *topic, const cha
 
 static int print_json(json_t *json)
 {
-    json_dumpf(json, stdout, JSON_INDENT(2));
-    putchar('\n');
+    json_text_print(json, JSON_INDENT(2));
     return DONE;
 }
 
@@ -159,7 +159,7 @@ static void print_letter(json_t *l)
                (long long)json_integer_value(json_object_get(l, "deliveries")));
     print_time("first", json_object_get(l, "firstDeliveryMs"));
     print_time("last", json_object_get(l, "lastDeliveryMs"));
-    char *event = json_dumps(json_object_get(l, "event"), JSON_COMPACT);
+    char *event = json_text(json_object_get(l, "event"), JSON_COMPACT, NULL);
     print_line("event", event ? event : "");
     mem_free(event);
 }

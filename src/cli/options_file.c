@@ -1,6 +1,8 @@
 #include "cli/options_file.h"
 
+#include "base/mem.h"
 #include "io/disk.h"
+#include "spec/json_text.h"
 
 #include <string.h>
 
@@ -161,16 +163,16 @@ size_t options_file_values(const struct options_file *file, const struct option 
 /* As it would stand behind a flag. */
 static const char *text_of(struct options_file *file, json_t *value)
 {
-    char number[64];
     if (json_is_string(value))
         return json_string_value(value);
     if (json_is_boolean(value))
         return json_is_true(value) ? "true" : "false";
-    size_t len = json_is_number(value) ? json_dumpb(value, number, sizeof number, JSON_ENCODE_ANY)
-                                       : sizeof number + 1;
-    if (len > sizeof number)
+    if (!json_is_number(value))
         return ""; /* a list or an object: said to be empty, with what would be right */
+    size_t len;
+    char *number = json_text(value, JSON_ENCODE_ANY, &len);
     const char *text = arena_strndup(&file->memory, number, len);
+    mem_free(number);
     return text ? text : "";
 }
 

@@ -7,6 +7,7 @@
 #include "cli/resource_table.h"
 
 #include "base/mem.h"
+#include "spec/json_text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,9 +84,8 @@ static json_t *send_files(const struct resource_options *o, const struct resourc
                           const char *path, long *status)
 {
     json_t *documents = resource_files_json(files);
-    size_t len = json_dumpb(documents, NULL, 0, JSON_COMPACT);
-    char *body = mem_alloc(len);
-    json_dumpb(documents, body, len, JSON_COMPACT);
+    size_t len;
+    char *body = json_text(documents, JSON_COMPACT, &len);
     json_decref(documents);
     struct api_call call = {.method = "POST", .path = path, .body = {body, len}};
     json_t *answer = api_client_json(&o->api, &call, status);
@@ -95,8 +95,8 @@ static json_t *send_files(const struct resource_options *o, const struct resourc
 
 static void print_change(json_t *change)
 {
-    char *was = json_dumps(json_object_get(change, "was"), JSON_COMPACT | JSON_ENCODE_ANY);
-    char *now = json_dumps(json_object_get(change, "now"), JSON_COMPACT | JSON_ENCODE_ANY);
+    char *was = json_text(json_object_get(change, "was"), JSON_COMPACT | JSON_ENCODE_ANY, NULL);
+    char *now = json_text(json_object_get(change, "now"), JSON_COMPACT | JSON_ENCODE_ANY, NULL);
     printf("  %s: %s -> %s\n", api_text(change, "field"), was, now);
     mem_free(was);
     mem_free(now);
@@ -335,8 +335,7 @@ static void print_documents(const char *plural, json_t *documents, enum output o
     if (output == OUTPUT_TABLE) {
         resource_table_print(plural, documents, stdout);
     } else if (output == OUTPUT_JSON) {
-        json_dumpf(one ? json_array_get(documents, 0) : documents, stdout, JSON_INDENT(2));
-        putchar('\n');
+        json_text_print(one ? json_array_get(documents, 0) : documents, JSON_INDENT(2));
     } else {
         json_array_foreach(documents, i, document)
         {

@@ -2,7 +2,9 @@
 #include "spec/spec_internal.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
 #include "base/when.h"
+#include "spec/json_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -315,6 +317,15 @@ static enum err read_texts(const struct spec_field *field, json_t *json, struct 
     return err;
 }
 
+static size_t number_text(const json_t *json, char *out, size_t cap)
+{
+    size_t len;
+    char *text = json_text(json, JSON_ENCODE_ANY, &len);
+    snprintf(out, cap, "%s", text);
+    mem_free(text);
+    return len;
+}
+
 /* The text of a value in a map; false: it is a list or an object. */
 static bool scalar_text(json_t *json, char *number, size_t cap, struct str *out)
 {
@@ -324,10 +335,10 @@ static bool scalar_text(json_t *json, char *number, size_t cap, struct str *out)
     else if (json_is_boolean(json))
         *out = json_is_true(json) ? STR_LIT("true") : STR_LIT("false");
     else if (json_is_number(json))
-        out->len = json_dumpb(json, number, cap, JSON_ENCODE_ANY);
+        out->len = number_text(json, number, cap);
     else
         return false;
-    return out->len <= cap || json_is_string(json);
+    return out->len < cap || json_is_string(json);
 }
 
 static enum err read_map(const struct spec_field *field, json_t *json, struct arena *arena,
@@ -360,14 +371,11 @@ static enum err read_json(const struct spec_field *field, json_t *json, struct a
                           void *base)
 {
     const size_t flags = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY;
-    size_t len = json_dumpb(json, NULL, 0, flags);
-    char *at = arena_alloc(arena, len + 1);
-    if (!at)
-        return ERR_MEMORY;
-    json_dumpb(json, at, len, flags);
-    at[len] = '\0';
+    size_t len;
+    char *text = json_text(json, flags, &len), *at = arena_strndup(arena, text, len);
+    mem_free(text);
     AS(struct str, field, base) = (struct str){at, len};
-    return ERR_OK;
+    return at ? ERR_OK : ERR_MEMORY;
 }
 
 enum err spec_value_read(const struct spec_field *field, json_t *json, struct arena *arena,

@@ -4,6 +4,8 @@
 #include "spec/spec.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
+#include "spec/json_text.h"
 
 #include <string.h>
 
@@ -80,8 +82,10 @@ static bool is_plain_word(struct str s)
 
 static void put_json(json_t *value, struct wr *out)
 {
-    size_t len = json_dumpb(value, NULL, 0, JSON_ENCODE_ANY);
-    json_dumpb(value, (char *)wr_room(out, len), len, JSON_ENCODE_ANY);
+    size_t len;
+    char *text = json_text(value, JSON_ENCODE_ANY, &len);
+    wr_bytes(out, text, len);
+    mem_free(text);
 }
 
 static void put_text(struct str s, struct wr *out)

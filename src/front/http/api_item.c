@@ -2,7 +2,9 @@
 #include "front/http/api.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
 #include "base/when.h"
+#include "spec/json_text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -178,11 +180,13 @@ void api_answer_errors(struct http_request *rq, int status, json_t *errors)
     json_t *problem = json_pack(
         "{s:s, s:i, s:s, s:s, s:o}", "title", "a document is not right", "status", status, "code",
         json_string_value(json_object_get(first, "code")), "detail", detail, "errors", errors);
-    size_t len = json_dumpb(problem, NULL, 0, JSON_COMPACT);
+    size_t len;
+    char *text = json_text(problem, JSON_COMPACT, &len);
     struct wr w;
     wr_init(&w, len + 1);
-    json_dumpb(problem, (char *)wr_room(&w, len), len, JSON_COMPACT);
+    wr_bytes(&w, text, len);
     wr_u8(&w, '\n');
+    mem_free(text);
     json_decref(problem);
     http_answer_written(rq, status, "application/problem+json", &w);
 }

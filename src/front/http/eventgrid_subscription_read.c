@@ -3,7 +3,9 @@
  * those that Azure only ever answers (provisioningState, topic) are passed over. */
 #include "front/http/eventgrid_subscription.h"
 
+#include "base/mem.h"
 #include "base/when.h"
+#include "spec/json_text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -139,12 +141,13 @@ static void put_label(struct reading *r, const char *name, const char *text)
 
 static void put_json_label(struct reading *r, const char *name, const json_t *value)
 {
-    char text[LABEL_JSON_MAX];
-    size_t n = value ? json_dumpb(value, text, sizeof text, JSON_COMPACT | JSON_ENCODE_ANY) : 0;
-    if (n > sizeof text)
-        wrong(r, "%s may take at most %zu bytes", strchr(name, ':') + 1, sizeof text);
+    size_t n;
+    char *text = json_text(value, JSON_COMPACT | JSON_ENCODE_ANY, &n);
+    if (n > LABEL_JSON_MAX)
+        wrong(r, "%s may take at most %d bytes", strchr(name, ':') + 1, LABEL_JSON_MAX);
     else if (n)
         json_object_set_new(r->labels, name, json_stringn(text, n));
+    mem_free(text);
 }
 
 /* ---- destinations ---------------------------------------------------------------------------- */
