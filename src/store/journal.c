@@ -8,6 +8,9 @@
 #include <string.h>
 
 #define ZEROS_BYTES ((size_t)256 << 10)
+/* So much of a new file is synced at a time: a group's sync that runs beside it waits for no more
+ * than this to be written. With one sync of 64 MB acknowledgements stood still for 30 ms. */
+#define ZEROS_SYNC_BYTES (4 * ZEROS_BYTES)
 
 static uint64_t file_room(const struct journal_file *f)
 {
@@ -29,6 +32,8 @@ static enum err zero_fill(struct disk_file *file, uint64_t size)
     for (uint64_t at = 0; at < size && !err; at += ZEROS_BYTES) {
         uint64_t left = size - at;
         err = disk_write(file, zeros, left < ZEROS_BYTES ? (size_t)left : ZEROS_BYTES, at);
+        if (!err && (at + ZEROS_BYTES) % ZEROS_SYNC_BYTES == 0 && left > ZEROS_BYTES)
+            err = disk_sync(file);
     }
     mem_free(zeros);
     return err ? err : disk_sync(file);
