@@ -29,7 +29,7 @@ run: setup-run $(BUILD)/build.ninja ## the fraud pipeline at work: payments deci
 tutorial: setup-run weir ## a first look at the log: Kafka clients, a topic that grows, kill -9
 	@$(BUILD)/venv/bin/python examples/tutorial/run.py
 
-test: setup-test build-all ## every test that fits in 15 minutes; the last line is the count
+test: setup-test build-all ## every test that fits in half an hour; the last line is the count
 	@tools/run-tests $(SUITES)
 
 test-long: setup-test build-all ## what make test has no time for: ThreadSanitizer, planted faults, more seeds and kills, all the payments

@@ -182,7 +182,8 @@ def test_put_get_delete(curl, unique):
     name = unique()
     document = TOPIC.format(name=name, partitions=1, time="1d")
     assert curl("PUT", f"/api/v1/topics/{name}", document)[0] == 201
-    status, got = curl("PUT", f"/api/v1/topics/{name}", document.replace("1d", "2d"))
+    longer = TOPIC.format(name=name, partitions=1, time="2d")
+    status, got = curl("PUT", f"/api/v1/topics/{name}", longer)
     assert (status, got["spec"]["retention"]["time"]) == (200, "2d")
     assert curl("PUT", f"/api/v1/topics/{name}x", document)[0] == 400
     assert curl("PUT", f"/api/v1/subscriptions/{name}/s", document)[0] == 400
