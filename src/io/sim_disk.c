@@ -390,14 +390,18 @@ static enum err sim_sync_all(struct disk *face, const char *path)
     enum err e = call_begin(d, CALL_SYNC);
     call_end(d);
     sim_spend(d->sim, sim_draw_us(d->sim, 4 * (uint64_t)d->sim->conf.sync_us));
+    if (sim_tree_find(&d->tree, path, &there))
+        return ERR_NOT_FOUND;
     if (!e)
-        e = sim_tree_find(&d->tree, path, &there);
-    if (e)
-        return e;
-    sim_tree_sync(&d->tree, NULL);
-    list_for (it, &d->tree.inodes)
-        sim_file_sync(&container_of(it, struct sim_inode, link)->file);
-    return ERR_OK;
+        sim_tree_sync(&d->tree, NULL);
+    list_for (it, &d->tree.inodes) {
+        struct sim_file *file = &container_of(it, struct sim_inode, link)->file;
+        if (e)
+            sim_file_sync_failed(file, &d->sim->rng);
+        else
+            sim_file_sync(file);
+    }
+    return e;
 }
 
 struct sim_listed {

@@ -386,9 +386,15 @@ static uint64_t draw_survivors(struct sim_file *f, struct rng *rng)
     return size;
 }
 
+/* A power cut would change nothing. */
+static bool is_durable(const struct sim_file *f)
+{
+    return f->changed_count == 0 && f->write_count == 0 && f->size == f->durable_size;
+}
+
 void sim_file_cut(struct sim_file *f, struct rng *rng)
 {
-    if (f->changed_count == 0 && f->write_count == 0 && f->size == f->durable_size)
+    if (is_durable(f))
         return;
     f->size = f->durable_size = draw_survivors(f, rng);
     for (size_t i = 0; i < f->changed_count; i++) {
@@ -404,6 +410,8 @@ void sim_file_cut(struct sim_file *f, struct rng *rng)
 
 void sim_file_sync_failed(struct sim_file *f, struct rng *rng)
 {
+    if (is_durable(f))
+        return;
     uint8_t *cached = mem_alloc(f->changed_count * SIM_PAGE);
     for (size_t i = 0; i < f->changed_count; i++)
         memcpy(cached + i * SIM_PAGE, f->pages[f->changed[i]]->data, SIM_PAGE);

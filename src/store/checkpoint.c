@@ -187,7 +187,7 @@ static enum err logs_sync(struct embedded *e)
         for (unsigned k = 0; k < p->count; k++)
             files += plog_sync_files(p->syncs[k]);
     }
-    bool all = files > CHECKPOINT_FILES_MAX;
+    bool all = files > e->conf.sync_files_max;
     for (unsigned i = 0; i < e->reactors && !err; i++) {
         const struct checkpoint_part *p = &e->reactor[i].part;
         for (unsigned k = 0; k < p->count && !err; k++)

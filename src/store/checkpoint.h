@@ -27,9 +27,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Above so many files one syncfs is cheaper than a sync of each. */
-#define CHECKPOINT_FILES_MAX 64
-
 struct embedded;
 struct store_reactor;
 struct plog_sync;

@@ -276,6 +276,7 @@ static struct embedded *embedded_make(const struct embedded_conf *conf, struct l
     c->reference_bytes = or_default(c->reference_bytes, MIB / 2);
     c->reserve_bytes = or_default(c->reserve_bytes, 16 * MIB);
     c->files_max = or_default(c->files_max, 512);
+    c->sync_files_max = or_default(c->sync_files_max, 64);
     c->retention_ms = or_default(c->retention_ms, 30000);
     e->dir = mem_strdup(conf->dir);
     c->dir = e->dir;

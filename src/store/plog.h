@@ -171,7 +171,7 @@ struct plog_sync *plog_sync_begin_data(struct plog *log);
  * room for the index entries: nothing is lost, end the job with ok false and try again later. */
 enum err must_use plog_sync_write(struct plog_sync *sync);
 enum err must_use plog_sync_run(struct plog_sync *sync);
-/* The number of files that run would sync: above ~64 over all logs, syncfs is cheaper. */
+/* The number of files that run would sync: of many over all logs, syncfs is cheaper. */
 unsigned plog_sync_files(const struct plog_sync *sync);
 const struct plog_state *plog_sync_state(const struct plog_sync *sync);
 /* Step 3 (reactor): forget the job. ok: its files count as synced. */

@@ -467,7 +467,7 @@ static enum err logs_sync(struct recovery *rec, struct durable *d)
     enum err err = ERR_OK;
     for (unsigned i = 0; i < d->count; i++)
         files += plog_sync_files(d->syncs[i]);
-    bool all = files > CHECKPOINT_FILES_MAX;
+    bool all = files > rec->e->conf.sync_files_max;
     for (unsigned i = 0; i < d->count && !err; i++)
         err = all ? plog_sync_write(d->syncs[i]) : plog_sync_run(d->syncs[i]);
     return !err && all ? disk_sync_all(rec->e->disk, rec->e->dir) : err;

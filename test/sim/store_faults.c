@@ -1,7 +1,12 @@
 /* The n-th write, sync, rename or call of any kind fails, for n = 1, 2, 3 ... until none is left to
  * fail; the disk is full from the n-th write on. Whatever happens, what was acknowledged as durable
  * is there after the process ended and the power went; a start that met the fault says so and does
- * no harm; a store that met it either goes on or stops in order.
+ * no harm; a store that met it either goes on or stops in order. With every second seed it is a
+ * start with much to replay that meets it.
+ *
+ * The power goes at once, or later (half of the numbers): then another process finds all bytes in
+ * the page cache first, also those that a failed sync has lost, and no sync of its own would write
+ * them unless it writes them again.
  *
  *     test_store_faults                 all kinds
  *     test_store_faults KIND N [SEED]   one of them
@@ -71,16 +76,44 @@ static bool go_on(struct player *p)
     return !p->wrong;
 }
 
+/* What the former life acknowledged is there, and stays when the power goes. */
+static bool restart(struct player *p, bool by_kill)
+{
+    if (by_kill && !(player_end(p, PLAYER_KILL) && player_start(p, false)))
+        return false;
+    return player_end(p, PLAYER_CUT) && player_start(p, false);
+}
+
+/* A start under the fault: *err. False: it says what is not so. */
+static bool start(struct player *p, const struct kind *kind, uint32_t n, enum err *err)
+{
+    fault_set(p, kind, n);
+    *err = world_start(&p->w);
+    if (*err == ERR_CORRUPT || *err == ERR_FORMAT_NEWER)
+        p->wrong = "the start takes a failing disk for a damaged one";
+    return !p->wrong;
+}
+
+/* The fault is met by the start of a process that finds much to replay. */
+static bool run_recovery(struct player *p, const struct kind *kind, uint32_t n, bool *hit)
+{
+    enum err err;
+    if (!player_start(p, false) || !act(p, STEPS) || !player_end(p, PLAYER_KILL))
+        return false;
+    uint64_t before = sim_disk_calls(p->w.sim);
+    if (!start(p, kind, n, &err))
+        return false;
+    *hit = err || n <= sim_disk_calls(p->w.sim) - before;
+    return restart(p, n % 2 == 1);
+}
+
 /* False: something is wrong. *hit: the fault was met (or could not be told). */
 static bool run(struct player *p, const struct kind *kind, uint32_t n, bool *hit)
 {
+    enum err err;
     uint64_t before = sim_disk_calls(p->w.sim);
-    fault_set(p, kind, n);
-    enum err err = world_start(&p->w);
-    if (err == ERR_CORRUPT || err == ERR_FORMAT_NEWER) {
-        p->wrong = "the start takes a failing disk for a damaged one";
+    if (!start(p, kind, n, &err))
         return false;
-    }
     *hit = true;
     if (err) {
         world_cut(&p->w);
@@ -96,7 +129,7 @@ static bool run(struct player *p, const struct kind *kind, uint32_t n, bool *hit
     *hit = brief || p->w.failed || n <= sim_disk_calls(p->w.sim) - before;
     if (!brief && !p->wrong && !p->w.failed && !go_on(p))
         return false;
-    return !p->wrong && player_end(p, PLAYER_CUT) && player_start(p, false);
+    return !p->wrong && restart(p, n / 2 % 2 == 1);
 }
 
 static bool one(const struct kind *kind, uint32_t n, uint64_t seed, bool *hit)
@@ -104,7 +137,7 @@ static bool one(const struct kind *kind, uint32_t n, uint64_t seed, bool *hit)
     struct player p;
     player_make(&p, seed);
     rng_seed(&p.rng, seed * 100003 + n); /* another life for every n, in the same world */
-    bool good = run(&p, kind, n, hit);
+    bool good = seed % 2 == SEED % 2 ? run(&p, kind, n, hit) : run_recovery(&p, kind, n, hit);
     if (!good)
         fprintf(stderr, "%s %u %llu: %s\n", kind->name, n, (unsigned long long)seed,
                 p.wrong ? p.wrong : "?");

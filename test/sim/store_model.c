@@ -628,6 +628,7 @@ void player_make(struct player *p, uint64_t seed)
     c->checkpoint_ms = 5 + rng_below(&p->rng, 100);
     c->retention_ms = 20;
     c->files_max = 8;
+    c->sync_files_max = rng_one_in(&p->rng, 2) ? 1 + rng_below(&p->rng, 6) : 64;
     c->reference_bytes = rng_one_in(&p->rng, 2) ? 1000 + rng_below(&p->rng, 8000) : 0;
     for (unsigned k = 0; k < MODEL_LOGS; k++) {
         struct model_log *log = &p->logs[k];

@@ -499,22 +499,27 @@ static void test_faults(void **state)
     sim_free(sim);
 }
 
-/* After a failed sync the bytes are readable, and a second sync that succeeds proves nothing. */
-static void test_failed_sync_loses(void **state)
+/* Of the file alone, or of all. */
+static enum err sync_how(struct disk_file *f, bool all)
 {
-    (void)state;
+    return all ? disk_sync_all(disk, "/") : disk_sync(f);
+}
+
+/* After a failed sync the bytes are readable, and a second sync that succeeds proves nothing. */
+static void failed_sync_loses(bool all)
+{
     unsigned lost = 0, kept = 0;
     for (unsigned seed = 0; seed < SEEDS; seed++) {
         world(seed);
         struct disk_file *f = create_durable("/a", 'x', 4096);
         fill(f, 'y', 512, 0);
         sim_disk_set_faults(sim, &(struct sim_disk_faults){.fail_sync_after = 1});
-        assert_int_equal(disk_sync(f), ERR_IO);
+        assert_int_equal(sync_how(f, all), ERR_IO);
         size_t n;
         uint8_t c;
         assert_int_equal(disk_read(f, &c, 1, 0, &n), ERR_OK);
         assert_int_equal(c, 'y');
-        assert_int_equal(disk_sync(f), ERR_OK);
+        assert_int_equal(sync_how(f, all), ERR_OK);
         sim_power_cut(sim);
         disk_close(f);
         uint8_t *p = contents("/a", &n);
@@ -526,6 +531,13 @@ static void test_failed_sync_loses(void **state)
     }
     assert_int_equal(lost + kept, SEEDS);
     assert_true(lost > SEEDS / 20 && kept > SEEDS / 20);
+}
+
+static void test_failed_sync_loses(void **state)
+{
+    (void)state;
+    failed_sync_loses(false);
+    failed_sync_loses(true);
 }
 
 /* ---- power cuts inside calls ---- */
