@@ -83,7 +83,8 @@ static void part_logs_sync(struct store_reactor *r)
         struct store_log *log = container_of(l, struct store_log, dirty_link);
         if (log->dead)
             continue;
-        if (!log->plog) { /* created, its open not finished: nothing but its name yet */
+        if (!log->plog) { /* created: nothing but its name yet */
+            weir_assert(log->entry.len == 0);
             checkpoint_log_entry(log, &(struct plog_state){0});
             continue;
         }

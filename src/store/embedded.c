@@ -61,22 +61,41 @@ void reactor_log_free(struct store_log *log)
     mem_free(log);
 }
 
+static enum err entry_decode(const struct store_log *log, struct manifest_log *known,
+                             struct err_text *text)
+{
+    *known = (struct manifest_log){0};
+    if (log->entry.len == 0 || manifest_log_decode(log->entry, known) == ERR_OK)
+        return ERR_OK;
+    return err_say(text, ERR_CORRUPT,
+                   "%s/manifest has a damaged entry: restore the data folder from a backup",
+                   log->reactor->e->dir);
+}
+
+enum err reactor_log_know(struct store_log *log, struct err_text *text)
+{
+    struct manifest_log known;
+    if (log->plog)
+        return ERR_OK;
+    enum err err = entry_decode(log, &known, text);
+    if (err)
+        return err;
+    log->start = known.state.log_start;
+    log->end = known.state.next_offset;
+    plog_state_size(&known.state, &log->bytes, &log->segments);
+    manifest_log_free(&known);
+    return ERR_OK;
+}
+
 enum err reactor_log_load(struct store_log *log, struct err_text *text)
 {
     if (log->plog)
         return ERR_OK;
     struct embedded *e = log->reactor->e;
-    struct manifest_log known = {0};
+    struct manifest_log known;
     struct layout_path path;
-    enum err err = ERR_OK;
-    if (log->entry.len > 0)
-        err = manifest_log_decode(log->entry, &known);
-    if (err)
-        (void)err_say(text, err,
-                      "%s/manifest has a damaged entry: restore the data folder from a "
-                      "backup",
-                      e->dir);
-    else
+    enum err err = entry_decode(log, &known, text);
+    if (!err)
         err = plog_open(e->disk, layout_log(&path, e->dir, &log->id), &log->conf,
                         log->entry.len > 0 ? &known.state : NULL, &log->plog, text);
     log->rooted = log->entry.len > 0 && known.state.synced.at > 0;
@@ -87,6 +106,31 @@ enum err reactor_log_load(struct store_log *log, struct err_text *text)
     log->start = plog_start(log->plog);
     log->end = plog_next_offset(log->plog);
     return ERR_OK;
+}
+
+enum err reactor_log_need(struct store_log *log)
+{
+    struct err_text text = {""};
+    char quoted[512];
+    log->idle_looks = 0;
+    if (log->plog || log->dead)
+        return ERR_OK;
+    enum err err = reactor_log_load(log, &text);
+    if (err)
+        log_event(ENV_ERROR, "store.log", "error=%s why=%s", err_name(err),
+                  log_quote(quoted, sizeof(quoted), text.s[0] ? text.s : err_meaning(err)));
+    return err;
+}
+
+void reactor_log_unload(struct store_log *log)
+{
+    if (list_linked(&log->turn_link) || list_linked(&log->dirty_link) || log->sync ||
+        !plog_idle(log->plog))
+        return;
+    log->bytes = plog_bytes(log->plog);
+    log->segments = plog_segments(log->plog);
+    plog_close(log->plog);
+    log->plog = NULL;
 }
 
 void reactor_log_touch(struct store_log *log)
@@ -278,6 +322,7 @@ static struct embedded *embedded_make(const struct embedded_conf *conf, struct l
     c->files_max = or_default(c->files_max, 512);
     c->sync_files_max = or_default(c->sync_files_max, 64);
     c->retention_ms = or_default(c->retention_ms, 30000);
+    c->unload_looks = or_default(c->unload_looks, 10);
     e->dir = mem_strdup(conf->dir);
     c->dir = e->dir;
     e->disk = conf->disk;

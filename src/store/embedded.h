@@ -40,6 +40,7 @@ struct embedded_conf {
     uint64_t files_max;           /* 512: segment files kept open */
     uint64_t sync_files_max;      /* 64: above so many one syncfs is cheaper than a sync of each */
     uint64_t retention_ms;        /* 30,000: how often retention looks at the logs */
+    uint64_t unload_looks;        /* 10: a log that was unused for so many is unloaded */
     uint64_t reference_bytes;     /* 512 KiB: such batches need not be carried by the journal */
     uint64_t reserve_bytes;       /* 16 MiB of the disk that ordinary appends leave free */
     enum commit_where where;

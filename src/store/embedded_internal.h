@@ -23,9 +23,11 @@ struct store_log {
     struct store_reactor *reactor;
     struct store_log_id id;
     struct store_log_conf conf;
-    struct plog *plog;                     /* NULL: not opened yet; entry says how */
-    struct slice entry;                    /* the manifest's, encoded; empty: it has none yet */
-    int64_t start, end;                    /* what is visible */
+    struct plog *plog;  /* NULL: not loaded; entry says how */
+    struct slice entry; /* the manifest's, encoded; empty: it has none yet */
+    int64_t start, end; /* what is visible */
+    uint64_t bytes;     /* while it is not loaded */
+    uint32_t segments;
     int64_t retain_from;                   /* what retention leaves alone; INT64_MAX: nothing */
     const struct store_log_events *events; /* NULL: no owner has it open */
     void *user;
@@ -34,6 +36,7 @@ struct store_log {
     bool retiring;          /* retention moves its start */
     bool dead;              /* deleted; memory stays until no checkpoint uses it */
     bool moved;             /* end_moved is due */
+    uint32_t idle_looks;    /* of retention since it was last needed */
     struct list turn_link;  /* appended to in this turn */
     struct list dirty_link; /* changed since the last checkpoint began */
     struct list moved_link;
@@ -106,8 +109,17 @@ struct store_log *reactor_log(struct store_reactor *r, const struct store_log_id
 struct store_log *reactor_log_add(struct store_reactor *r, const struct store_log_id *id,
                                   struct slice entry);
 void reactor_log_free(struct store_log *log);
-/* Opens its files if they are not: with the entry, and conf of the log. */
+/* Start, end and size, without a look at the disk: what the manifest says of a log is true until
+ * something is appended to it. So thousands of idle logs cost a start nothing. */
+enum err must_use reactor_log_know(struct store_log *log, struct err_text *text);
+/* Looks at its files if nobody did: with the entry, and conf of the log. Before its first append,
+ * read or trim. */
 enum err must_use reactor_log_load(struct store_log *log, struct err_text *text);
+/* The same; what is wrong goes to the process's log, with file and place. A dead log stays as it
+ * is. */
+enum err must_use reactor_log_need(struct store_log *log);
+/* Forgets what is in memory of a loaded log, unless it has changed since the last checkpoint. */
+void reactor_log_unload(struct store_log *log);
 /* Something to be written by the next checkpoint. */
 void reactor_log_touch(struct store_log *log);
 

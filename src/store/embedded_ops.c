@@ -17,6 +17,7 @@ static void replay_one(void *arg, const struct batch_head *head, int64_t append_
     op->replay(op, head, append_ms);
 }
 
+/* Nothing of the log is looked at unless it has batches that the snapshot does not know. */
 static enum err owner_restore(struct store_log *log, struct store_open *op)
 {
     struct manifest_log known = {0};
@@ -29,29 +30,35 @@ static enum err owner_restore(struct store_log *log, struct store_open *op)
         op->restore(op, known.snapshot);
     int64_t from = known.snapshot_from > log->start ? known.snapshot_from : log->start;
     manifest_log_free(&known);
-    return op->replay ? plog_scan(log->plog, from, replay_one, op) : ERR_OK;
+    if (!op->replay || from >= log->end)
+        return ERR_OK;
+    enum err err = reactor_log_need(log);
+    if (!err)
+        err = plog_scan(log->plog, from, replay_one, op);
+    reactor_log_touch(log); /* the next checkpoint keeps what the owner knows now */
+    return err;
 }
 
-/* Damage is told with its file and place; the owner learns only that there is some. */
-static enum err open_load(struct store_log *log)
+/* Damage is told with its place; the owner learns only that there is some. */
+static enum err open_know(struct store_log *log)
 {
     struct err_text text = {""};
     char quoted[512];
-    enum err err = reactor_log_load(log, &text);
+    enum err err = reactor_log_know(log, &text);
     if (err)
         log_event(ENV_ERROR, "store.log", "error=%s why=%s", err_name(err),
-                  log_quote(quoted, sizeof(quoted), text.s[0] ? text.s : err_meaning(err)));
+                  log_quote(quoted, sizeof(quoted), text.s));
     return err;
 }
 
 static void open_finish(struct store_log *log, struct store_open *op, enum err err)
 {
-    if (!err)
-        err = open_load(log);
-    if (!err) {
+    if (!err && log->plog)
         plog_configure(log->plog, &log->conf);
+    if (!err)
+        err = open_know(log);
+    if (!err)
         err = owner_restore(log, op);
-    }
     if (err) {
         log->open = false;
         op->done(op, err);
@@ -128,7 +135,8 @@ static void op_configure(struct store *s, struct store_log *log, const struct st
     (void)s;
     weir_check(log, STORE_LOG_MAGIC);
     log->conf = *conf;
-    plog_configure(log->plog, conf);
+    if (log->plog)
+        plog_configure(log->plog, conf);
 }
 
 /* --- groups --- */
@@ -194,7 +202,9 @@ static void append_submit(struct store_reactor *r, struct commit_item *item,
     if (r->turn_err || log->dead) /* the turn has failed, or the log went away before this */
         return;
     struct journal_frame head;
-    r->turn_err = batch_place(log, append, &head);
+    r->turn_err = reactor_log_need(log);
+    if (!r->turn_err)
+        r->turn_err = batch_place(log, append, &head);
     if (r->turn_err)
         return;
     append->base_offset = head.offset;
@@ -240,6 +250,15 @@ static bool group_local(const struct store_reactor *r, const struct store_group 
     return true;
 }
 
+/* A log that cannot be loaded fails the groups that want it, and not the turn. */
+static enum err group_load(const struct store_group *group)
+{
+    enum err err = ERR_OK;
+    for (const struct store_append *a = group->head; a && !err; a = a->next)
+        err = reactor_log_need(a->log);
+    return err;
+}
+
 /* A group that touches a vital log is taken as long as the disk itself has room. */
 static bool group_taken(struct store_reactor *r, const struct store_group *group)
 {
@@ -261,6 +280,10 @@ static void op_commit(struct store *s, struct store_group *group)
     }
     if (!group_local(r, group)) {
         embedded_group_spread(r, group);
+        return;
+    }
+    if (group_load(group)) {
+        group->done(group, ERR_STORAGE);
         return;
     }
     struct commit_item *item = reactor_item(r, group_done);
@@ -288,11 +311,11 @@ static void op_read(struct store *s, struct store_read *op)
         return;
     }
     int64_t limit = op->limit < log->end ? op->limit : log->end;
+    enum err err = op->from < limit ? reactor_log_need(log) : ERR_OK;
 #ifdef FAULT_read_beyond
-    limit = plog_next_offset(log->plog);
+    limit = log->plog ? plog_next_offset(log->plog) : limit;
 #endif
-    enum err err = ERR_OK;
-    if (op->from < limit)
+    if (!err && op->from < limit)
         err = plog_read(log->plog, op->from, limit, op->bytes_max, op->min_one, &op->out,
                         &op->next_offset);
     if (!err && op->in_memory)
@@ -307,6 +330,9 @@ static enum err find(struct store_log *log, struct store_find *op)
     int64_t limit = op->limit < log->end ? op->limit : log->end;
     op->offset = op->timestamp = -1;
     op->found_epoch = -1;
+    enum err err = reactor_log_need(log);
+    if (err)
+        return err;
     switch (op->what) {
     case STORE_FIND_TIME:
         return plog_find_time(log->plog, op->ts, limit, &op->offset, &op->timestamp,
@@ -357,12 +383,17 @@ static void op_trim(struct store *s, struct store_trim *op)
         op->done(op, ERR_CLOSED);
         return;
     }
+    if (reactor_log_need(log)) {
+        op->done(op, ERR_STORAGE);
+        return;
+    }
 #ifdef FAULT_trim_forgets
     log->start = op->log_start;
     plog_set_start(log->plog, log->start, env_now_ms(reactor_env(r)));
     op->done(op, ERR_OK);
     return;
 #endif
+    reactor_log_touch(log); /* it stays loaded until its start has moved */
     struct commit_item *item = reactor_item(r, trim_done);
     item->user = op;
     reactor_item_mark(item, log, JOURNAL_START, op->log_start);
@@ -399,8 +430,8 @@ static void op_stat(struct store *s, struct store_log *log, struct store_log_sta
     weir_check(log, STORE_LOG_MAGIC);
     out->log_start = log->start;
     out->end = log->end;
-    out->bytes = plog_bytes(log->plog);
-    out->segments = plog_segments(log->plog);
+    out->bytes = log->plog ? plog_bytes(log->plog) : log->bytes;
+    out->segments = log->plog ? plog_segments(log->plog) : log->segments;
     out->leader_epoch = (int32_t)reactor_of_store(s)->e->meta.incarnation;
 }
 

@@ -67,6 +67,9 @@ struct plog_state {
     } active;
 };
 
+/* What a log with this state has in its segments. */
+void plog_state_size(const struct plog_state *state, uint64_t *bytes, uint32_t *segments);
+
 /* Opens or, with state == NULL, starts a log in `dir` (not yet created). What state does not know
  * (behind synced) is not seen and stays only until plog_replay_end, or the first append, cuts it
  * off: replayed references find their bytes. state->log_start is the durable one, later trims from
@@ -93,6 +96,9 @@ enum err must_use plog_append(struct plog *log, const struct batch_head *head, s
  * since the last flush counts; the log is as before (file tails are cut back). */
 enum err must_use plog_flush(struct plog *log);
 bool plog_dirty(const struct plog *log);
+/* Nothing is queued, under way, or waits to be synced or unlinked: it may be closed and opened
+ * again with the state of its last checkpoint. */
+bool plog_idle(const struct plog *log);
 /* plog_mark remembers the present end, before the first append of a turn; plog_undo returns to it:
  * what was appended since, flushed or not, is gone again (a group failed as a whole because another
  * of its logs met a full disk). */

@@ -19,13 +19,31 @@ static bool is_below_start(const struct plog *log, int64_t end)
     return end <= log->log_start;
 }
 
+/* Has the log start passed all of the sealed segment i? */
+static bool is_passed(const struct plog_state *state, int32_t i)
+{
+    int64_t end = i + 1 < state->sealed ? state->seal[i + 1].segment : state->synced.segment;
+    return end <= state->log_start;
+}
+
+void plog_state_size(const struct plog_state *state, uint64_t *bytes, uint32_t *segments)
+{
+    *bytes = state->synced.at;
+    *segments = state->synced.at > 0;
+    for (int32_t i = 0; i < state->sealed; i++) {
+        if (is_passed(state, i))
+            continue;
+        *bytes += state->seal[i].log_bytes;
+        ++*segments;
+    }
+}
+
 /* The segments that the state knows and the log start leaves. */
 static void take_segments(struct plog *log, const struct plog_state *state)
 {
     for (int32_t i = 0; i < state->sealed; i++) {
         const struct plog_sealed *s = &state->seal[i];
-        int64_t end = i + 1 < state->sealed ? state->seal[i + 1].segment : state->synced.segment;
-        if (is_below_start(log, end))
+        if (is_passed(state, i))
             continue;
         struct segment *seg = plog_add_segment(log, s->segment);
         seg->bytes = seg->synced_bytes = (uint32_t)s->log_bytes;

@@ -24,6 +24,14 @@ static void log_press(const struct store_log *log, uint64_t now_ms)
         log->events->pressed(log->user, start, full);
 }
 
+/* Without a look at its files: may there be something to remove? */
+static bool log_may_retire(const struct store_log *log)
+{
+    const struct store_log_conf *c = &log->conf;
+    return log->bytes > 0 && (c->retention_ms >= 0 || (c->retention_bytes >= 0 &&
+                                                       log->bytes > (uint64_t)c->retention_bytes));
+}
+
 static void log_retain(struct store_reactor *r, struct store_log *log, uint64_t now_ms)
 {
     int64_t limit = log->retain_from < log->end ? log->retain_from : log->end;
@@ -33,6 +41,7 @@ static void log_retain(struct store_reactor *r, struct store_log *log, uint64_t 
         return;
     struct commit_item *item = reactor_item(r, start_done);
     log->retiring = true;
+    reactor_log_touch(log); /* it stays loaded until its start has moved */
     reactor_item_mark(item, log, JOURNAL_START, start);
     reactor_submit(r, item);
 }
@@ -58,20 +67,50 @@ static bool clock_agrees(struct retention *t, const struct env *env)
     return true;
 }
 
+/* A log that nobody uses is loaded for the look only. */
+static void idle_look(struct store_reactor *r, struct store_log *log, uint64_t now_ms)
+{
+    if (reactor_log_need(log))
+        return;
+    log_retain(r, log, now_ms);
+    reactor_log_unload(log);
+}
+
+static void loaded_look(struct store_reactor *r, struct store_log *log, uint64_t now_ms)
+{
+    if (log->open)
+        log_retain(r, log, now_ms);
+    (void)plog_reap(log->plog, now_ms);
+    if (++log->idle_looks >= r->e->conf.unload_looks)
+        reactor_log_unload(log);
+}
+
+/* Whether it is the turn of this idle log: some at each look, one after the other. */
+static bool idle_turn(struct retention *t, uint32_t *idle)
+{
+    uint32_t i = (*idle)++;
+    return i >= t->idle_from && i - t->idle_from < RETENTION_IDLE_MAX;
+}
+
 void retention_run(struct store_reactor *r)
 {
     struct env *env = reactor_env(r);
-    if (atomic_load(&r->e->closing) || atomic_load(&r->e->failed) ||
-        !clock_agrees(&r->retention, env))
+    struct retention *t = &r->retention;
+    uint32_t idle = 0;
+    if (atomic_load(&r->e->closing) || atomic_load(&r->e->failed) || !clock_agrees(t, env))
         return;
     for (struct map_node *n = map_next(&r->logs, NULL); n; n = map_next(&r->logs, n)) {
         struct store_log *log = container_of(n, struct store_log, node);
-        if (!log->plog || log->dead)
+        if (log->dead)
             continue;
-        if (log->open)
-            log_retain(r, log, env_now_ms(env));
-        (void)plog_reap(log->plog, env_now_ms(env));
+        if (log->plog)
+            loaded_look(r, log, env_now_ms(env));
+        else if (log->open && log_may_retire(log) && idle_turn(t, &idle))
+            idle_look(r, log, env_now_ms(env));
     }
+    t->idle_from += RETENTION_IDLE_MAX;
+    if (t->idle_from >= idle)
+        t->idle_from = 0;
 }
 
 static void timer_fire(struct env_timer *timer)

@@ -4,6 +4,9 @@
  * go; the new log start is made durable by a journal frame first, then the segments are dropped and
  * the owner is told (start_moved). Files are unlinked after their delay.
  *
+ * A log that nobody has used for some looks is unloaded: what is left of it in memory is its
+ * manifest entry. Of the logs that are not loaded some are looked at each time.
+ *
  * Time is the wall clock's, which may be wrong: when it moved by more than an hour against the
  * monotonic clock, retention by time and size stands still until it agrees again, or until a
  * restart, and says so in the log.
@@ -18,6 +21,7 @@
 #include <stdint.h>
 
 #define RETENTION_JUMP_MS 3600000
+#define RETENTION_IDLE_MAX 64 /* logs at one look that are not loaded */
 
 struct store_reactor;
 
@@ -25,6 +29,7 @@ struct retention {
     struct env_timer timer;
     uint64_t wall_ms, mono_us; /* when the clocks last agreed */
     bool stopped;              /* by a jump */
+    uint32_t idle_from;        /* the first idle log of the next look, counting */
 };
 
 void retention_init(struct store_reactor *r);

@@ -198,7 +198,7 @@ static void trim_done(struct store_trim *op, enum err err)
         if (!err && op->log_start > t->log->start)
             t->log->start = op->log_start;
     }
-    if (err && !t->p->stopping)
+    if (err && err != ERR_STORAGE && !t->p->stopping)
         wrong(t->p, "a trim was answered with %s", err_name(err));
     mem_free(t);
 }
@@ -627,6 +627,7 @@ void player_make(struct player *p, uint64_t seed)
     c->checkpoint_bytes = (32 + rng_below(&p->rng, 300)) << 10;
     c->checkpoint_ms = 5 + rng_below(&p->rng, 100);
     c->retention_ms = 20;
+    c->unload_looks = 1 + rng_below(&p->rng, 2);
     c->files_max = 8;
     c->sync_files_max = rng_one_in(&p->rng, 2) ? 1 + rng_below(&p->rng, 6) : 64;
     c->reference_bytes = rng_one_in(&p->rng, 2) ? 1000 + rng_below(&p->rng, 8000) : 0;

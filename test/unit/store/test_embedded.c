@@ -703,6 +703,66 @@ static void test_spread_part_fails(void **state)
     }
 }
 
+/* --- logs that are not loaded --- */
+
+/* What a start does not look at is found by who wants it, and concerns nobody else. */
+static void test_damaged_log(void **state)
+{
+    (void)state;
+    const struct store_log_id id[2] = {id0, {.topic = {{1}}, .partition = 1}};
+    struct store_log *log[2];
+    struct layout_path folder, path;
+    start();
+    for (unsigned i = 0; i < 2; i++) {
+        log[i] = world_log(&w, id[i], &world_log_conf);
+        assert_int_equal(append_bytes(log[i], id[i], 10), 0);
+    }
+    assert_int_equal(world_stop(&w), ERR_OK);
+    layout_in(&path, layout_log(&folder, w.dir, &id0), "00000000000000000000.log");
+    assert_int_equal(disk_unlink(w.disk, path.s), ERR_OK);
+    start();
+    for (unsigned i = 0; i < 2; i++) {
+        log[i] = world_log(&w, id[i], &world_log_conf);
+        assert_int_equal(world_stat(&w, id[i], log[i]).end, 1);
+        assert_true(world_stat(&w, id[i], log[i]).bytes > 10);
+    }
+    struct slice got;
+    assert_int_equal(world_read(&w, id0, log[0], 0, INT64_MAX, SIZE_MAX, &got, NULL), ERR_CORRUPT);
+    assert_int_equal(append_bytes(log[0], id0, 10), -1 - ERR_STORAGE);
+    assert_int_equal(world_trim(&w, id0, log[0], 1), ERR_STORAGE);
+    assert_int_equal(append_bytes(log[1], id[1], 10), 1);
+}
+
+/* Retention looks at logs that nobody has used since the start, and unloads those that nobody uses
+ * any more; they go on as before. */
+static void test_idle_log(void **state)
+{
+    (void)state;
+    w.conf.retention_ms = 1000;
+    w.conf.unload_looks = 2;
+    start();
+    struct store_log *log = log_retained(1000000, -1);
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal(append_bytes(log, id0, 2000), i);
+    assert_int_equal(world_stop(&w), ERR_OK);
+    start();
+    log = log_retained(40000, -1);
+    struct store_log_stat before = world_stat(&w, id0, log);
+    assert_int_equal(before.end, 60);
+    wait_ms(10000);
+    struct store_log_stat stat = world_stat(&w, id0, log);
+    assert_true(stat.log_start > 0 && stat.bytes <= 40000 + 2 * 16384);
+    assert_true(stat.segments > 0 && stat.segments < before.segments);
+    assert_int_equal(moved_to, stat.log_start);
+    struct slice got;
+    int64_t next;
+    assert_int_equal(world_read(&w, id0, log, stat.log_start, INT64_MAX, SIZE_MAX, &got, &next),
+                     ERR_OK);
+    assert_int_equal(next, 60);
+    slice_unref(got);
+    assert_int_equal(append_bytes(log, id0, 10), 60);
+}
+
 #define ONE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define TWO(test) cmocka_unit_test_setup_teardown(test, setup_two, teardown)
 
@@ -733,6 +793,8 @@ int main(void)
         ONE(test_retention_size),
         ONE(test_retention_retained),
         ONE(test_retention_clock),
+        ONE(test_damaged_log),
+        ONE(test_idle_log),
         TWO(test_spread_no_room),
         TWO(test_spread_part_fails),
     };
