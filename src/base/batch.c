@@ -181,7 +181,7 @@ enum err record_iter_next(struct record_iter *it, struct record *out)
     return ERR_OK;
 }
 
-static struct str known_str(struct rd *rd)
+static inline struct str known_str(struct rd *rd)
 {
     int32_t n = rd_varint(rd);
     if (n < 0)
@@ -207,11 +207,13 @@ void record_read(const struct batch_head *head, const void *p, size_t n, struct 
 
 bool record_header_next(struct record *r, struct record_header *out)
 {
-    if (rd_left(&r->headers_at) == 0)
+    struct rd rd = r->headers_at;
+    if (rd_left(&rd) == 0)
         return false;
-    bool ok = read_str(&r->headers_at, false, &out->key);
-    ok = ok && read_str(&r->headers_at, true, &out->value);
-    weir_assert(ok);
+    out->key = known_str(&rd);
+    out->value = known_str(&rd);
+    weir_assert(!rd.bad && out->key.at != NULL);
+    r->headers_at = rd;
     return true;
 }
 

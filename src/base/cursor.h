@@ -190,6 +190,13 @@ void wr_reuse(struct wr *w, size_t keep);
 /* Makes room for n more bytes by doubling; for wr_room. */
 void wr_grow(struct wr *w, size_t n);
 
+/* Room for n more bytes, that are not written yet: they need not grow it. */
+static inline void wr_reserve(struct wr *w, size_t n)
+{
+    if (w->buf == NULL || n > w->buf->cap - w->len)
+        wr_grow(w, n);
+}
+
 /* Room for n more bytes at the returned place, counted as written. */
 static inline uint8_t *wr_room(struct wr *w, size_t n)
 {

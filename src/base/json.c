@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/assert.h"
+#include "base/plain.h"
 
 #include <string.h>
 
@@ -12,20 +13,21 @@ static bool fail(struct jr *j, const char *why)
     return false;
 }
 
-static void skip_space(struct jr *j)
+static inline void skip_space(struct jr *j)
 {
-    while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r'))
+    while (j->at < j->end && (unsigned char)*j->at <= ' ' &&
+           (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r'))
         j->at++;
 }
 
 /* The next character that is no white space; 0 at the end. */
-static char look(struct jr *j)
+static inline char look(struct jr *j)
 {
     skip_space(j);
     return j->at < j->end ? *j->at : '\0';
 }
 
-static bool take(struct jr *j, char c)
+static inline bool take(struct jr *j, char c)
 {
     if (look(j) != c)
         return false;
@@ -106,64 +108,54 @@ static bool skip_escape(struct jr *j)
     return true;
 }
 
-/* Is none of eight bytes a control character, a quote, a backslash, or outside ASCII? Each term has
- * the top bit of some byte set if, and only if, one is: "Bit Twiddling Hacks", haszero and hasless.
- */
-static bool all_plain(const char *at)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    uint64_t w;
-    memcpy(&w, at, sizeof w);
-    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
-    uint64_t control = (w - ones * 0x20) & ~w;
-    uint64_t found = w | control | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash);
-    return (found & tops) == 0;
-}
-
 /* How many bytes at the beginning need no looking at: ASCII that is not escaped. */
-static size_t plain_bytes(struct str s)
+static inline size_t unescaped_bytes(struct str s)
 {
-    size_t n = 0;
-    while (s.len - n >= sizeof(uint64_t) && all_plain(s.at + n))
-        n += sizeof(uint64_t);
-    while (n < s.len) {
-        unsigned char c = (unsigned char)s.at[n];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            break;
-        n++;
-    }
-    return n;
+    return plain_bytes(s, '"', '\\');
 }
 
-/* The quote is next. */
-static bool read_string(struct jr *j, struct jr_value *out)
+/* To the quote at the end, or what is wrong before it. */
+static bool skip_text(struct jr *j, bool *escaped, bool *ascii)
 {
-    const char *from = ++j->at;
-    bool plain = true;
-    out->escaped = false;
     for (;;) {
-        j->at += plain_bytes((struct str){j->at, (size_t)(j->end - j->at)});
-        if (j->at == j->end || *j->at == '"')
-            break;
+        j->at += unescaped_bytes((struct str){j->at, (size_t)(j->end - j->at)});
+        if (j->at == j->end)
+            return fail(j, "a string does not end");
         unsigned char c = (unsigned char)*j->at;
+        if (c == '"')
+            return true;
         if (c < 0x20)
             return fail(j, "a string has a control character, which must be escaped");
-        if (c != '\\') {
-            plain = false;
-            while (j->at < j->end && (*j->at & 0x80))
-                j->at++;
-            continue;
-        }
-        out->escaped = true;
-        if (!skip_escape(j))
+        if (c == '\\' && !skip_escape(j))
             return false;
+        *escaped |= c == '\\';
+        *ascii &= c == '\\';
+        while (c != '\\' && j->at < j->end && (*j->at & 0x80))
+            j->at++;
     }
-    if (j->at == j->end)
-        return fail(j, "a string does not end");
-    *out = (struct jr_value){JR_STRING, {from, (size_t)(j->at - from)}, out->escaped};
-    if (!plain && !utf8_valid(out->text.at, out->text.len))
+}
+
+/* The quote is next; moves behind the other one. */
+static bool skip_string(struct jr *j, bool *escaped)
+{
+    const char *from = ++j->at;
+    bool ascii = true;
+    *escaped = false;
+    if (!skip_text(j, escaped, &ascii))
+        return false;
+    if (!ascii && !utf8_valid(from, (size_t)(j->at - from)))
         return fail(j, "a string is not UTF-8");
     j->at++;
+    return true;
+}
+
+static bool read_string(struct jr *j, struct jr_value *out)
+{
+    const char *from = j->at + 1;
+    bool escaped;
+    if (!skip_string(j, &escaped))
+        return false;
+    *out = (struct jr_value){JR_STRING, {from, (size_t)(j->at - 1 - from)}, escaped};
     return true;
 }
 
@@ -259,42 +251,36 @@ static bool read_number(struct jr *j)
 
 /* ---- values ---- */
 
+/* The type of what begins so, + 1; 0: no value does. */
+static const uint8_t types[256] = {
+    ['{'] = JR_OBJECT + 1,  ['['] = JR_ARRAY + 1,  ['"'] = JR_STRING + 1, ['t'] = JR_BOOLEAN + 1,
+    ['f'] = JR_BOOLEAN + 1, ['n'] = JR_NULL + 1,   ['-'] = JR_NUMBER + 1, ['0'] = JR_NUMBER + 1,
+    ['1'] = JR_NUMBER + 1,  ['2'] = JR_NUMBER + 1, ['3'] = JR_NUMBER + 1, ['4'] = JR_NUMBER + 1,
+    ['5'] = JR_NUMBER + 1,  ['6'] = JR_NUMBER + 1, ['7'] = JR_NUMBER + 1, ['8'] = JR_NUMBER + 1,
+    ['9'] = JR_NUMBER + 1,
+};
+
 bool jr_peek(struct jr *j, enum jr_type *type)
 {
-    char c = look(j);
-    switch (c) {
-    case '{':
-        *type = JR_OBJECT;
-        return true;
-    case '[':
-        *type = JR_ARRAY;
-        return true;
-    case '"':
-        *type = JR_STRING;
-        return true;
-    case 't':
-    case 'f':
-        *type = JR_BOOLEAN;
-        return true;
-    case 'n':
-        *type = JR_NULL;
-        return true;
-    default:
-        *type = JR_NUMBER;
-        return (c >= '0' && c <= '9') || c == '-' || fail(j, "a value is missing");
-    }
+    unsigned found = types[(unsigned char)look(j)];
+    *type = (enum jr_type)(found - 1);
+    return found != 0 || fail(j, "a value is missing");
+}
+
+/* A number, or one of the three words. */
+static bool skip_plain(struct jr *j, enum jr_type type)
+{
+    if (type == JR_NUMBER)
+        return read_number(j);
+    return read_word(j, type == JR_NULL ? "null" : *j->at == 't' ? "true" : "false");
 }
 
 static bool read_scalar(struct jr *j, enum jr_type type, struct jr_value *out)
 {
     const char *from = j->at;
-    bool ok;
     if (type == JR_STRING)
         return read_string(j, out);
-    if (type == JR_NUMBER)
-        ok = read_number(j);
-    else
-        ok = read_word(j, type == JR_NULL ? "null" : *j->at == 't' ? "true" : "false");
+    bool ok = skip_plain(j, type);
     *out = (struct jr_value){type, {from, (size_t)(j->at - from)}, false};
     return ok;
 }
@@ -327,13 +313,26 @@ static bool next_item(struct jr *j, char close)
     return fail(j, close == '}' ? "a comma or } is missing" : "a comma or ] is missing");
 }
 
+/* Another member follows: its name is next. */
+static bool next_name(struct jr *j)
+{
+    return next_item(j, '}') && (look(j) == '"' || fail(j, "a member's name is missing"));
+}
+
+static bool take_colon(struct jr *j)
+{
+    return take(j, ':') || fail(j, "a colon is missing");
+}
+
 bool jr_member(struct jr *j, struct jr_value *name)
 {
-    if (!next_item(j, '}'))
-        return false;
-    if (look(j) != '"')
-        return fail(j, "a member's name is missing");
-    return read_string(j, name) && (take(j, ':') || fail(j, "a colon is missing"));
+    return next_name(j) && read_string(j, name) && take_colon(j);
+}
+
+static bool skip_name(struct jr *j)
+{
+    bool escaped;
+    return next_name(j) && skip_string(j, &escaped) && take_colon(j);
 }
 
 bool jr_element(struct jr *j)
@@ -368,9 +367,8 @@ static bool nest_is_object(const struct nest *n)
  * or when something was wrong. */
 static bool nest_next(struct jr *j, struct nest *n)
 {
-    struct jr_value name;
     while (n->depth > 0 && j->bad == NULL) {
-        if (nest_is_object(n) ? jr_member(j, &name) : jr_element(j))
+        if (nest_is_object(n) ? skip_name(j) : jr_element(j))
             return true;
         n->depth--;
     }
@@ -380,15 +378,17 @@ static bool nest_next(struct jr *j, struct nest *n)
 static bool skip_container(struct jr *j, enum jr_type type)
 {
     struct nest nest = {.depth = 0};
-    struct jr_value v;
+    bool escaped;
     nest_enter(j, &nest, type == JR_OBJECT);
     while (nest_next(j, &nest)) {
         if (!jr_peek(j, &type))
             return false;
         if (type == JR_OBJECT || type == JR_ARRAY)
             nest_enter(j, &nest, type == JR_OBJECT);
+        else if (type == JR_STRING)
+            skip_string(j, &escaped);
         else
-            read_scalar(j, type, &v);
+            skip_plain(j, type);
     }
     j->first = false;
     return j->bad == NULL;
@@ -462,7 +462,7 @@ void json_write_string(struct wr *w, struct str s)
 {
     if (s.at == NULL)
         s = STR_LIT("");
-    if (plain_bytes(s) == s.len) {
+    if (unescaped_bytes(s) == s.len) {
         uint8_t *to = wr_room(w, s.len + 2);
         to[0] = to[s.len + 1] = '"';
         memcpy(to + 1, s.at, s.len);

@@ -1,6 +1,7 @@
 /* What an event's attributes are and may be (CloudEvents 1.0, section "Context Attributes"). */
 #include "broker/event_internal.h"
 
+#include "base/plain.h"
 #include "base/when.h"
 
 #include <stdlib.h>
@@ -54,18 +55,10 @@ static bool is_noncharacter(uint32_t c)
     return (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
 }
 
-static bool is_plain(struct str s)
-{
-    bool plain = true;
-    for (size_t i = 0; i < s.len; i++)
-        plain &= s.at[i] >= 0x20 && s.at[i] < 0x7f;
-    return plain;
-}
-
 bool event_text_ok(struct str value)
 {
     const uint8_t *p = (const uint8_t *)value.at;
-    if (is_plain(value))
+    if (plain_bytes(value, 0x7f, 0x7f) == value.len)
         return true;
     if (!utf8_valid(value.at, value.len))
         return false;
@@ -273,6 +266,8 @@ static bool begins_nocase(struct str s, const char *begin)
 
 bool event_type_is_json(struct str datacontenttype)
 {
+    if (str_is(datacontenttype, "application/json")) /* as most say it */
+        return true;
     struct str type = media_type(datacontenttype);
     return ends_nocase(type, "/json") || ends_nocase(type, "+json");
 }
@@ -354,23 +349,27 @@ void event_trace_make(const uint8_t random[24], char out[EVENT_TRACEPARENT_BYTES
     trace_write(be64_get(random), be64_get(random + 8), out);
 }
 
-/* Lower-case digits, as the standard wants them. */
-static bool is_hex_text(const char *p, size_t n)
+/* Lower-case digits, as the standard wants them; of sixteen bytes. */
+static bool is_hex_step(const char *p)
 {
-    static const bool is_hex[256] = {
-        ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
-        ['8'] = 1, ['9'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1};
-    bool ok = true;
-    for (size_t i = 0; i < n; i++)
-        ok &= is_hex[(unsigned char)p[i]];
-    return ok;
+    plain_step v;
+    uint64_t ok[2];
+    memcpy(&v, p, sizeof v);
+    plain_step hex = ((v >= '0') & (v <= '9')) | ((v >= 'a') & (v <= 'f'));
+    memcpy(ok, &hex, sizeof ok);
+    return (ok[0] & ok[1]) == UINT64_MAX;
+}
+
+static bool is_hex_digit(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
 bool event_trace_ok(struct str s)
 {
     return s.len == EVENT_TRACEPARENT_BYTES && memcmp(s.at, "00-", 3) == 0 && s.at[35] == '-' &&
-           s.at[52] == '-' && is_hex_text(s.at + 3, 32) && is_hex_text(s.at + 36, 16) &&
-           is_hex_text(s.at + 53, 2);
+           s.at[52] == '-' && is_hex_step(s.at + 3) && is_hex_step(s.at + 19) &&
+           is_hex_step(s.at + 36) && is_hex_digit(s.at[53]) && is_hex_digit(s.at[54]);
 }
 
 struct str event_copy(struct arena *arena, const char *text)

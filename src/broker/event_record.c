@@ -57,11 +57,12 @@ static void take_attribute(struct event *e, struct str name, struct str value)
 {
     const struct event_core *core = event_core_find(name);
     bool reserved = str_is(name, "datacontenttype") || str_is(name, "specversion");
-    if (reserved || !usable(value) || event_name_check(name, NULL) != ERR_OK)
+    if (reserved || !usable(value))
         return;
     if (core != NULL)
         *event_core_of(e, core) = value;
-    else if (event_extension_set(e, name, value) != ERR_OK)
+    else if (event_name_check(name, NULL) != ERR_OK ||
+             event_extension_set(e, name, value) != ERR_OK)
         return;
 }
 
@@ -110,7 +111,9 @@ static void add_plain(struct reading *rd)
 {
     for (size_t i = 0; i < PLAIN_COUNT; i++) {
         struct str value = rd->plain[i];
-        if (plain[i].is_ms && value.at != NULL)
+        if (value.at == NULL)
+            continue;
+        if (plain[i].is_ms)
             value = time_of_ms(rd, value);
         set_if_missing(rd->e, str_of(plain[i].extension), value);
     }

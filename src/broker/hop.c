@@ -171,21 +171,24 @@ static void put_at(struct broker *b, struct wr *w, const struct hop *hop)
     json_write_raw(w, (struct str){text, sizeof(text)});
 }
 
-static void put_us(struct wr *w, struct str name, uint64_t us)
+static void put_number(struct wr *w, struct str name, uint64_t n)
 {
-    if (us > 0)
-        put_int(w, name, (int64_t)us);
+    if (n > 0)
+        put_int(w, name, (int64_t)n);
 }
 
 /* A topic by its name, or, when it is gone, by its id. */
-static void put_place(struct wr *w, const struct topic *t, const struct uuid *id, int32_t partition,
-                      int64_t offset)
+static void put_topic(struct wr *w, const struct topic *t, const struct uuid *id)
 {
     char text[UUID_TEXT_MAX];
     if (t == NULL)
         uuid_format(*id, text);
     json_write_raw(w, STR_LIT("\"topic\":"));
     json_write_string(w, str_of(t != NULL ? t->name : text));
+}
+
+static void put_place(struct wr *w, int32_t partition, int64_t offset)
+{
     put_int(w, STR_LIT(",\"partition\":"), partition);
     put_int(w, STR_LIT(",\"offset\":"), offset);
 }
@@ -193,29 +196,34 @@ static void put_place(struct wr *w, const struct topic *t, const struct uuid *id
 static void put_cause(struct broker *b, struct wr *w, const struct publish_cause *c)
 {
     json_write_raw(w, STR_LIT(",\"cause\":{"));
-    put_place(w, topics_find_id(&b->topics, &c->topic), &c->topic, c->partition, c->offset);
+    put_topic(w, topics_find_id(&b->topics, &c->topic), &c->topic);
+    put_place(w, c->partition, c->offset);
     put_text(w, STR_LIT(",\"subscription\":"), c->subscription);
-    put_us(w, STR_LIT(",\"attempt\":"), c->attempt);
+    put_number(w, STR_LIT(",\"attempt\":"), c->attempt);
     wr_u8(w, '}');
 }
 
-static void put_hop(struct broker *b, struct wr *w, const struct hop *hop, const struct topic *t,
-                    struct str trace)
+/* What is the same for all events of a step. */
+static void put_step(struct broker *b, struct wr *w, const struct hop *hop, const struct topic *t)
 {
     put_text(w, STR_LIT("{\"step\":"), str_of(step_names[hop->step]));
     put_at(b, w, hop);
-    put_us(w, STR_LIT(",\"took_us\":"), hop->took_us);
-    put_us(w, STR_LIT(",\"waited_us\":"), hop->waited_us);
-    put_us(w, STR_LIT(",\"queued_us\":"), hop->queued_us);
+    put_number(w, STR_LIT(",\"took_us\":"), hop->took_us);
     wr_u8(w, ',');
-    put_place(w, t, &hop->topic, hop->partition, hop->offset);
+    put_topic(w, t, &hop->topic);
     put_text(w, STR_LIT(",\"subscription\":"), hop->subscription);
-    if (hop->attempt > 0)
-        put_int(w, STR_LIT(",\"attempt\":"), hop->attempt);
     put_text(w, STR_LIT(",\"by\":"), hop->by);
     put_text(w, STR_LIT(",\"outcome\":"), hop->outcome);
     put_text(w, STR_LIT(",\"settle\":"), hop->settle);
-    put_us(w, STR_LIT(",\"settled_us\":"), hop->settled_us);
+    put_number(w, STR_LIT(",\"settled_us\":"), hop->settled_us);
+}
+
+static void put_event(struct broker *b, struct wr *w, const struct hop *hop, struct str trace)
+{
+    put_place(w, hop->partition, hop->offset);
+    put_number(w, STR_LIT(",\"attempt\":"), hop->attempt);
+    put_number(w, STR_LIT(",\"waited_us\":"), hop->waited_us);
+    put_number(w, STR_LIT(",\"queued_us\":"), hop->queued_us);
     put_text(w, STR_LIT(",\"trace\":"), trace);
     if (trace.at != NULL)
         put_text(w, STR_LIT(",\"parent\":"), (struct str){trace.at + 33, 16});
@@ -418,14 +426,26 @@ static bool has_room(const struct hops *h)
     return !h->filling || batch_bytes(&h->builder) < HOP_BUFFER_BYTES;
 }
 
+/* The line begins with what hops of the same step have in common: false: it is one that is not
+ * told of. */
+static bool line_begin(struct broker *b, const struct hop *hop)
+{
+    struct hops *h = &b->hops;
+    const struct topic *t = topics_find_id(&b->topics, &hop->topic);
+    if (t != NULL && strcmp(t->name, HOP_TOPIC) == 0)
+        return false;
+    h->line.len = 0;
+    put_step(b, &h->line, hop, t);
+    h->shared = h->line.len;
+    return true;
+}
+
 void hop_note(struct broker *b, const struct hop *hop)
 {
     struct hops *h = &b->hops;
     struct str trace = trace_id(hop->traceparent);
-    if (!is_sampled(b, hop, trace))
-        return;
-    const struct topic *t = topics_find_id(&b->topics, &hop->topic);
-    if (t != NULL && strcmp(t->name, HOP_TOPIC) == 0)
+    h->shared = hop->follows ? h->shared : 0;
+    if (!is_sampled(b, hop, trace) || (h->shared == 0 && !line_begin(b, hop)))
         return;
     if (!has_room(h)) {
         count(&h->dropped, 1);
@@ -433,8 +453,8 @@ void hop_note(struct broker *b, const struct hop *hop)
     }
     h->notes -= h->notes > 0;
     count(&h->noted, 1);
-    h->line.len = 0;
-    put_hop(b, &h->line, hop, t, trace);
+    h->line.len = h->shared;
+    put_event(b, &h->line, hop, trace);
     if (!h->filling)
         batch_begin(&h->builder, 0);
     h->filling = true;

@@ -22,10 +22,10 @@
  * A hop is a record: its key is the trace id, its value a JSON object. "at" is when the step ended,
  * Unix ms with three decimals:
  *
- *     {"step":"call","at":1767225600000.125,"took_us":1200,"waited_us":310,"queued_us":40,
- *      "topic":"orders","partition":0,"offset":12,"subscription":"fraud-check","attempt":1,
- *      "by":"enrich/3","outcome":"200","settle":"accept","settled_us":240,"trace":"0af7...319c",
- *      "parent":"b9c7c989f97918e1","id":"1234","correlation":"...",
+ *     {"step":"call","at":1767225600000.125,"took_us":1200,"topic":"orders",
+ *      "subscription":"fraud-check","by":"enrich/3","outcome":"200","settle":"accept",
+ *      "settled_us":240,"partition":0,"offset":12,"attempt":1,"waited_us":310,"queued_us":40,
+ *      "trace":"0af7...319c","parent":"b9c7c989f97918e1","id":"1234","correlation":"...",
  *      "cause":{"topic":"raw","partition":1,"offset":7,"subscription":"s","attempt":1}}
  *
  * Every record that is published as a single one has a hop "publish" (not one of Kafka's batches:
@@ -95,6 +95,9 @@ struct hop {
     struct str settle;                       /* how it was settled: a verb */
     struct str traceparent, id, correlation; /* of the event */
     const struct publish_cause *cause;       /* NULL: nothing in weir */
+    /* Of the same step as the one noted just before: all the same but for partition, offset,
+     * attempt, waited_us, queued_us and what is of the event. */
+    bool follows;
 };
 
 /* Of the record: traceparent (derived if it has none), id and correlation; topic, partition and
@@ -140,6 +143,7 @@ struct hops {
     struct hop_flight *flight; /* a batch on its way, or the topic's creation; NULL: neither */
     uint64_t retry_us;         /* after a failure: not before */
     struct wr line;            /* scratch for one hop */
+    size_t shared;             /* bytes of it that hold for a hop that follows, too; 0: none */
     uint64_t window_us;        /* when the present window began */
     unsigned notes, looks;     /* left in it */
     unsigned share;            /* of HOP_SHARE_ALL */

@@ -265,19 +265,30 @@ static void record_end(struct partition *p, const struct publish_batch *batch,
     warn_forgotten(p);
 }
 
-/* Everything of which weir.hops tells begins here. */
-static void record_hop(struct broker *b, const struct publish_op *op)
+static void record_hop(struct broker *b, const struct publish_op *op, struct hop *hop)
 {
     struct hop_text text;
+    uint64_t took_us = hop->end_us > op->begin_us ? hop->end_us - op->begin_us : 0;
+    hop->follows = hop->follows && took_us == hop->took_us;
+    hop->took_us = took_us;
+    hop->offset = op->offset;
+    hop->cause = uuid_is_zero(op->cause.topic) ? NULL : &op->cause;
+    hop_of_headers(hop, op->record.headers, op->record.headers_n, &text);
+    hop_note(b, hop);
+    hop->follows = true;
+}
+
+/* Everything of which weir.hops tells begins here. */
+static void batch_hops(const struct partition *p, const struct list *ops)
+{
+    struct broker *b = p->broker;
     struct hop hop = {.step = HOP_PUBLISH,
-                      .topic = op->topic,
-                      .partition = op->partition_out,
-                      .offset = op->offset,
-                      .cause = uuid_is_zero(op->cause.topic) ? NULL : &op->cause};
-    uint64_t now_us = hop.end_us = env_clock_us(b->env);
-    hop.took_us = now_us > op->begin_us ? now_us - op->begin_us : 0;
-    hop_of_headers(&hop, op->record.headers, op->record.headers_n, &text);
-    hop_note(b, &hop);
+                      .topic = p->topic_id,
+                      .partition = p->index,
+                      .end_us = env_clock_us(b->env)};
+    list_for (at, ops)
+        if (hop_wanted(b))
+            record_hop(b, container_of(at, struct publish_op, link), &hop);
 }
 
 void publish_batch_end(struct publish_batch *batch, enum err err)
@@ -289,6 +300,8 @@ void publish_batch_end(struct publish_batch *batch, enum err err)
     list_move(&ops, &batch->ops);
     list_for (at, &ops)
         record_end(p, batch, container_of(at, struct publish_op, link), err);
+    if (err == ERR_OK)
+        batch_hops(p, &ops);
     append_end(&batch->append, err);
     publish_batch_free(batch);
     while ((it = list_pop(&ops)) != NULL) {
@@ -297,8 +310,6 @@ void publish_batch_end(struct publish_batch *batch, enum err err)
         list_init(&waiters);
         list_move(&waiters, &op->waiters);
         waiters_end(b, &waiters, op, err);
-        if (err == ERR_OK && hop_wanted(b))
-            record_hop(b, op);
         publish_answer(b, op, err);
     }
 }

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DIGITS_MAX 20
 #define RECORD_OVERHEAD_BYTES 256 /* of attributes, in the estimate of a call's size */
+#define EVENT_OVERHEAD_BYTES 512  /* of an event in JSON, in that of what it is written into */
 
 bool push_is_eventgrid(const struct subscription *s)
 {
@@ -224,27 +226,27 @@ static void add_properties(struct build *b, const struct event *first)
 
 /* ---- bodies --------------------------------------------------------------------------------- */
 
-/* An extension with a number. One that does not fit any more is left out. Three an event: printf
- * would take as long as the event's own JSON. */
-static void set_number(struct build *b, struct event *e, struct str name, uint64_t n)
+/* In decimal, ending before `end`. By hand: printf would take as long as the event's own JSON. */
+static struct str put_digits(char *end, uint64_t n)
 {
-    char text[20], *end = text + sizeof text, *at = end;
+    char *at = end;
     do {
         *--at = (char)('0' + n % 10);
     } while ((n /= 10) > 0);
-    size_t len = (size_t)(end - at);
-    struct str value = {arena_strndup(b->arena, at, len), len};
-    if (value.at == NULL || event_extension_set(e, name, value) != ERR_OK)
-        b->no_memory |= value.at == NULL;
+    return (struct str){at, (size_t)(end - at)};
 }
 
+/* One that does not fit any more is left out. */
 static void set_place(struct build *b, const struct message *m, struct event *e)
 {
-    if (event_extension_set(e, STR_LIT("weirtopic"), str_of(b->s->topic_name)) != ERR_OK)
-        return;
-    set_number(b, e, STR_LIT("weirpartition"), (uint64_t)m->partition);
-    set_number(b, e, STR_LIT("weiroffset"), (uint64_t)m->offset);
-    set_number(b, e, STR_LIT("weirattempt"), m->deliveries);
+    static const struct str names[] = {
+        {"weirpartition", 13}, {"weiroffset", 10}, {"weirattempt", 11}};
+    const uint64_t numbers[] = {(uint64_t)m->partition, (uint64_t)m->offset, m->deliveries};
+    char *text = arena_alloc(b->arena, 3 * DIGITS_MAX);
+    enum err err = event_extension_set(e, STR_LIT("weirtopic"), str_of(b->s->topic_name));
+    b->no_memory |= text == NULL;
+    for (size_t i = 0; text && err == ERR_OK && i < 3; i++)
+        err = event_extension_set(e, names[i], put_digits(text + (i + 1) * DIGITS_MAX, numbers[i]));
 }
 
 static void event_of(struct build *b, const struct message *m, struct event *out)
@@ -258,8 +260,18 @@ static void event_of(struct build *b, const struct message *m, struct event *out
         set_place(b, m, out);
 }
 
+/* Of most batches all: a buffer that grows step by step is copied at each of them. */
+static void reserve(const struct message *messages, uint32_t n, struct wr *w)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < n; i++)
+        bytes += messages[i].record.value.len + EVENT_OVERHEAD_BYTES;
+    wr_reserve(w, bytes);
+}
+
 static void write_array(struct build *b, const struct message *messages, uint32_t n, struct wr *w)
 {
+    reserve(messages, n, w);
     wr_u8(w, '[');
     for (uint32_t i = 0; i < n; i++) {
         struct event e;

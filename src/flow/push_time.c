@@ -34,30 +34,40 @@ static bool is_of(const struct settle_item *item, const struct message *m)
     return secret_eq(&item->token, &m->token, sizeof m->token);
 }
 
-static void note(struct push_lane *lane, const struct message *m, const struct settle_item *item,
-                 uint64_t now_us)
+/* Are they settled in the same way? NULL: not at all. */
+static bool alike(const struct settle_item *a, const struct settle_item *b)
 {
-    const struct subscription *s = lane->p->s;
+    return a == NULL || b == NULL ? a == b : a->verb == b->verb;
+}
+
+/* What the hops of the call have in common; item: of one that is settled, or NULL. */
+static void step_of(const struct push_lane *lane, const struct settle_item *item, struct hop *out)
+{
     const struct push_time *t = &lane->time;
+    *out = (struct hop){.step = t->step,
+                        .topic = lane->p->s->topic,
+                        .subscription = str_of(lane->p->s->name),
+                        .end_us = t->end_us,
+                        .took_us = between(t->begin_us, t->end_us),
+                        .by = text_of(t->by),
+                        .outcome = text_of(t->outcome)};
+    if (item == NULL)
+        return;
+    out->settle = str_of(settle_verb_text(item->verb));
+    out->settled_us = between(t->end_us, env_clock_us(lane->p->push->env));
+}
+
+static void note(struct push_lane *lane, const struct message *m, struct hop *hop)
+{
     struct hop_text text;
-    struct hop hop = {.step = t->step,
-                      .topic = s->topic,
-                      .partition = m->partition,
-                      .offset = m->offset,
-                      .subscription = str_of(s->name),
-                      .attempt = m->deliveries,
-                      .end_us = t->end_us,
-                      .took_us = between(t->begin_us, t->end_us),
-                      .waited_us = m->waited_us,
-                      .queued_us = between(m->acquired_us, t->begin_us),
-                      .by = text_of(t->by),
-                      .outcome = text_of(t->outcome)};
-    if (item != NULL) {
-        hop.settle = str_of(settle_verb_text(item->verb));
-        hop.settled_us = between(t->end_us, now_us);
-    }
-    hop_of_record(&hop, &m->record, &text);
-    hop_note(lane->p->push->b, &hop);
+    hop->partition = m->partition;
+    hop->offset = m->offset;
+    hop->attempt = m->deliveries;
+    hop->waited_us = m->waited_us;
+    hop->queued_us = between(m->acquired_us, lane->time.begin_us);
+    hop_of_record(hop, &m->record, &text);
+    hop_note(lane->p->push->b, hop);
+    hop->follows = true;
 }
 
 /* Of an append into a topic the settle is all there is. */
@@ -80,13 +90,18 @@ void push_time_settle(struct push_lane *lane)
 void push_time_settled(struct push_lane *lane, bool durable)
 {
     struct broker *b = lane->p->push->b;
-    uint64_t now_us = env_clock_us(lane->p->push->env);
+    const struct settle_item *last = NULL; /* what the hop at hand is settled as */
+    struct hop hop;
     size_t at = 0;
     for (uint32_t i = 0; i < lane->time.n; i++) {
         const struct message *m = push_lane_message(lane, i);
         bool found = durable && at < lane->settle.items_n && is_of(&lane->items[at], m);
+        const struct settle_item *item = found ? &lane->items[at] : NULL;
+        if (i == 0 || !alike(item, last))
+            step_of(lane, item, &hop);
         if (hop_wanted(b))
-            note(lane, m, found ? &lane->items[at] : NULL, now_us);
+            note(lane, m, &hop);
+        last = item;
         at += found;
     }
     lane->time.n = 0;

@@ -126,10 +126,10 @@ static void test_what_is_written(void **state)
     settle();
     check_hop(0, "{\"step\":\"push\",\"at\":1767225600000.000,\"topic\":\"orders\",\"partition\":1,"
                  "\"offset\":12,\"trace\":\"" TRACE "\",\"parent\":\"b9c7c989f97918e1\"}");
-    check_hop(1, "{\"step\":\"call\",\"at\":1767225599998.750,\"took_us\":1500,\"waited_us\":31,"
-                 "\"queued_us\":4,\"topic\":\"orders\",\"partition\":1,\"offset\":12,"
-                 "\"subscription\":\"fraud\",\"attempt\":3,\"by\":\"enrich/1\","
+    check_hop(1, "{\"step\":\"call\",\"at\":1767225599998.750,\"took_us\":1500,"
+                 "\"topic\":\"orders\",\"subscription\":\"fraud\",\"by\":\"enrich/1\","
                  "\"outcome\":\"503\",\"settle\":\"release\",\"settled_us\":200,"
+                 "\"partition\":1,\"offset\":12,\"attempt\":3,\"waited_us\":31,\"queued_us\":4,"
                  "\"id\":\"e-1\",\"correlation\":\"c\",\"cause\":{\"topic\":\"orders\","
                  "\"partition\":0,\"offset\":7,\"subscription\":\"s\\\"x\",\"attempt\":2}}");
     hop_at(0, 0, &key);
@@ -142,6 +142,31 @@ static void test_what_is_written(void **state)
     assert_int_equal(t->conf.flush, STORE_FLUSH_OS);
     assert_int_equal(stat_of(0).noted, 2);
     assert_int_equal(stat_of(0).batches, 1);
+    rig_free(&r);
+}
+
+/* What the events of a step have in common is said of each; also where the first ones are of no
+ * interest, and where another step comes between. */
+static void test_one_that_follows(void **state)
+{
+    (void)state;
+    make(1, 100);
+    struct hop hop = hop_of("00-" TRACE "-b9c7c989f97918e1-00"), other = hop_of(PARENT);
+    hop.outcome = STR_LIT("200");
+    note(0, &hop); /* not sampled */
+    hop.follows = true;
+    for (hop.offset = 13; hop.offset < 15; hop.offset++) {
+        hop.traceparent = STR_LIT(PARENT);
+        note(0, &hop);
+    }
+    note(0, &other);
+    settle();
+#define REST ",\"trace\":\"" TRACE "\",\"parent\":\"b9c7c989f97918e1\"}"
+#define BEGIN "{\"step\":\"push\",\"at\":1767225600000.000,\"topic\":\"orders\","
+    check_hop(0, BEGIN "\"outcome\":\"200\",\"partition\":1,\"offset\":13" REST);
+    check_hop(1, BEGIN "\"outcome\":\"200\",\"partition\":1,\"offset\":14" REST);
+    check_hop(2, BEGIN "\"partition\":1,\"offset\":12" REST);
+    let_go();
     rig_free(&r);
 }
 
@@ -423,12 +448,13 @@ static void test_topic_deleted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_written), cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_publish),         cmocka_unit_test(test_of_record),
-        cmocka_unit_test(test_sampling),        cmocka_unit_test(test_own_topic),
-        cmocka_unit_test(test_full_batches),    cmocka_unit_test(test_back_pressure),
-        cmocka_unit_test(test_windows),         cmocka_unit_test(test_of_place),
-        cmocka_unit_test(test_disk_full),       cmocka_unit_test(test_topic_deleted),
+        cmocka_unit_test(test_what_is_written), cmocka_unit_test(test_one_that_follows),
+        cmocka_unit_test(test_long_texts),      cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_of_record),       cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_own_topic),       cmocka_unit_test(test_full_batches),
+        cmocka_unit_test(test_back_pressure),   cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_of_place),        cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_topic_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
