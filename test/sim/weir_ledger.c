@@ -3,8 +3,9 @@
  *     weir_ledger [--seeds N] [--from SEED]
  *     weir_ledger --seed N [--trace]
  *
- * A seed is a story of several lives, ended by power cuts, kill -9 or in order. Publishers and
- * receivers call the broker's verbs on its reactors, so that each answer is judged at once:
+ * A seed is a story of several lives, ended by power cuts, kill -9, in order, or by a disk call
+ * that fails. Publishers and receivers call the broker's verbs on its reactors, so that each answer
+ * is judged at once:
  *
  *     what was accepted or rejected, and answered so, is never delivered again;
  *     delivery counts of a message never go down but over a power cut;
@@ -467,31 +468,65 @@ static void act(bool quiet)
     }
 }
 
-static void live(void)
+/* How a life ends if nothing else ends it. */
+enum end { END_CUT_INSIDE, END_STOP, END_KILL, END_CUT, END_FAULT };
+
+/* A call that does not return, or one that fails. */
+static void draw_faults(enum end end)
 {
     struct sim_disk_faults faults = {0};
-    unsigned how = (unsigned)weir_sim_draw(&s.w, 0, 5);
-    bool alive = true;
-    if (how == 0)
+    uint32_t *const counters[] = {&faults.fail_write_after, &faults.fail_sync_after,
+                                  &faults.fail_rename_after, &faults.fail_any_after};
+    if (end == END_CUT_INSIDE)
         faults.cut_after = (uint32_t)weir_sim_draw(&s.w, 1, 200);
+    if (end == END_FAULT)
+        *counters[weir_sim_draw(&s.w, 0, 3)] = (uint32_t)weir_sim_draw(&s.w, 1, 200);
     sim_disk_set_faults(s.w.sim, &faults);
+}
+
+/* The process that met the fault has ended by itself, or is killed. What the next one finds in the
+ * page cache may not be on the disk; when the power goes, all that it promises must be. */
+static bool end_by_fault(void)
+{
+    if (s.w.alive)
+        weir_sim_kill(&s.w);
+    if (weir_sim_chance(&s.w, 2))
+        return false;
+    start();
+    weir_sim_cut(&s.w);
+    return true;
+}
+
+/* True: the power was cut. */
+static bool end_life(enum end end)
+{
+    if (end == END_FAULT)
+        return end_by_fault();
+    if (!s.w.alive)
+        return true;
+    if (end == END_STOP && weir_sim_stop(&s.w))
+        wrong("the stop fails: %s", err_name(s.w.err));
+    if (end == END_KILL)
+        weir_sim_kill(&s.w);
+    if (s.w.alive)
+        weir_sim_cut(&s.w);
+    return end != END_STOP && end != END_KILL;
+}
+
+static void live(void)
+{
+    static const enum end ways[] = {END_CUT_INSIDE, END_STOP, END_KILL,  END_KILL,
+                                    END_CUT,        END_CUT,  END_FAULT, END_FAULT};
+    enum end end = ways[weir_sim_draw(&s.w, 0, sizeof(ways) / sizeof(ways[0]) - 1)];
+    bool alive = true;
+    draw_faults(end);
     for (uint64_t i = 0, n = weir_sim_draw(&s.w, 10, 150); i < n && alive; i++) {
         for (uint64_t k = weir_sim_draw(&s.w, 1, 8); k > 0; k--)
             act(i + 8 > n);
         alive =
             weir_sim_run(&s.w, weir_sim_draw(&s.w, 1, weir_sim_chance(&s.w, 10) ? 150000 : 3000));
     }
-    bool cut = true;
-    if (alive && how == 1) {
-        if (weir_sim_stop(&s.w))
-            wrong("the stop fails: %s", err_name(s.w.err));
-        cut = false;
-    } else if (alive && how <= 3) {
-        weir_sim_kill(&s.w);
-        cut = false;
-    } else if (alive) {
-        weir_sim_cut(&s.w);
-    }
+    bool cut = end_life(end);
     s.power_cuts += cut;
     weir_sim_trace(&s.w, "---- %s", cut ? "power cut" : "end");
 }
