@@ -205,7 +205,7 @@ static enum err make_parts(struct serve *s, const struct embedded_report *report
                                         s->loops, s->n);
     s->push = serve_push_make(&s->options, private_allowed(s), s->answers, s->functions, s->brokers,
                               s->envs, s->n);
-    s->invoke = serve_invoke_make(s->functions, s->push, s->brokers, s->n);
+    s->invoke = serve_invoke_make(s->functions, s->push, s->answers, s->brokers, s->n);
     s->metrics = (struct serve_metrics){s->brokers[0], s->embedded, s->kafka,
                                         s->http,       s->push,     s->functions};
     struct otlp_conf oc = {s->options.otlp_endpoint, s->options.otlp_service,

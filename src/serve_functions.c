@@ -177,8 +177,10 @@ static const struct row rows[] = {
         "done", done),
     ROW("weir_function_calls_total", NULL, NULL, "result", "timed_out", timed_out),
     ROW("weir_function_calls_total", NULL, NULL, "result", "broken", broken),
-    ROW("weir_function_events_total", "counter", "Events in calls that were answered.", NULL, NULL,
-        events),
+    ROW("weir_function_events_total", "counter",
+        "Events, and requests, in calls that were answered.", NULL, NULL, events),
+    ROW("weir_function_outputs_dropped_total", "counter",
+        "Outputs of calls by requests that no topic is named for.", NULL, NULL, dropped),
 };
 #define ROWS (sizeof rows / sizeof *rows)
 

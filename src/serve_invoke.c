@@ -27,7 +27,7 @@ static void look(struct env_timer *timer)
 }
 
 struct serve_invoke *serve_invoke_make(struct serve_functions *functions, struct serve_push *push,
-                                       struct broker **brokers, unsigned n)
+                                       struct budget *answers, struct broker **brokers, unsigned n)
 {
     struct serve_invoke *si = mem_zalloc(1, sizeof *si);
     si->n = n;
@@ -35,7 +35,8 @@ struct serve_invoke *serve_invoke_make(struct serve_functions *functions, struct
         struct invocations_conf conf = {.broker = brokers[i],
                                         .functions = serve_functions_at(functions, i),
                                         .local = serve_functions_http(functions, i),
-                                        .http = serve_push_http(push, i)};
+                                        .http = serve_push_http(push, i),
+                                        .answers = &answers[i]};
         si->at[i].env = broker_env(brokers[i]);
         si->at[i].invocations = invocations_make(&conf);
         si->at[i].look.fire = look;

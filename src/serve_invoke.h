@@ -14,8 +14,9 @@
 
 struct serve_invoke;
 
+/* answers: as serve_functions_make was given them. */
 struct serve_invoke *serve_invoke_make(struct serve_functions *functions, struct serve_push *push,
-                                       struct broker **brokers, unsigned n);
+                                       struct budget *answers, struct broker **brokers, unsigned n);
 /* On each reactor: calls under way end by themselves; `cut`: now. */
 void serve_invoke_stop(struct serve_invoke *si, unsigned reactor, bool cut);
 /* No call is left. Any thread, after all reactors were told to stop. */

@@ -47,6 +47,7 @@ struct document_list {
 
 struct documents {
     struct document_list lists[DOCUMENT_KINDS];
+    struct document_list requested; /* functions with an HTTP trigger */
     struct list watchers;           /* document_watcher */
     struct list checkers;           /* document_checker; on reactor 0 */
     struct function_teller *teller; /* NULL: none */

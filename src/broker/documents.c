@@ -19,15 +19,19 @@ void documents_init(struct documents *ds, struct env *env)
     list_init(&ds->checkers);
 }
 
+static void list_free(struct document_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        document_unref(l->at[i]);
+    mem_free(l->at);
+}
+
 void documents_free(struct documents *ds)
 {
     leaving_free(&ds->leaving);
-    for (unsigned kind = 0; kind < DOCUMENT_KINDS; kind++) {
-        struct document_list *l = &ds->lists[kind];
-        for (size_t i = 0; i < l->n; i++)
-            document_unref(l->at[i]);
-        mem_free(l->at);
-    }
+    for (unsigned kind = 0; kind < DOCUMENT_KINDS; kind++)
+        list_free(&ds->lists[kind]);
+    list_free(&ds->requested);
 }
 
 /* The first place whose name is not below `name`. */
@@ -76,21 +80,36 @@ const struct document *documents_find(const struct documents *ds, enum document_
     return list_holds(l, at, name) ? l->at[at] : NULL;
 }
 
-void documents_change(struct broker *b, enum document_kind kind, struct str name,
-                      const struct document *now)
+/* Returns what was there; its reference leaves with the turn. */
+static const struct document *list_change(struct documents *ds, struct document_list *l,
+                                          struct str name, const struct document *now)
 {
-    struct document_list *l = &b->documents.lists[kind];
     size_t at = list_place(l, name);
     const struct document *old = list_holds(l, at, name) ? l->at[at] : NULL;
-    weir_assert(now != NULL || old != NULL);
     if (old != NULL)
-        leaving_add(&b->documents.leaving, old);
+        leaving_add(&ds->leaving, old);
     if (old != NULL && now != NULL)
         l->at[at] = document_ref(now);
     else if (now != NULL)
         insert(l, at, document_ref(now));
-    else
+    else if (old != NULL)
         take_out(l, at);
+    return old;
+}
+
+static bool is_requested(const struct document *d)
+{
+    return d != NULL && d->kind == DOCUMENT_FUNCTION && function_takes_requests(&d->conf.function);
+}
+
+void documents_change(struct broker *b, enum document_kind kind, struct str name,
+                      const struct document *now)
+{
+    struct documents *ds = &b->documents;
+    const struct document *old = list_change(ds, &ds->lists[kind], name, now);
+    weir_assert(now != NULL || old != NULL);
+    if (is_requested(old) || is_requested(now))
+        list_change(ds, &ds->requested, name, is_requested(now) ? now : NULL);
     list_for_safe (it, &b->documents.watchers) {
         struct document_watcher *w = container_of(it, struct document_watcher, link);
         w->changed(w, b, old, now);

@@ -2,6 +2,7 @@
 #include "broker/function_conf.h"
 
 #include "broker/conf_check.h"
+#include "broker/function_route.h"
 #include "broker/topic.h"
 
 #include <string.h>
@@ -87,6 +88,28 @@ static enum err check_output(const struct spec_field *field, const void *value,
     return str_is(*name, "$return") ? ERR_OK : check_azure_name(field, value, text);
 }
 
+static enum err check_methods(const struct spec_field *field, const void *value,
+                              struct err_text *text)
+{
+    (void)field;
+    const struct spec_texts *methods = value;
+    for (size_t i = 0; i < methods->n; i++) {
+        if (!function_method_is(methods->at[i]))
+            return err_say(text, ERR_CONFIG_INVALID,
+                           "must be of get, post, put, patch, delete and head; %.32s is none",
+                           methods->at[i].at);
+    }
+    return ERR_OK;
+}
+
+static enum err check_route(const struct spec_field *field, const void *value,
+                            struct err_text *text)
+{
+    (void)field;
+    const struct str *route = value;
+    return route->at == NULL ? ERR_OK : function_route_check(*route, text);
+}
+
 static enum err check_memory(const struct spec_field *field, const void *value,
                              struct err_text *text)
 {
@@ -133,16 +156,30 @@ static enum err check_protocol(const struct function_conf *c, const char **field
                        "must not be set where a call has one event: protocol must be "
                        "cloudevents-batch, or azure");
     }
-    *field = "azure.trigger.type";
-    if (c->azure_trigger_type == TRIGGER_HTTP)
+    return ERR_OK;
+}
+
+/* What is about requests, where there are none, and what a call with one has not. */
+static enum err check_http(const struct function_conf *c, const char **field, struct err_text *text)
+{
+    static const char *const own[] = {"azure.trigger.methods", "azure.trigger.route",
+                                      "azure.response", "azure.forwardHttp"};
+    const struct spec_field *batch = spec_given(&function_kind, c, "batch");
+    for (size_t i = 0; !function_takes_requests(c) && i < sizeof(own) / sizeof(own[0]); i++) {
+        *field = own[i];
+        if (spec_given(&function_kind, c, own[i]) != NULL)
+            return err_say(text, ERR_CONFIG_INVALID,
+                           "must be set only if azure.trigger.type is httpTrigger");
+    }
+    if (function_takes_requests(c) && batch != NULL) {
+        *field = batch->path;
+        return err_say(text, ERR_CONFIG_INVALID, "must not be set: a request comes alone");
+    }
+    *field = "azure.outputs";
+    if (c->azure_forward_http && c->azure_out.n > 0)
         return err_say(text, ERR_CONFIG_INVALID,
-                       "must not be httpTrigger: functions are called with events, not yet with "
-                       "requests from outside");
-    *field = "azure.forwardHttp";
-    if (c->azure_forward_http)
-        return err_say(text, ERR_CONFIG_INVALID,
-                       "must not be set: there is no httpTrigger yet whose requests it would be "
-                       "about");
+                       "must not be set with forwardHttp: what answers a request that is passed on "
+                       "has no outputs");
     return ERR_OK;
 }
 
@@ -152,6 +189,10 @@ static enum err check_outputs(const struct function_conf *c, const char **field,
     const struct function_output *out = c->azure_out.at;
     *field = "azure.outputs";
     for (size_t i = 0; i < c->azure_out.n; i++) {
+        if (function_takes_requests(c) && str_eq(out[i].name, c->azure_response))
+            return err_say(text, ERR_CONFIG_INVALID,
+                           "must not name %.*s, which is azure.response: it goes to who asked",
+                           (int)out[i].name.len, out[i].name.at);
         for (size_t j = 0; j < i; j++) {
             if (str_eq(out[i].name, out[j].name))
                 return err_say(text, ERR_CONFIG_INVALID, "must not name %.*s twice",
@@ -182,6 +223,8 @@ static enum err conf_check(void *value, struct arena *arena, const char **field,
     enum err err = check_elsewhere(c, field, text);
     if (err == ERR_OK)
         err = check_protocol(c, field, text);
+    if (err == ERR_OK)
+        err = check_http(c, field, text);
     return err == ERR_OK ? check_outputs(c, field, text) : err;
 }
 
@@ -364,12 +407,32 @@ static const struct spec_field fields[] = {
      .offset = AT(azure_trigger_type),
      .dflt = "eventGridTrigger",
      .choices = triggers,
-     .doc = "Its type there. httpTrigger is not taken yet."},
+     .doc = "Its type there. With httpTrigger it is called with requests, not with events."},
+    {.path = "azure.trigger.methods",
+     .type = SPEC_TEXTS,
+     .offset = AT(azure_methods),
+     .check = check_methods,
+     .doc = "An HTTP trigger's methods, of get, post, put, patch, delete and head. If not set: all "
+            "of them."},
+    {.path = "azure.trigger.route",
+     .type = SPEC_TEXT,
+     .offset = AT(azure_route),
+     .max = FUNCTION_ROUTE_MAX,
+     .check = check_route,
+     .doc = "An HTTP trigger's route behind /api/, such as products/{category}/{id?}. If not set: "
+            "the function's name."},
+    {.path = "azure.response",
+     .type = SPEC_TEXT,
+     .offset = AT(azure_response),
+     .dflt = "res",
+     .max = AZURE_NAME_MAX,
+     .check = check_output,
+     .doc = "The name of an HTTP trigger's output binding of type http, or $return."},
     {.path = "azure.forwardHttp",
      .type = SPEC_BOOLEAN,
      .offset = AT(azure_forward_http),
      .doc = "An HTTP trigger's request is passed on as it is: enableForwardingHttpRequest in "
-            "host.json. Not taken yet."},
+            "host.json."},
     {.path = "azure.outputs",
      .type = SPEC_LIST,
      .offset = AT(azure_out),

@@ -32,7 +32,7 @@ enum function_trigger {
     TRIGGER_EVENTHUB,
     TRIGGER_QUEUE,
     TRIGGER_KAFKA,
-    TRIGGER_HTTP, /* not taken yet */
+    TRIGGER_HTTP, /* called with requests, not with events */
 };
 
 struct function_conf {
@@ -62,8 +62,12 @@ struct function_conf {
     struct str azure_function;  /* the name in the path; at NULL: the resource's */
     struct str azure_trigger;   /* the trigger binding's name in Data; "event" */
     int64_t azure_trigger_type; /* enum function_trigger */
-    bool azure_forward_http;    /* an HTTP trigger's request as it is */
-    struct spec_list azure_out; /* struct function_output */
+    /* of an HTTP trigger */
+    struct spec_texts azure_methods; /* none: all that there are */
+    struct str azure_route;          /* function_route.h; at NULL: the name in the path */
+    struct str azure_response;       /* the HTTP output binding's name; "res" */
+    bool azure_forward_http;         /* the request as it is */
+    struct spec_list azure_out;      /* struct function_output */
     struct spec_map labels;
 };
 
@@ -71,5 +75,11 @@ struct function_conf {
 struct function_output {
     struct str name, topic;
 };
+
+/* Is it an Azure function with an HTTP trigger? */
+static inline bool function_takes_requests(const struct function_conf *f)
+{
+    return f->protocol == FUNCTION_AZURE && f->azure_trigger_type == TRIGGER_HTTP;
+}
 
 extern const struct spec_kind function_kind;

@@ -71,8 +71,7 @@ void broker_invoke(struct broker *b, struct invoke_op *i)
     i->invocation = NULL;
     i->retry_ms = 0;
     i->text.s[0] = '\0';
-    i->answer = (struct invoke_answer){.status = 0};
-    arena_init_small(&i->answer.memory, INVOKE_ANSWER_HEAD_BYTES_MAX, ANSWER_BLOCK_BYTES);
+    invoke_init_answer(&i->answer);
     enum err err = check(b, i);
     if (err == ERR_OK)
         op_submit_to(b, owner_of(i), &i->op);
@@ -119,9 +118,22 @@ void broker_invoke_cancel(struct broker *b, struct invoke_op *i)
     env_post(b->env, owner, &i->cancel_mail);
 }
 
+/* ---- answers ---- */
+
+void invoke_init_answer(struct invoke_answer *answer)
+{
+    *answer = (struct invoke_answer){.status = 0};
+    arena_init_small(&answer->memory, INVOKE_ANSWER_HEAD_BYTES_MAX, ANSWER_BLOCK_BYTES);
+}
+
+void invoke_free_answer(struct invoke_answer *answer)
+{
+    slice_unref(answer->body);
+    arena_free(&answer->memory);
+    invoke_init_answer(answer);
+}
+
 void invoke_free(struct invoke_op *i)
 {
-    slice_unref(i->answer.body);
-    arena_free(&i->answer.memory);
-    i->answer = (struct invoke_answer){.status = 0};
+    invoke_free_answer(&i->answer);
 }

@@ -33,12 +33,12 @@
 struct invoke_request {
     const char *method;                /* "POST" */
     struct str url;                    /* whole: "http://localhost:8080/api/orders?n=1" */
-    struct str path;                   /* of it, percent-encoded */
+    struct str host, path;             /* of it, as the client wrote them */
     struct str raw_query;              /* of it: "n=1"; at NULL: none */
-    const struct http_header *headers; /* names in lower case */
+    const struct http_header *headers; /* names in lower case; without the host */
     size_t headers_n;
-    const struct http_header *query; /* decoded */
-    size_t query_n;
+    const struct http_header *query, *params; /* decoded; of the query, of a route's template */
+    size_t query_n, params_n;
     struct slice body;      /* borrowed; len 0: none */
     struct str traceparent; /* for what has none of its own */
     const char *peer;       /* who asked: an address */
@@ -75,8 +75,12 @@ void broker_invoke(struct broker *b, struct invoke_op *op);
  * way. A call that has begun is not taken back: the function does what it does, what it publishes
  * is stored, and its answer is nobody's. */
 void broker_invoke_cancel(struct broker *b, struct invoke_op *op);
+/* What it holds; it is empty then, and may hold another. */
+void invoke_free_answer(struct invoke_answer *answer);
 /* After done: what the answer holds. */
 void invoke_free(struct invoke_op *op);
+/* Empty. */
+void invoke_init_answer(struct invoke_answer *answer);
 /* Whose reactor a function of the name lives on, of n. */
 unsigned function_reactor(struct str name, unsigned n);
 

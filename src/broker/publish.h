@@ -118,3 +118,20 @@ struct publish_join {
 void publish_join(struct broker *b, struct publish_join *join);
 void publish_join_add(struct publish_join *join, struct store *store, struct store_group *group);
 void publish_join_end(struct publish_join *join, enum err err);
+
+/* ---- several records, of any topics: all are stored, or none ---- */
+
+struct publish_all {
+    struct publish_op *outputs; /* as of publish_join */
+    size_t outputs_n;
+    /* Possibly from inside of broker_publish_all. */
+    void (*done)(struct publish_all *all, enum err err);
+    /* out */
+    struct err_text text;
+    /* private */
+    struct publish_join join;
+    struct store_group group;
+    enum err err;
+};
+/* Errors as publish_join's, and those of the store. */
+void broker_publish_all(struct broker *b, struct publish_all *all);

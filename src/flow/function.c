@@ -199,6 +199,11 @@ void function_waits(struct function_user *user, uint64_t events)
     function_wake(user->function, false);
 }
 
+void function_dropped(struct function_user *user, uint64_t outputs)
+{
+    user->function->stat.dropped += outputs;
+}
+
 uint32_t function_room(const struct function_user *user, uint32_t slots_out)
 {
     const struct function *f = user->function;

@@ -123,6 +123,8 @@ void function_waits(struct function_user *user, uint64_t events);
 void function_take(struct function_slot *slot);
 /* Before ready(): it is not wanted any more; ready() does not come. */
 void function_cancel(struct function_slot *slot);
+/* So many outputs of a call had nowhere to go. */
+void function_dropped(struct function_user *user, uint64_t outputs);
 /* The call is over. */
 void function_give(struct function_slot *slot, enum function_result result, uint64_t took_us,
                    uint32_t events);
@@ -137,6 +139,7 @@ struct function_stat {
     uint32_t failures;                          /* in a row, now */
     uint64_t started, crashed, killed, stopped; /* workers */
     uint64_t done, timed_out, broken, events;   /* calls; events in those that were done */
+    uint64_t dropped;                           /* outputs for which there is no topic */
     struct histogram took;                      /* of all calls that were made */
 };
 typedef void function_stat_fn(void *arg, const struct function_stat *stat);

@@ -286,7 +286,7 @@ struct trigger {
 static const struct trigger triggers[] = {
     [TRIGGER_EVENTGRID] = {put_event, eventgrid}, [TRIGGER_SERVICEBUS] = {put_body, servicebus},
     [TRIGGER_EVENTHUB] = {put_body, eventhub},    [TRIGGER_QUEUE] = {put_body, queue},
-    [TRIGGER_KAFKA] = {put_body, kafka},          [TRIGGER_HTTP] = {put_event, eventgrid},
+    [TRIGGER_KAFKA] = {put_body, kafka},
 };
 
 /* ---- the body -------------------------------------------------------------------------------- */
@@ -322,17 +322,18 @@ static void put_field(const struct azure_request *r, const struct field *f, stru
     put_all(r, many, f->put, w);
 }
 
-static void put_sys(const struct azure_request *r, struct wr *w)
+void azure_sys_write(const struct document *function, uint64_t now_ms, const uint8_t *random,
+                     struct wr *w)
 {
     char guid[AZURE_GUID_TEXT_MAX];
     put_member(w, true, "sys");
     wr_u8(w, '{');
     put_member(w, true, "MethodName");
-    json_write_string(w, name_of(r->function));
+    json_write_string(w, name_of(function));
     put_member(w, false, "UtcNow");
-    put_time(w, (int64_t)r->now_ms);
+    put_time(w, (int64_t)now_ms);
     put_member(w, false, "RandGuid");
-    json_write_string(w, str_of(azure_guid(r->random + 16, guid)));
+    json_write_string(w, str_of(azure_guid(random + 16, guid)));
     wr_u8(w, '}');
 }
 
@@ -345,7 +346,7 @@ void azure_request_write(const struct azure_request *r, struct wr *out)
     wr_u8(out, ':');
     put_all(r, is_many(r), t->data, out);
     json_write_raw(out, STR_LIT("},\"Metadata\":{"));
-    put_sys(r, out);
+    azure_sys_write(r->function, r->now_ms, r->random, out);
     for (const struct field *f = t->fields; f->name; f++)
         put_field(r, f, out);
     put_field(r, &place, out);

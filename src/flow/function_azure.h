@@ -11,6 +11,7 @@
  *     eventHub     the body, as a string             Offset, SequenceNumber, PartitionContext, ...
  *     queue        the body, as a string             Id, DequeueCount, InsertionTime, ...
  *     kafka        the body, as a string             Topic, Partition, Offset, Key, Timestamp, ...
+ *     http         called by requests: function_azure_http.h
  *
  * A function with `batch` has a binding of cardinality "many": Data is an array, and what
  * Metadata says of each event is an array of the name with "Array" behind it. "weir" is not the
@@ -43,6 +44,10 @@ const char *azure_guid(const uint8_t random[16], char out[AZURE_GUID_TEXT_MAX]);
 /* Of a call; at NULL: the arena is full. */
 struct str azure_url(struct str worker, const struct document *function, struct arena *arena);
 
+/* Appends the member sys of Metadata: MethodName, UtcNow, RandGuid. */
+void azure_sys_write(const struct document *function, uint64_t now_ms, const uint8_t *random,
+                     struct wr *w);
+
 struct azure_request {
     const struct subscription *s;
     const struct document *function;
@@ -64,6 +69,8 @@ struct azure_answer {
     void (*line)(void *arg, struct str text); /* of Logs */
     void *arg;
     /* out */
+    struct jr_value response;      /* of an HTTP trigger: what is for who asked; JR_NULL: nothing */
+    bool returned;                 /* it is the return value */
     uint32_t lines, lines_dropped; /* limits.output of one answer are given, the others counted */
     uint32_t dropped;              /* values of bindings that have no topic */
     struct err_text text;

@@ -84,15 +84,32 @@ static enum err give_all(struct azure_answer *a, const struct jr_value *v, struc
 
 /* ---- bindings -------------------------------------------------------------------------------- */
 
+/* Who names no binding for the answer returns it, unless the binding has one. */
+static enum err answer_with(struct azure_answer *a, const struct jr_value *v)
+{
+    if (a->response.type != JR_NULL)
+        return ERR_OK;
+    a->response = *v;
+    a->returned = true;
+    return ERR_OK;
+}
+
 static enum err put_out(struct azure_answer *a, struct str name, const struct jr_value *v)
 {
     const struct function_output *out = a->conf->azure_out.at;
     if (v->type == JR_NULL)
         return ERR_OK;
+    if (function_takes_requests(a->conf) && str_eq(name, a->conf->azure_response)) {
+        a->response = *v;
+        a->returned = str_is(name, "$return");
+        return ERR_OK;
+    }
     for (size_t i = 0; i < a->conf->azure_out.n; i++) {
         if (str_eq(out[i].name, name))
             return give_all(a, v, out[i].topic);
     }
+    if (str_is(name, "$return") && function_takes_requests(a->conf))
+        return answer_with(a, v);
     if (str_is(name, "$return"))
         return give_all(a, v, (struct str){NULL, 0});
     a->dropped++;
@@ -167,6 +184,8 @@ enum err azure_answer_read(struct azure_answer *a, struct str body)
     enum err err = ERR_OK;
     a->lines = a->lines_dropped = a->dropped = 0;
     a->text.s[0] = '\0';
+    a->response = (struct jr_value){.type = JR_NULL};
+    a->returned = false;
     jr_init(&j, body);
     if (!json_valid(body) || !jr_object(&j))
         return bad(a, "it must be a JSON object with Outputs, Logs and ReturnValue");

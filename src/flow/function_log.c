@@ -190,3 +190,16 @@ void function_log_unstarted(const struct function *f, const char *error, uint64_
     put_number(&w, "retryMs", retry_us / 1000);
     tell(f, "worker.crashed", &w);
 }
+
+#define SAID_BYTES 900 /* of a line, in a line of the log */
+
+void function_log_said(struct env *env, const char *function, unsigned worker, const char *key,
+                       struct str value, struct str text)
+{
+    char plain[SAID_BYTES / 2 + 1], quoted[SAID_BYTES], about[TOPIC_NAME_MAX + 1];
+    bool cut = !str_copy(plain, sizeof plain, text);
+    str_put_plain(about, sizeof about, value.at ? value : STR_LIT("-"));
+    env_log(env, ENV_INFO, "function.output", "function=%s worker=%u stream=log %s=%s text=%s%s",
+            function, worker, key, about, log_quote(quoted, sizeof quoted, plain),
+            cut ? " cut=true" : "");
+}

@@ -21,6 +21,9 @@
  */
 #pragma once
 
+#include "base/str.h"
+#include "broker/env.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,3 +47,6 @@ void function_log_ended(const struct function_worker *w, const struct process_en
                         uint64_t retry_us);
 /* It could not be run at all. */
 void function_log_unstarted(const struct function *f, const char *error, uint64_t retry_us);
+/* A line of a handler's Logs, in the log alone: what it was about is said as key=value. */
+void function_log_said(struct env *env, const char *function, unsigned worker, const char *key,
+                       struct str value, struct str text);

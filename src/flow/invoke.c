@@ -1,69 +1,28 @@
 /* One request is one invocation, in steps:
  *
- *     WAITING --a slot--> CALLING --answered, broken, late--> over
+ *     WAITING --a slot--> CALLING --answered--> STORING --> OVER    (without outputs: at once)
  *        |                   |
- *        +-- cancelled       +-- cancelled: it goes on, without an op
- *        +-- waits too long
+ *        |                   +-- broken, late --> OVER
+ *        |                   +-- cancelled: it goes on, without an op
+ *        +-- cancelled, waited too long --> OVER
  */
-#include "flow/invoke.h"
+#include "flow/invoke_internal.h"
 
 #include "base/assert.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "flow/invoke_answer.h"
-#include "flow/invoke_request.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define INVOCATION_BYTES_MAX ((size_t)1 << 20) /* of what is made of the request's head */
+#define INVOCATION_BYTES_MAX ((size_t)16 << 20) /* of what a call and its outputs are made of */
 #define INVOCATION_BLOCK_BYTES 4096
-
-struct invocations {
-    struct invoker invoker;
-    struct invocations_conf conf;
-    struct env *env;
-    struct map targets;
-    struct list under_way; /* struct invocation */
-    size_t n;
-};
-
-/* A function that is being called, as a user of its pool. */
-struct target {
-    struct map_node node;
-    struct invocations *all;
-    struct function_user user;
-    unsigned invocations, waiting;
-    char name[TOPIC_NAME_MAX + 1];
-};
-
-#define INVOCATION_STEPS(S) S(WAITING) S(CALLING) S(OVER)
-enum invocation_step {
-#define S(name) INVOCATION_##name,
-    INVOCATION_STEPS(S)
-#undef S
-};
-
-struct invocation {
-    struct list link;
-    struct target *target;
-    struct invoke_op *op; /* NULL: nobody waits for the answer any more */
-    enum invocation_step step;
-    struct function_slot slot;
-    struct env_timer late; /* it waits in vain */
-    struct slice body;     /* the request's, with a reference */
-    struct invoke_call made;
-    struct http_call call;
-    struct http_client *http;
-    bool lost; /* its worker */
-    struct arena arena;
-};
 
 /* ---- targets -------------------------------------------------------------------------------- */
 
 static bool name_eq(const struct map_node *node, const void *key)
 {
-    return str_eq(str_of(container_of_const(node, struct target, node)->name),
+    return str_eq(str_of(container_of_const(node, struct invoke_target, node)->name),
                   *(const struct str *)key);
 }
 
@@ -73,13 +32,13 @@ static void changed(struct function_user *user)
     (void)user;
 }
 
-static struct target *target_get(struct invocations *all, struct str name)
+static struct invoke_target *target_get(struct invocations *all, struct str name)
 {
     uint64_t hash = hash_bytes(name.at, name.len);
     struct map_node *node = map_find(&all->targets, hash, name_eq, &name);
     if (node)
-        return container_of(node, struct target, node);
-    struct target *t = mem_zalloc(1, sizeof *t);
+        return container_of(node, struct invoke_target, node);
+    struct invoke_target *t = mem_zalloc(1, sizeof *t);
     bool whole = str_copy(t->name, sizeof t->name, name);
     weir_assert(whole);
     t->all = all;
@@ -90,7 +49,7 @@ static struct target *target_get(struct invocations *all, struct str name)
     return t;
 }
 
-static void target_put(struct target *t)
+static void target_put(struct invoke_target *t)
 {
     if (--t->invocations > 0)
         return;
@@ -111,47 +70,69 @@ static void step_to(struct invocation *v, enum invocation_step step)
     v->step = step;
 }
 
-static void finish(struct invocation *v, enum err err)
+/* Who waits has his answer; what goes on has none to give. */
+static void answer_op(struct invocation *v, enum err err)
 {
     struct invoke_op *op = v->op;
     v->op = NULL;
     if (!op)
         return;
     op->invocation = NULL;
+    op->text = v->text;
+    if (err == ERR_OK) {
+        op->answer = v->answer;
+        invoke_init_answer(&v->answer);
+    }
     op_finish(v->target->all->conf.broker, &op->op, err);
 }
 
-static void end(struct invocation *v, enum err err)
+void invocation_end(struct invocation *v, enum err err)
 {
     struct invocations *all = v->target->all;
     step_to(v, INVOCATION_OVER);
-    finish(v, err);
+    answer_op(v, err);
     list_remove(&v->link);
     all->n--;
     target_put(v->target);
+    if (v->function)
+        document_unref(v->function);
     slice_unref(v->body);
+    wr_free(&v->made_body);
+    budget_share_drop(&v->share);
+    invoke_outputs_free(&v->outputs);
+    invoke_free_answer(&v->answer);
     arena_free(&v->arena);
     mem_free(v);
 }
 
 /* ---- the call ------------------------------------------------------------------------------- */
 
+static bool is_handler(const struct invocation *v)
+{
+    const struct function_conf *f = &v->function->conf.function;
+    return f->protocol == FUNCTION_AZURE && !f->azure_forward_http;
+}
+
 static enum err judge(struct invocation *v)
 {
     struct http_call *call = &v->call;
-    struct err_text *text = &v->op->text;
     const char *name = v->target->name;
     switch (call->outcome) {
     case HTTP_ANSWERED:
-        return invoke_answer_pass(v->op, call);
+        return is_handler(v) ? invoke_azure_take(v)
+                             : invoke_answer_pass(call, &v->answer, &v->text);
     case HTTP_TIMED_OUT:
-        return err_say(text, ERR_TIMED_OUT, "function %s did not answer within limits.time", name);
+        return err_say(&v->text, ERR_TIMED_OUT, "function %s did not answer within limits.time",
+                       name);
+    case HTTP_NO_ROOM:
+        return err_say(&v->text, ERR_BUSY, HTTP_NO_ROOM_TEXT);
     case HTTP_CANCELLED:
         if (!v->lost)
             return ERR_CLOSED;
-        return err_say(text, ERR_ANSWER_BAD, "the worker of function %s is gone", name);
+        return err_say(&v->text, ERR_ANSWER_BAD, "the worker of function %s is gone", name);
     default:
-        return err_say(text, ERR_ANSWER_BAD, "function %s gave no answer: %s", name, call->error);
+        return err_say(&v->text, ERR_ANSWER_BAD, "function %s gave no answer: %s", name,
+                       call->error);
     }
 }
 
@@ -161,6 +142,7 @@ static enum function_result result_of(const struct invocation *v)
     case HTTP_TIMED_OUT:
         return FUNCTION_TIMED_OUT;
     case HTTP_ANSWERED:
+    case HTTP_NO_ROOM:
         return FUNCTION_DONE;
     default:
         return FUNCTION_BROKEN;
@@ -170,9 +152,14 @@ static enum function_result result_of(const struct invocation *v)
 static void called(struct http_call *call)
 {
     struct invocation *v = call->user;
-    enum err err = v->op ? judge(v) : ERR_OK;
+    enum err err = judge(v);
     function_give(&v->slot, result_of(v), call->took_us, 1);
-    end(v, err);
+    if (err == ERR_OK && v->outputs.n > 0) {
+        step_to(v, INVOCATION_STORING);
+        invoke_azure_store(v);
+        return;
+    }
+    invocation_end(v, err);
 }
 
 /* Its worker is gone, whatever still holds the connection. */
@@ -186,7 +173,6 @@ static void lost(struct function_slot *slot)
 static void call(struct invocation *v)
 {
     const struct invocations_conf *c = &v->target->all->conf;
-    const struct function_conf *f = &function_document(&v->target->user)->conf.function;
     step_to(v, INVOCATION_CALLING);
     v->http = v->slot.worker > 0 ? c->local : c->http;
     v->call = (struct http_call){.method = v->made.method,
@@ -194,17 +180,25 @@ static void call(struct invocation *v)
                                  .headers = v->made.headers,
                                  .headers_n = v->made.headers_n,
                                  .body = v->made.body,
-                                 .timeout_ms = (uint32_t)f->time_ms,
+                                 .timeout_ms = (uint32_t)v->function->conf.function.time_ms,
                                  .answer_bytes_max = HTTP_CALL_ANSWER_BYTES_MAX,
                                  .done = called,
                                  .user = v};
     http_call(v->http, &v->call);
 }
 
-static enum err no_worker(struct invocation *v, enum err err)
+static enum err build(struct invocation *v)
 {
-    v->op->text = v->slot.text;
-    return err == ERR_TIMED_OUT ? ERR_BUSY : err;
+    struct env *env = v->target->all->env;
+    env_random(env, v->random, sizeof v->random);
+    const struct invoke_request_conf conf = {.op = v->op,
+                                             .function = v->function,
+                                             .base = str_of(v->slot.url),
+                                             .arena = &v->arena,
+                                             .body = &v->made_body,
+                                             .now_ms = env_now_ms(env),
+                                             .random = v->random};
+    return invoke_request_build(&conf, &v->made, &v->text);
 }
 
 /* There is a worker, or there will be none. */
@@ -212,30 +206,48 @@ static void ready(struct function_slot *slot, enum err err)
 {
     struct invocation *v = container_of(slot, struct invocation, slot);
     if (err) {
-        end(v, no_worker(v, err));
+        v->text = slot->text;
+        invocation_end(v, err == ERR_TIMED_OUT ? ERR_BUSY : err);
         return;
     }
-    err = invoke_request_build(v->op, function_document(&v->target->user), str_of(slot->url),
-                               &v->arena, &v->made);
+    v->function = document_ref(function_document(&v->target->user));
+    err = build(v);
     if (err == ERR_OK) {
         call(v);
         return;
     }
     function_give(slot, FUNCTION_UNCALLED, 0, 0);
-    end(v, err);
+    invocation_end(v, err);
 }
 
 static void late(struct env_timer *timer)
 {
     struct invocation *v = container_of(timer, struct invocation, late);
     function_cancel(&v->slot);
-    end(v, err_say(&v->op->text, ERR_BUSY, "no worker of function %s was free within workers.start",
-                   v->target->name));
+    invocation_end(v, err_say(&v->text, ERR_BUSY,
+                              "no worker of function %s was free within workers.start",
+                              v->target->name));
 }
 
 /* ---- the port ------------------------------------------------------------------------------- */
 
-static struct invocation *make(struct target *t, struct invoke_op *op)
+static struct str keep(struct invocation *v, struct str s)
+{
+    char *at = s.at ? arena_strndup(&v->arena, s.at, s.len) : NULL;
+    return (struct str){at, at ? s.len : 0};
+}
+
+/* What outputs and lines of the log are told of the request, which may go before them. */
+static void keep_traces(struct invocation *v, const struct invoke_request *r)
+{
+    struct str parent = invoke_request_field(r, "traceparent");
+    v->correlation = keep(v, invoke_request_correlation(r));
+    v->traceparent = keep(v, parent.len > 0 ? parent : r->traceparent);
+    v->tracestate = keep(v, invoke_request_field(r, "tracestate"));
+    v->slot.correlation = v->correlation.len > 0 ? v->correlation : v->traceparent;
+}
+
+static struct invocation *make(struct invoke_target *t, struct invoke_op *op)
 {
     struct invocation *v = mem_zalloc(1, sizeof *v);
     v->target = t;
@@ -246,10 +258,10 @@ static struct invocation *make(struct target *t, struct invoke_op *op)
     v->slot.partition = -1;
     v->slot.ready = ready;
     v->slot.lost = lost;
+    v->share.of = t->all->conf.answers;
     arena_init_small(&v->arena, INVOCATION_BYTES_MAX, INVOCATION_BLOCK_BYTES);
-    struct str correlation = invoke_request_correlation(&op->request);
-    v->slot.correlation.at = arena_strndup(&v->arena, correlation.at, correlation.len);
-    v->slot.correlation.len = v->slot.correlation.at ? correlation.len : 0;
+    invoke_init_answer(&v->answer);
+    keep_traces(v, &op->request);
     list_push(&t->all->under_way, &v->link);
     t->all->n++;
     t->waiting++;
@@ -258,14 +270,17 @@ static struct invocation *make(struct target *t, struct invoke_op *op)
 }
 
 /* Is it worth while to wait for a worker? */
-static enum err may_wait(struct target *t, struct invoke_op *op)
+static enum err may_wait(struct invoke_target *t, struct invoke_op *op)
 {
+    struct budget *answers = t->all->conf.answers;
     uint64_t pause_us = function_pause_us(&t->user);
     if (!function_document(&t->user))
         return err_say(&op->text, ERR_NOT_FOUND, "there is no function %s", t->name);
     if (t->waiting >= INVOKE_WAITING_MAX)
         return err_say(&op->text, ERR_THROTTLED, "%d requests wait for function %s already",
                        INVOKE_WAITING_MAX, t->name);
+    if (answers && budget_tight(answers))
+        return err_say(&op->text, ERR_BUSY, HTTP_NO_ROOM_TEXT);
     if (pause_us == 0)
         return ERR_OK;
     op->retry_ms = (uint32_t)(pause_us / 1000) + 1;
@@ -276,7 +291,7 @@ static enum err may_wait(struct target *t, struct invoke_op *op)
 static void invoker_call(struct invoker *invoker, struct invoke_op *op)
 {
     struct invocations *all = container_of(invoker, struct invocations, invoker);
-    struct target *t = target_get(all, op->function);
+    struct invoke_target *t = target_get(all, op->function);
     t->invocations++;
     enum err err = may_wait(t, op);
     if (err) {
@@ -294,12 +309,12 @@ static void invoker_cancel(struct invoker *invoker, struct invoke_op *op)
 {
     struct invocation *v = op->invocation;
     (void)invoker;
-    if (v->step == INVOCATION_WAITING) {
-        function_cancel(&v->slot);
-        end(v, ERR_CLOSED);
-    } else {
-        finish(v, ERR_CLOSED);
+    if (v->step > INVOCATION_WAITING) {
+        answer_op(v, ERR_CLOSED);
+        return;
     }
+    function_cancel(&v->slot);
+    invocation_end(v, ERR_CLOSED);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -321,6 +336,7 @@ void invocations_cut(struct invocations *all)
 {
     list_for (it, &all->under_way) {
         struct invocation *v = container_of(it, struct invocation, link);
+        v->outputs.last = true;
         if (v->step == INVOCATION_CALLING)
             http_cancel(v->http, &v->call);
     }

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "base/budget.h"
 #include "broker/broker.h"
 #include "flow/function.h"
 
@@ -28,6 +29,7 @@ struct invocations_conf {
     struct functions *functions;
     struct http_client *local; /* workers */
     struct http_client *http;  /* urls */
+    struct budget *answers;    /* of both clients; NULL: no limit */
 };
 
 /* The broker's invoker from then on, until it is freed. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static bool is_passed_on(struct str name)
+bool invoke_answer_passes(struct str name)
 {
     static const char *const own[] = {
         "connection", "content-length",    "date",   "keep-alive", "proxy-authenticate",
@@ -26,7 +26,7 @@ static bool keep_headers(struct invoke_answer *a, const struct http_call *call)
     for (size_t i = 0; a->headers != NULL && i < call->answer_headers_n; i++) {
         const struct http_header *h = &call->answer_headers[i];
         struct http_header *to = &a->headers[a->headers_n];
-        if (!is_passed_on(h->name))
+        if (!invoke_answer_passes(h->name))
             continue;
         if (!keep(a, h->name, &to->name) || !keep(a, h->value, &to->value))
             return false;
@@ -35,19 +35,18 @@ static bool keep_headers(struct invoke_answer *a, const struct http_call *call)
     return a->headers != NULL;
 }
 
-enum err invoke_answer_pass(struct invoke_op *op, const struct http_call *call)
+enum err invoke_answer_pass(const struct http_call *call, struct invoke_answer *out,
+                            struct err_text *text)
 {
-    struct invoke_answer *a = &op->answer;
     if (call->answer_cut)
-        return err_say(&op->text, ERR_ANSWER_BAD, "the function's answer is larger than %zu bytes",
+        return err_say(text, ERR_ANSWER_BAD, "the function's answer is larger than %zu bytes",
                        call->answer.len);
     if (call->status < 200 || call->status > 599)
-        return err_say(&op->text, ERR_ANSWER_BAD, "the function answered with status %d",
-                       call->status);
-    if (!keep_headers(a, call))
-        return err_say(&op->text, ERR_ANSWER_BAD, "the head of the function's answer is too large");
-    a->status = call->status;
+        return err_say(text, ERR_ANSWER_BAD, "the function answered with status %d", call->status);
+    if (!keep_headers(out, call))
+        return err_say(text, ERR_ANSWER_BAD, "the head of the function's answer is too large");
+    out->status = call->status;
     if (call->answer.len > 0)
-        a->body = slice_copy(call->answer.at, call->answer.len);
+        out->body = slice_copy(call->answer.at, call->answer.len);
     return ERR_OK;
 }

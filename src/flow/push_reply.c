@@ -1,5 +1,6 @@
 /* What was answered becomes outputs of the settle: one atomic group, or nothing of it. */
 #include "flow/function_azure.h"
+#include "flow/function_log.h"
 #include "flow/push_internal.h"
 #include "flow/reply_topics.h"
 #include "io/log.h"
@@ -9,7 +10,6 @@
 
 #define AGAIN_US ((uint64_t)20000)
 #define TRIES 50
-#define AZURE_LINE_BYTES 900 /* of a line, in a line of the log */
 
 static const struct topic *topic_of(void *arg, struct str name)
 {
@@ -55,12 +55,8 @@ static enum err azure_event(void *arg, struct event *e, struct str topic)
 static void azure_line(void *arg, struct str text)
 {
     const struct push_lane *lane = arg;
-    char plain[AZURE_LINE_BYTES / 2 + 1], quoted[AZURE_LINE_BYTES];
-    bool cut = !str_copy(plain, sizeof plain, text);
-    env_log(lane->p->push->env, ENV_INFO, "function.output",
-            "function=%s worker=%u stream=log subscription=%s text=%s%s", lane->how.function->name,
-            lane->slot.worker, lane->p->s->name, log_quote(quoted, sizeof quoted, plain),
-            cut ? " cut=true" : "");
+    function_log_said(lane->p->push->env, lane->how.function->name, lane->slot.worker,
+                      "subscription", str_of(lane->p->s->name), text);
 }
 
 static void make_outputs(const struct push_lane *lane)

@@ -383,6 +383,11 @@ enum err push_request_build(const struct push_request_conf *conf, const struct m
     weir_assert(n >= 1);
     out->headers_n = 0;
     event_of(&b, &messages[0], &first);
+    if (conf->how->azure && function_takes_requests(&conf->how->function->conf.function))
+        return err_say(text, ERR_RECORD_INVALID,
+                       "function %s has an HTTP trigger: it is called with requests, not with "
+                       "events",
+                       conf->how->function->name);
     if (conf->how->azure) {
         put_azure(&b, conf, messages, n);
     } else {

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -127,8 +128,99 @@ def test_topics_of_outputs_are_made(weir, handler):
     assert value == b'{"n":1}'
 
 
-def test_what_there_is_not_is_refused(weir):
-    with pytest.raises(Exception) as failure:
-        killing.apply(weir, "Function", "f", command=["f"], protocol="azure",
-                      azure={"trigger": {"type": "httpTrigger"}})
-    assert "400" in str(failure.value)
+def ask(weir, path, body=None, method="POST", **fields):
+    """-> status, fields in lower case, body"""
+    request = urllib.request.Request(
+        weir.http + path, body, {name.replace("_", "-"): value for name, value in fields.items()},
+        method=method)
+    try:
+        answer = urllib.request.urlopen(request, timeout=PATIENCE_S)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        fields = [(name.lower(), value) for name, value in answer.headers.items()]
+        return answer.status, fields, answer.read()
+
+
+def saving(weir, handler):
+    trigger = {"name": "req", "type": "httpTrigger", "methods": ["put", "GET"],
+               "route": "things/{kind:alpha}/{id:int?}"}
+    killing.apply(weir, "Function", "save", command=[handler], protocol="azure",
+                  azure={"function": "Save", "trigger": trigger,
+                         "outputs": [{"name": "saved", "topic": "saved"}]})
+
+
+def test_http_triggers(weir, handler):
+    saving(weir, handler)
+    status, fields, body = ask(weir, "/API/things/cups/7?a=1&b=x%20y&a=2", b"blue", "PUT",
+                               content_type="text/plain", x_own="\u00e9", x_request_id="c-9")
+    assert status == 404  # /api itself is in lower case
+    status, fields, body = ask(weir, "/api/Things/cups/7?a=1&b=x%20y&a=2", b"blue", "PUT",
+                               content_type="text/plain", x_own="own", x_request_id="c-9")
+    assert status == 201, body
+    headers = dict(fields)
+    assert headers["x-own"] == "yes" and headers["location"] == "/things/7"
+    assert [value for name, value in fields if name == "set-cookie"] == ["a=1", "b=2"]
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    seen = json.loads(body)
+    assert seen["Url"] == f"{weir.http}/api/Things/cups/7?a=1&b=x%20y&a=2"
+    assert (seen["Method"], seen["Body"]) == ("PUT", "blue")
+    assert seen["Query"] == {"a": "1,2", "b": "x y"}
+    assert seen["Params"] == {"kind": "cups", "id": "7"}
+    assert seen["Headers"]["Content-Type"] == ["text/plain"]
+    assert seen["Headers"]["X-Own"] == ["own"] and seen["Headers"]["Host"]
+    assert seen["Identities"] == [{"IsAuthenticated": False}]
+    # It is answered when its outputs are stored, in a topic that it made.
+    saved, = read(weir, "saved")
+    assert saved["data"] == {"id": "7", "method": "Save"}
+    assert (saved["source"], saved["correlationid"]) == ("/functions/save", "c-9")
+    assert re.fullmatch(GUID + "/0", saved["id"])
+    assert re.search(r'stream=log correlation=c-9 text="saved 7"', weir.log.read_text())
+
+
+def test_http_answers_of_all_kinds(weir, handler):
+    saving(weir, handler)
+    answers = {word: ask(weir, "/functions/save", word.encode(), "PUT")
+               for word in ("teapot", "return", "nothing", "fail", "nonsense", "status")}
+    assert answers["teapot"][0] == 418 and answers["teapot"][2] == b"short and stout"
+    assert dict(answers["teapot"][1])["content-type"] == "text/plain; charset=utf-8"
+    assert (answers["return"][0], answers["return"][2]) == (200, b'{"n":1}')
+    assert (answers["nothing"][0], answers["nothing"][2]) == (204, b"")
+    for word, why in (("fail", b"status 500"), ("nonsense", b"JSON object"), ("status", b"status")):
+        assert answers[word][0] == 502 and why in answers[word][2], answers[word]
+    # What failed has put nothing out.
+    assert len(read(weir, "saved")) == 1
+    status, fields, _ = ask(weir, "/api/things/cups", b"", "POST")
+    assert (status, dict(fields)["allow"]) == (405, "GET, PUT")
+    assert ask(weir, "/api/things/7", method="GET")[0] == 404
+    assert ask(weir, "/api/things/cups/x", method="GET")[0] == 404
+    assert ask(weir, "/api/v1/topics/saved", b"{}", "POST")[0] == 405  # weir's own come first
+    assert ask(weir, "/api/things/cups", method="HEAD")[0] == 405
+
+
+def test_requests_are_forwarded(weir, handler):
+    killing.apply(weir, "Function", "forward", command=[handler], protocol="azure",
+                  azure={"function": "Forwarded", "forwardHttp": True,
+                         "trigger": {"name": "req", "type": "httpTrigger"}})
+    for path in ("/api/forwarded", "/api/Forwarded?n=1", "/functions/forward?n=1"):
+        status, fields, body = ask(weir, path, b"raw", "PATCH", x_own="own", user_agent="me/1")
+        if path == "/api/forwarded":  # its own path, whose case is the handler's business
+            assert status == 404
+            continue
+        assert (status, dict(fields)["x-method"]) == (202, "PATCH")
+        seen = json.loads(body)
+        assert re.fullmatch(GUID, seen.pop("invocation"))
+        assert seen == {"url": "/api/Forwarded?n=1", "host": weir.http.removeprefix("http://"),
+                        "agent": "me/1 Azure-Functions-Host/4.0.0", "body": "raw", "own": "own"}
+
+
+def test_events_are_not_for_http_triggers(weir, handler):
+    saving(weir, handler)
+    for topic in ("in", "dead"):
+        killing.apply(weir, "Topic", topic, partitions=1)
+    killing.apply(weir, "Subscription", "s", topic="in", deliver={"function": "save"},
+                  start="earliest", deadLetter="dead")
+    publish(weir, "in", {"n": 1})
+    await_events(weir, "dead")
+    (_, _, _, headers), = killing.read_all(weir, "dead")
+    assert "HTTP trigger" in str(headers)

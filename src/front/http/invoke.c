@@ -1,6 +1,7 @@
 /* invoke.c: a request becomes a call of a function, and its answer the request's.
  *
  *     /functions/{name}    by the resource's name
+ *     /api/...             by the route of an HTTP trigger (broker/function_route.h)
  *
  * What belongs to this connection, and not to what is asked, is not passed on: the fields that
  * frame a message or are for the next hop (RFC 9110, 7.6.1), and the password by which weir knew
@@ -10,8 +11,10 @@
 
 #include "broker/access.h"
 #include "broker/event.h"
+#include "broker/function_route.h"
 #include "front/http/conn.h"
 #include "front/http/head.h"
+#include "front/http/uri.h"
 #include "front/http/verbs.h"
 
 #include <stdio.h>
@@ -127,6 +130,7 @@ static enum err fill(struct invoking *v)
     event_trace_make(http_random(rq->conn->reactor, broker_env(rq->broker), 24), v->traceparent);
     *to = (struct invoke_request){.method = method_name(rq->method),
                                   .url = url_of(rq),
+                                  .host = http_field(rq, "host"),
                                   .path = rq->path,
                                   .raw_query = raw_query_of(rq),
                                   .query = query_of(rq),
@@ -201,7 +205,9 @@ static void cancel(struct http_request *rq)
         broker_invoke_cancel(rq->broker, &v->op);
 }
 
-void http_invoke(struct http_request *rq)
+/* Function and parameters stay for as long as the request. */
+static void invoke(struct http_request *rq, struct str function, const struct http_header *params,
+                   size_t params_n)
 {
     struct invoking *v = http_alloc(rq, 1, sizeof *v);
     if (!v) {
@@ -211,13 +217,96 @@ void http_invoke(struct http_request *rq)
     v->rq = rq;
     v->op.op.done = done;
     v->op.actor = &rq->actor;
-    v->op.function = rq->params[0];
+    v->op.function = function;
     enum err err = fill(v);
     if (err) {
         http_answer_error(rq, err, NULL);
         return;
     }
+    v->op.request.params = params;
+    v->op.request.params_n = params_n;
     rq->state = v;
     rq->cancel = cancel;
     broker_invoke(rq->broker, &v->op);
+}
+
+void http_invoke(struct http_request *rq)
+{
+    invoke(rq, rq->params[0], NULL, 0);
+}
+
+/* ---- by a route ----------------------------------------------------------------------------- */
+
+#define PATH_SEGMENTS_MAX 64 /* more than any template has: the rest of a path may be long */
+
+struct path {
+    struct str at[PATH_SEGMENTS_MAX];
+    size_t n;
+};
+
+/* Decoded, behind each other. ERR_NOT_FOUND: no function has such a path. */
+static enum err split_path(struct http_request *rq, struct str raw, struct path *out)
+{
+    char *to = http_alloc(rq, raw.len + 1, 1);
+    if (!to)
+        return ERR_MEMORY;
+    while (raw.len > 0) {
+        const char *slash = memchr(raw.at, '/', raw.len);
+        struct str s = {raw.at, slash ? (size_t)(slash - raw.at) : raw.len}, plain;
+        enum err err = uri_decode(s, false, &rq->arena, &plain);
+        if (err || out->n == PATH_SEGMENTS_MAX)
+            return err ? err : ERR_NOT_FOUND;
+        memcpy(to, plain.at, plain.len);
+        out->at[out->n++] = (struct str){to, plain.len};
+        to[plain.len] = '/';
+        to += plain.len + 1;
+        size_t cut = s.len + (slash != NULL);
+        raw = (struct str){raw.at + cut, raw.len - cut};
+    }
+    return ERR_OK;
+}
+
+/* The function may be gone before the answer: what is of it is copied. */
+static struct http_header *keep_params(struct http_request *rq, const struct function_match *m)
+{
+    struct http_header *out = http_alloc(rq, m->params_n + 1, sizeof *out);
+    for (size_t i = 0; out && i < m->params_n; i++) {
+        const char *name = http_text(rq, m->params[i].name);
+        if (!name)
+            return NULL;
+        out[i] = (struct http_header){str_of(name), m->params[i].value};
+    }
+    return out;
+}
+
+static enum err find(struct http_request *rq, struct function_match *m, char *allow)
+{
+    struct str raw = rq->path;
+    struct path path = {.n = 0};
+    raw = (struct str){raw.at + strlen("/api/"), raw.len - strlen("/api/")};
+    enum err err = split_path(rq, raw, &path);
+    return err ? err
+               : function_route_find(rq->broker, path.at, path.n, method_name(rq->method), m,
+                                     allow);
+}
+
+void http_invoke_route(struct http_request *rq)
+{
+    struct function_match m = {.params_n = 0};
+    char allow[INVOKE_ALLOW_MAX] = "";
+    enum err err = find(rq, &m, allow);
+    const char *name = err ? NULL : http_text(rq, str_of(m.function->name));
+    struct http_header *params = err ? NULL : keep_params(rq, &m);
+    if (!err && (!name || !params))
+        err = ERR_MEMORY;
+    if (!err) {
+        invoke(rq, str_of(name), params, m.params_n);
+        return;
+    }
+    struct err_text text = {""};
+    if (err == ERR_METHOD)
+        http_header(rq, "Allow", "%s", allow);
+    if (err == ERR_NOT_FOUND)
+        err_say(&text, err, "no function with an HTTP trigger has this route");
+    http_answer_error(rq, err, &text);
 }

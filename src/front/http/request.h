@@ -44,11 +44,12 @@ enum method {
 };
 
 enum http_route_flag {
-    HTTP_BODY = 1,    /* takes a body; without it one that is not empty is 413 */
-    HTTP_BESIDE = 2,  /* may run beside others of its kind */
-    HTTP_EARLY = 4,   /* also served before the broker is ready and while it stops */
-    HTTP_PUBLIC = 8,  /* needs no credential, and no Host or Origin is refused */
-    HTTP_NO_CASE = 16 /* the pattern's literals match in any case (Azure's resource paths) */
+    HTTP_BODY = 1,     /* takes a body; without it one that is not empty is 413 */
+    HTTP_BESIDE = 2,   /* may run beside others of its kind */
+    HTTP_EARLY = 4,    /* also served before the broker is ready and while it stops */
+    HTTP_PUBLIC = 8,   /* needs no credential, and no Host or Origin is refused */
+    HTTP_NO_CASE = 16, /* the pattern's literals match in any case (Azure's resource paths) */
+    HTTP_ELSE = 32     /* only for paths that no row before has, whatever the method */
 };
 
 /* Writes an error's body in the shape that the clients of a protocol expect; returns its content

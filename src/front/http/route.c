@@ -116,6 +116,8 @@ void route_find(const struct http_routes *tables, size_t n, enum method method, 
             unsigned methods = r->methods & METHOD_GET ? r->methods | METHOD_HEAD : r->methods;
             if ((methods & method) == 0 && (*allowed & methods) == methods)
                 continue;
+            if ((r->flags & HTTP_ELSE) && *allowed)
+                continue;
             if (!route_match(r->pattern, r->flags & HTTP_NO_CASE, path, out))
                 continue;
             out->route = r;

@@ -23,6 +23,7 @@ static const struct http_route topics[] = {
 
 static const struct http_route functions[] = {
     {CALLS, HTTP_BODY, "/functions/{}", http_invoke, 0, NULL},
+    {CALLS, HTTP_BODY | HTTP_ELSE, "/api/{*}", http_invoke_route, 0, NULL},
 };
 /* clang-format on */
 

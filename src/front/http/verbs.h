@@ -18,6 +18,7 @@ void http_read_record(struct http_request *rq);
 
 /* invoke.c */
 void http_invoke(struct http_request *rq);
+void http_invoke_route(struct http_request *rq);
 
 /* api_apply.c, api_resource.c */
 void http_api_apply(struct http_request *rq);

@@ -156,11 +156,37 @@ static const struct {
      "spec.azure.outputs[0].name must be 1 to 127 letters"},
     {DOCUMENT_FUNCTION,
      "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"forwardHttp\": true}}",
-     "spec.azure.forwardHttp must not be set"},
+     "spec.azure.forwardHttp must be set only if azure.trigger.type"},
     {DOCUMENT_FUNCTION,
-     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"trigger\": "
-     "{\"type\": \"httpTrigger\"}}}",
-     "spec.azure.trigger.type must not be httpTrigger"},
+     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"trigger\": {\"type\": "
+     "\"queueTrigger\", \"methods\": [\"get\"]}}}",
+     "spec.azure.trigger.methods must be set only if azure.trigger.type"},
+    {DOCUMENT_FUNCTION,
+     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"trigger\": {\"type\": "
+     "\"httpTrigger\", \"methods\": [\"GET\", \"fetch\"]}}}",
+     "spec.azure.trigger.methods must be of get, post, put, patch, delete and head; fetch is none"},
+    {DOCUMENT_FUNCTION,
+     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"trigger\": {\"type\": "
+     "\"httpTrigger\", \"route\": \"a/{b}c\"}}}",
+     "spec.azure.trigger.route must have a {parameter} as the whole"},
+    {DOCUMENT_FUNCTION,
+     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"trigger\": {\"type\": "
+     "\"httpTrigger\"}, \"outputs\": [{\"name\": \"res\", \"topic\": \"t\"}]}}",
+     "spec.azure.outputs must not name res, which is azure.response"},
+    {DOCUMENT_FUNCTION,
+     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"trigger\": {\"type\": "
+     "\"httpTrigger\"}, \"outputs\": [{\"name\": \"o\", \"topic\": \"t\"}], \"forwardHttp\": "
+     "true}}",
+     "spec.azure.outputs must not be set with forwardHttp"},
+    {DOCUMENT_FUNCTION,
+     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"azure\": {\"trigger\": {\"type\": "
+     "\"httpTrigger\", \"route\": \"a/{b?}\", \"methods\": [\"get\"]}, \"response\": \"$return\", "
+     "\"outputs\": [{\"name\": \"res\", \"topic\": \"t\"}]}}",
+     NULL},
+    {DOCUMENT_FUNCTION,
+     "{\"command\": [\"f\"], \"protocol\": \"azure\", \"batch\": {\"events\": 2}, \"azure\": "
+     "{\"trigger\": {\"type\": \"httpTrigger\"}}}",
+     "spec.batch.events must not be set: a request comes alone"},
     {DOCUMENT_FUNCTION, "{\"command\": [\"f\"], \"env\": {\"1A\": \"x\"}}",
      "spec.env must have names of letters"},
     {DOCUMENT_FUNCTION, "{\"command\": [\"f\"], \"env\": {\"PORT\": 1}}",

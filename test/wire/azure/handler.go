@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -77,6 +78,59 @@ func events(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]interface{}{"Outputs": map[string]interface{}{"out": event}})
 }
 
+// An HTTP trigger with an output binding beside its answer, as function.json has them: "req", "res"
+// and "saved". A body of "fail", "nonsense" or "teapot" is answered so.
+func save(w http.ResponseWriter, r *http.Request) {
+	var call struct {
+		Data map[string]struct {
+			Url, Method, Body string
+			Query, Params     map[string]string
+			Headers           map[string][]string
+			Identities        []map[string]interface{}
+		}
+		Metadata map[string]map[string]string
+	}
+	if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	req := call.Data["req"]
+	res := map[string]interface{}{"statusCode": 201, "body": req,
+		"headers": map[string]interface{}{"X-Own": "yes", "Set-Cookie": []string{"a=1", "b=2"},
+			"Content-Length": "3", "Location": "/things/" + req.Params["id"]}}
+	answer := map[string]interface{}{
+		"Outputs": map[string]interface{}{"res": res,
+			"saved": map[string]string{"id": req.Params["id"], "method": call.Metadata["sys"]["MethodName"]}},
+		"Logs": []string{"saved " + req.Params["id"]}}
+	switch req.Body {
+	case "fail":
+		http.Error(w, "refused", http.StatusInternalServerError)
+		return
+	case "nonsense":
+		fmt.Fprint(w, "done")
+		return
+	case "teapot":
+		res["statusCode"], res["body"] = "418", "short and stout"
+	case "status":
+		res["statusCode"] = 99
+	case "return":
+		answer = map[string]interface{}{"ReturnValue": map[string]int{"n": 1}}
+	case "nothing":
+		answer = map[string]interface{}{}
+	}
+	json.NewEncoder(w).Encode(answer)
+}
+
+// With enableForwardingHttpRequest: an HTTP API like any other.
+func forwarded(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	w.Header().Set("X-Method", r.Method)
+	w.WriteHeader(http.StatusAccepted)
+	json.NewEncoder(w).Encode(map[string]string{"url": r.URL.String(), "host": r.Host,
+		"agent": r.UserAgent(), "body": string(body), "own": r.Header.Get("X-Own"),
+		"invocation": r.Header.Get("X-Azure-Functions-InvocationId")})
+}
+
 func main() {
 	port, ok := os.LookupEnv("FUNCTIONS_CUSTOMHANDLER_PORT")
 	if !ok {
@@ -84,6 +138,8 @@ func main() {
 	}
 	http.HandleFunc("/Orders", orders)
 	http.HandleFunc("/events", events)
+	http.HandleFunc("/Save", save)
+	http.HandleFunc("/api/Forwarded", forwarded)
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println("asked for", r.URL.Path)
 		http.NotFound(w, r)
