@@ -144,6 +144,19 @@ void checkpoint_part_turn(struct store_reactor *r)
 
 static void part_ended(struct env_mail *mail, struct env *env);
 
+void checkpoint_part_free(struct checkpoint_part *p)
+{
+    for (uint32_t i = 0; i < p->entry_count; i++)
+        slice_unref(p->entries[i]);
+    mem_free(p->syncs);
+    mem_free(p->logs);
+    mem_free(p->entries);
+    p->syncs = NULL;
+    p->logs = NULL;
+    p->entries = NULL;
+    p->count = p->entry_count = 0;
+}
+
 static void part_end(struct env_mail *mail, struct env *env)
 {
     struct checkpoint_part *p = container_of(mail, struct checkpoint_part, mail);
@@ -156,15 +169,7 @@ static void part_end(struct env_mail *mail, struct env *env)
         if (!p->synced && !log->dead)
             reactor_log_touch(log);
     }
-    for (uint32_t i = 0; i < p->entry_count; i++)
-        slice_unref(p->entries[i]);
-    mem_free(p->syncs);
-    mem_free(p->logs);
-    mem_free(p->entries);
-    p->syncs = NULL;
-    p->logs = NULL;
-    p->entries = NULL;
-    p->count = p->entry_count = 0;
+    checkpoint_part_free(p);
     reactor_logs_bury(r);
     p->mail.run = part_ended;
     env_post(env, 0, &p->mail);

@@ -73,5 +73,7 @@ void checkpoint_tick(struct embedded *e);
 void checkpoint_start(struct embedded *e, bool clean, checkpoint_done_fn *done, void *arg);
 /* The writer has no room at all. */
 void checkpoint_starved(struct embedded *e);
+/* What it has gathered; its jobs were ended, or are abandoned with their logs. */
+void checkpoint_part_free(struct checkpoint_part *p);
 /* At the end of each turn of a reactor. */
 void checkpoint_part_turn(struct store_reactor *r);

@@ -480,6 +480,12 @@ enum err writer_open(struct writer *w, const struct journal_conf *conf,
     return ERR_OK;
 }
 
+void writer_abandon(struct writer *w, unsigned reactor, struct list *items)
+{
+    list_move(items, &w->taken[reactor]);
+    list_move(items, &w->queue[reactor]);
+}
+
 void writer_close(struct writer *w)
 {
     journal_close(&w->journal);

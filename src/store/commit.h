@@ -117,6 +117,8 @@ struct writer {
 enum err must_use writer_open(struct writer *w, const struct journal_conf *conf,
                               const struct writer_ops *ops, struct loop **loops, unsigned reactors,
                               enum commit_where where);
+/* What the reactor handed over and is not complete, when no loop turns any more; then the close. */
+void writer_abandon(struct writer *w, unsigned reactor, struct list *items);
 void writer_close(struct writer *w);
 
 /* On the items' own reactor: takes all of them, in order. */

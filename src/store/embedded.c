@@ -456,6 +456,25 @@ void embedded_close(struct embedded *e, embedded_closed_fn *done, void *arg)
     close_poll(&e->close_timer);
 }
 
+/* What is under way without a clean close, and will never end. */
+static void reactor_abandon(struct embedded *e, struct store_reactor *r)
+{
+    struct list items, *at;
+    list_init(&items);
+    if (e->writer_open)
+        writer_abandon(&e->writer, r->index, &items);
+    list_move(&items, &r->turn_items);
+    while ((at = list_pop(&items)))
+        reactor_item_free(r, container_of(at, struct commit_item, link));
+    checkpoint_part_free(&r->part);
+    for (struct map_node *n = map_next(&r->logs, NULL); n; n = map_next(&r->logs, n)) {
+        struct store_log *log = container_of(n, struct store_log, node);
+        if (log->plog)
+            plog_abandon(log->plog);
+        log->plog = NULL;
+    }
+}
+
 static void reactor_free(struct embedded *e, struct store_reactor *r)
 {
     struct map_node *n;
@@ -466,6 +485,7 @@ static void reactor_free(struct embedded *e, struct store_reactor *r)
         env_timer_stop(reactor_env(r), &r->interval);
         env_timer_stop(reactor_env(r), &r->retention.timer);
     }
+    reactor_abandon(e, r);
     while ((n = map_next(&r->logs, NULL)))
         reactor_log_free(container_of(n, struct store_log, node));
     map_free(&r->logs);

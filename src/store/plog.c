@@ -17,7 +17,7 @@ void plog_close(struct plog *log)
     if (!log)
         return;
     weir_check(log, PLOG_MAGIC);
-    weir_assert(log->jobs == 0);
+    weir_assert(list_empty(&log->jobs));
     while (log->writers) {
         struct segment_writer *w = log->writers;
         weir_assert(w->iov_count == 0);
@@ -34,6 +34,15 @@ void plog_close(struct plog *log)
     mem_free(log->dir);
     log->magic = 0;
     mem_free(log);
+}
+
+void plog_abandon(struct plog *log)
+{
+    weir_check(log, PLOG_MAGIC);
+    plog_sync_abandon(log);
+    for (struct segment_writer *w = log->writers; w; w = w->older)
+        w->iov_count = 0;
+    plog_close(log);
 }
 
 void plog_use_files(struct plog *log, struct plog_files *files)

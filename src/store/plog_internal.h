@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "base/list.h"
 #include "store/plog.h"
 #include "store/plog_files.h"
 #include "store/segment.h"
@@ -55,7 +56,7 @@ struct plog {
     bool dirty;
     bool marked;        /* plog_mark was called and not outdated since */
     bool checkpointing; /* a job with a state is under way */
-    unsigned jobs;      /* under way, of both kinds */
+    struct list jobs;   /* struct plog_sync under way, of both kinds */
     bool sync_failed;   /* what the files hold is not known any more, and no later sync tells */
     uint32_t names, names_synced; /* changes of the folder's names, and those that are synced */
     struct disk *disk;
@@ -130,6 +131,9 @@ enum err must_use plog_locate(struct plog *log, struct segment *seg, int64_t off
 /* A batch start <= at, as near as the index knows. */
 enum err must_use plog_floor_position(struct plog *log, struct segment *seg, uint32_t at,
                                       uint32_t *out);
+
+/* plog_sync.c: jobs that nobody runs or ends any more. */
+void plog_sync_abandon(struct plog *log);
 
 /* plog_epochs.c */
 void plog_epochs_note(struct plog *log, int32_t epoch, int64_t start);

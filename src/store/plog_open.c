@@ -149,6 +149,7 @@ enum err plog_open(struct disk *disk, const char *dir, const struct store_log_co
 {
     struct plog *log = mem_zalloc(1, sizeof *log);
     log->magic = PLOG_MAGIC;
+    list_init(&log->jobs);
     log->disk = disk;
     log->dir = mem_strdup(dir);
     log->conf = *conf;

@@ -23,6 +23,7 @@ struct sync_item {
 };
 
 struct plog_sync {
+    struct list link; /* in log->jobs */
     struct plog *log;
     struct disk *disk;
     char *dir;
@@ -151,7 +152,7 @@ static struct plog_sync *begin(struct plog *log, bool checkpoint)
     sync->checkpoint = checkpoint;
     sync->failed = log->sync_failed;
     take_items(log, sync);
-    log->jobs++;
+    list_push(&log->jobs, &sync->link);
     return sync;
 }
 
@@ -334,11 +335,18 @@ static void free_job(struct plog_sync *sync)
     mem_free(sync);
 }
 
+void plog_sync_abandon(struct plog *log)
+{
+    struct list *at;
+    while ((at = list_pop(&log->jobs)))
+        free_job(container_of(at, struct plog_sync, link));
+}
+
 void plog_sync_end(struct plog_sync *sync, bool ok)
 {
     struct plog *log = sync->log;
     weir_check(log, PLOG_MAGIC);
-    log->jobs--;
+    list_remove(&sync->link);
     log->sync_failed |= sync->failed;
     for (uint32_t i = 0; i < sync->items; i++) {
         if (ok)

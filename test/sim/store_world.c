@@ -194,6 +194,15 @@ enum err world_stop(struct store_world *w)
     return c.err;
 }
 
+void world_leave(struct store_world *w)
+{
+    assert_int_equal(w->kind, WORLD_REAL);
+    w->running = false;
+    loops_end(w);
+    embedded_free(w->embedded);
+    loop_set_free(w->n, w->loops);
+}
+
 void world_kill(struct store_world *w)
 {
     assert_int_not_equal(w->kind, WORLD_REAL);

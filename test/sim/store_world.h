@@ -53,6 +53,8 @@ void world_free(struct store_world *w);
 enum err world_start(struct store_world *w);
 /* Ends the process: in order; or by kill -9 and power cut, which only a simulation can do. */
 enum err world_stop(struct store_world *w);
+/* Ends it amid whatever is under way, and gives all back. */
+void world_leave(struct store_world *w);
 void world_kill(struct store_world *w);
 void world_cut(struct store_world *w);
 
