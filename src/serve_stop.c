@@ -2,7 +2,7 @@
  * whether one is done:
  *
  *     DRAINING    no more connections and requests; who waits is answered, connections close,
- *                 workers of functions end after their last call
+ *                 workers of functions end after their last call, hops that were noted are stored
  *     CUTTING     those that are open after DRAIN_MS are cut
  *     STORING     a checkpoint, and the mark of a clean stop
  *     CLOSING     HTTP connections, until now open for /healthz, close; then the loops stop
@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "broker/group.h"
+#include "broker/hop.h"
 #include "io/log.h"
 
 #define DRAIN_MS 1000
@@ -37,6 +38,7 @@ static void drain_reactor(struct env_mail *mail, struct env *env)
     serve_invoke_stop(s->invoke, env->reactor, false);
     serve_functions_stop(s->functions, env->reactor, false);
     groups_drain(broker_groups(s->brokers[env->reactor]));
+    broker_hops_stop(s->brokers[env->reactor]);
     atomic_fetch_add(&s->drained, 1);
 }
 
@@ -99,7 +101,8 @@ static bool is_quiet(const struct serve *s)
     kafka_front_stats(s->kafka, &k);
     http_front_stats(s->http, &h);
     return k.connections == 0 && h.running == 0 && serve_push_quiet(s->push) &&
-           serve_invoke_quiet(s->invoke) && serve_functions_quiet(s->functions);
+           serve_invoke_quiet(s->invoke) && serve_functions_quiet(s->functions) &&
+           !broker_hops_busy(s->brokers[0]);
 }
 
 static void stop_look(struct env_timer *timer)

@@ -321,21 +321,51 @@ static void arm(struct hops *h, uint64_t delay_us)
         env_timer_set(h->broker->env, &h->flush, delay_us);
 }
 
+static void look_busy(struct hops *h)
+{
+    atomic_store_explicit(&h->busy, h->filling || h->flight != NULL, memory_order_release);
+}
+
+/* What is gathered goes when its time has come. */
+static void arm_next(struct hops *h)
+{
+    bool full = h->filling && batch_bytes(&h->builder) >= HOP_BATCH_BYTES;
+    if (h->filling)
+        arm(h, full || h->stopping ? 0 : HOP_FLUSH_MS * 1000);
+}
+
+static void drop_gathered(struct hops *h)
+{
+    if (!h->filling)
+        return;
+    count(&h->dropped, (uint64_t)h->builder.count);
+    wr_free(&h->builder.wr);
+    h->filling = false;
+}
+
+static void failed(struct hops *h, enum err err, const char *what)
+{
+    struct env *env = h->broker->env;
+    if (h->stopping)
+        drop_gathered(h);
+    if (!h->stopping || err != ERR_CLOSED)
+        env_log(env, ENV_WARN, "hops", "%s=%s", what, err_name(err));
+    h->retry_us = env_mono_us(env) + RETRY_US;
+    if (h->filling)
+        arm(h, RETRY_US);
+}
+
 static void flight_end(struct hop_flight *f, enum err err, const char *what)
 {
     struct hops *h = f->hops;
-    struct env *env = h->broker->env;
     slice_unref(f->produce.batch);
     mem_free(f);
     h->flight = NULL;
-    if (err != ERR_OK) {
-        env_log(env, ENV_WARN, "hops", "%s=%s", what, err_name(err));
-        h->retry_us = env_mono_us(env) + RETRY_US;
-    }
-    if (!h->filling)
-        return;
-    bool full = batch_bytes(&h->builder) >= HOP_BATCH_BYTES;
-    arm(h, err != ERR_OK ? RETRY_US : full ? 0 : HOP_FLUSH_MS * 1000);
+    if (err != ERR_OK)
+        failed(h, err, what);
+    else
+        arm_next(h);
+    look_busy(h);
 }
 
 static void produced(struct op *op)
@@ -460,10 +490,28 @@ void hop_note(struct broker *b, const struct hop *hop)
     h->filling = true;
     batch_add(&h->builder, (int64_t)env_now_ms(b->env), trace,
               (struct str){(const char *)h->line.buf->data, h->line.len}, NULL, 0);
+    look_busy(h);
     if (batch_bytes(&h->builder) >= HOP_BATCH_BYTES)
         hops_flush(h);
     else
-        arm(h, HOP_FLUSH_MS * 1000);
+        arm_next(h);
+}
+
+void broker_hops_stop(struct broker *b)
+{
+    struct hops *h = &b->hops;
+    h->stopping = true;
+    h->retry_us = 0;
+    env_timer_stop(b->env, &h->flush);
+    arm_next(h);
+}
+
+bool broker_hops_busy(const struct broker *b)
+{
+    bool busy = false;
+    for (unsigned i = 0; i < b->set->n; i++)
+        busy |= atomic_load_explicit(&b->set->brokers[i]->hops.busy, memory_order_acquire);
+    return busy;
 }
 
 void hop_note_place(struct broker *b, struct hop *hop)

@@ -133,6 +133,12 @@ void broker_hop_stat(const struct broker *b, struct hop_stat *out);
 /* Of all reactors. */
 void broker_hop_totals(const struct broker *b, struct hop_stat *out);
 
+/* Before a stop, on the reactor: what is noted goes out at once from here on, and once: what the
+ * store does not take any more is dropped, and nobody warned. */
+void broker_hops_stop(struct broker *b);
+/* Some of any reactor are not in the topic yet: the store must not be closed. Any thread. */
+bool broker_hops_busy(const struct broker *b);
+
 /* ---- inside of broker/ ---- */
 
 struct hops {
@@ -142,13 +148,15 @@ struct hops {
     struct env_timer flush;
     struct hop_flight *flight; /* a batch on its way, or the topic's creation; NULL: neither */
     uint64_t retry_us;         /* after a failure: not before */
-    struct wr line;            /* scratch for one hop */
-    size_t shared;             /* bytes of it that hold for a hop that follows, too; 0: none */
-    uint64_t window_us;        /* when the present window began */
-    unsigned notes, looks;     /* left in it */
-    unsigned share;            /* of HOP_SHARE_ALL */
-    /* Written by the reactor alone, read by others: struct hop_stat. */
+    bool stopping;
+    struct wr line;        /* scratch for one hop */
+    size_t shared;         /* bytes of it that hold for a hop that follows, too; 0: none */
+    uint64_t window_us;    /* when the present window began */
+    unsigned notes, looks; /* left in it */
+    unsigned share;        /* of HOP_SHARE_ALL */
+    /* Written by the reactor alone, read by others: struct hop_stat; and whether any are here. */
     atomic_ullong noted, batches, dropped, skipped;
+    atomic_bool busy;
 };
 void hops_init(struct hops *h, struct broker *b);
 void hops_free(struct hops *h);

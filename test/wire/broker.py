@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -119,6 +120,9 @@ class Weir:
             self.kill()
             raise AssertionError(f"weir ignored SIGTERM:\n{self.log_tail()}") from None
         assert status == 0, f"weir ended with {status} after SIGTERM:\n{self.log_tail()}"
+        behind = self.log.read_text(errors="replace").rpartition(" serve.stopping ")[2]
+        warned = [line for line in behind.splitlines() if re.search(r" (WARN|ERROR) ", line)]
+        assert not warned, "warnings in an orderly stop:\n" + "\n".join(warned)
 
     def kill(self):
         self.process.kill()

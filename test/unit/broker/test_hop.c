@@ -430,6 +430,31 @@ static void test_disk_full(void **state)
     rig_free(&r);
 }
 
+/* All that was noted is stored before the stop, without a wait; what comes behind it is dropped. */
+static void test_stop(void **state)
+{
+    (void)state;
+    make(2, 100);
+    assert_false(broker_hops_busy(r.brokers[0]));
+    note_many(3);
+    assert_true(broker_hops_busy(r.brokers[1]));
+    broker_hops_stop(r.brokers[0]);
+    broker_hops_stop(r.brokers[1]);
+    rig_run(&r); /* the topic is made */
+    fake_advance(&r.world, 0);
+    rig_run(&r);
+    assert_false(broker_hops_busy(r.brokers[0]));
+    assert_non_null(hop_at(0, 2, NULL).at);
+    let_go();
+    fake_disk_fail(r.disk, FAKE_COMMIT, 1, 1, ERR_CLOSED);
+    note_many(1);
+    fake_advance(&r.world, 0);
+    rig_run(&r);
+    assert_false(broker_hops_busy(r.brokers[0]));
+    assert_int_equal(stat_of(0).dropped, 1);
+    rig_free(&r);
+}
+
 static void test_topic_deleted(void **state)
 {
     (void)state;
@@ -448,12 +473,19 @@ static void test_topic_deleted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_written), cmocka_unit_test(test_one_that_follows),
-        cmocka_unit_test(test_long_texts),      cmocka_unit_test(test_publish),
-        cmocka_unit_test(test_of_record),       cmocka_unit_test(test_sampling),
-        cmocka_unit_test(test_own_topic),       cmocka_unit_test(test_full_batches),
-        cmocka_unit_test(test_back_pressure),   cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_of_place),        cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_what_is_written),
+        cmocka_unit_test(test_one_that_follows),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_of_record),
+        cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_own_topic),
+        cmocka_unit_test(test_full_batches),
+        cmocka_unit_test(test_back_pressure),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_of_place),
+        cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_stop),
         cmocka_unit_test(test_topic_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
