@@ -113,7 +113,7 @@ struct straggler *straggler_add(struct delivery *d, int64_t offset, struct slice
 
 static void set_free_if_empty(struct delivery *d)
 {
-    if (d->stragglers->n != 0 || d->stragglers->moving)
+    if (d->stragglers->n != 0 || d->stragglers->moving || d->stragglers->stuck)
         return;
     mem_free(d->stragglers->at);
     mem_free(d->stragglers);
@@ -138,13 +138,13 @@ void stragglers_free(struct delivery *d, bool forget)
 {
     while (d->stragglers != NULL && d->stragglers->n != 0) {
         struct straggler *s = d->stragglers->at[d->stragglers->n - 1];
-        d->stragglers->moving = false;
+        d->stragglers->moving = d->stragglers->stuck = false;
         if (forget)
             statelog_forget(d->shard->log, &s->entity.log);
         straggler_drop(s);
     }
     if (d->stragglers != NULL) {
-        d->stragglers->moving = false;
+        d->stragglers->moving = d->stragglers->stuck = false;
         set_free_if_empty(d);
     }
 }

@@ -216,23 +216,27 @@ struct attributes {
     bool more;
 };
 
-static void put_key(struct attributes *a, const char *key, const char *type)
+static void put_key(struct attributes *a, struct str key, const char *type)
 {
     json_write_raw(a->w, a->more ? STR_LIT(",{\"key\":") : STR_LIT("{\"key\":"));
-    json_write_string(a->w, str_of(key));
+    json_write_string(a->w, key);
     json_write_raw(a->w, STR_LIT(",\"value\":{\""));
     json_write_raw(a->w, str_of(type));
     json_write_raw(a->w, STR_LIT("\":"));
     a->more = true;
 }
 
-static void put_string(struct attributes *a, const char *key, struct str value)
+static void put_pair(struct attributes *a, struct str key, struct str value)
 {
-    if (value.at == NULL)
-        return;
     put_key(a, key, "stringValue");
     json_write_string(a->w, value);
     json_write_raw(a->w, STR_LIT("}}"));
+}
+
+static void put_string(struct attributes *a, const char *key, struct str value)
+{
+    if (value.at != NULL)
+        put_pair(a, str_of(key), value);
 }
 
 /* 64-bit numbers are texts in protobuf's JSON. */
@@ -240,7 +244,7 @@ static void put_int(struct attributes *a, const char *key, int64_t value)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, value);
-    put_key(a, key, "intValue");
+    put_key(a, str_of(key), "intValue");
     json_write_string(a->w, str_of(text));
     json_write_raw(a->w, STR_LIT("}}"));
 }
@@ -249,7 +253,7 @@ static void put_seconds(struct attributes *a, const char *key, int64_t us)
 {
     char text[32];
     snprintf(text, sizeof text, "%" PRId64 ".%06d", us / 1000000, (int)(us % 1000000));
-    put_key(a, key, "doubleValue");
+    put_key(a, str_of(key), "doubleValue");
     json_write_raw(a->w, str_of(text));
     json_write_raw(a->w, STR_LIT("}}"));
 }
@@ -340,10 +344,8 @@ void otlp_begin(struct otlp *o, const struct spec_map *labels, struct wr *w)
     *o = (struct otlp){w, 0};
     json_write_raw(w, STR_LIT("{\"resourceSpans\":[{\"resource\":{\"attributes\":["));
     for (size_t i = 0; i < labels->n; i++) {
-        char key[256];
-        snprintf(key, sizeof key, "%.*s", (int)labels->at[i].key.len, labels->at[i].key.at);
-        named |= strcmp(key, "service.name") == 0;
-        put_string(&a, key, labels->at[i].value);
+        named |= str_is(labels->at[i].key, "service.name");
+        put_pair(&a, labels->at[i].key, labels->at[i].value);
     }
     if (!named)
         put_string(&a, "service.name", STR_LIT("weir"));

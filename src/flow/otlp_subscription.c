@@ -21,7 +21,7 @@ struct otlp_subscription {
     struct subscription_conf conf;
     struct spec_pair label;
     struct delivery_property headers[OTLP_HEADERS_MAX];
-    bool wanted, started, under_way;
+    bool wanted, started, under_way, changed; /* the topic, meanwhile */
     struct topic_watcher watcher;
     struct env_timer again;
     struct subscription_put_op put;
@@ -107,9 +107,10 @@ static enum err add_header(struct otlp_subscription *o, struct str one, struct e
     struct str name = trim((struct str){one.at, (size_t)(equals - one.at)});
     struct str value = trim((struct str){equals + 1, (size_t)(one.at + one.len - equals - 1)});
     char *decoded = arena_strndup(&o->arena, value.at, value.len);
-    if (decoded == NULL)
-        return ERR_MEMORY;
     p->name = copy(o, name.at, name.len);
+    if (decoded == NULL || p->name.at == NULL)
+        return err_say(text, ERR_CONFIG_INVALID, "the OTLP headers have more than %zu bytes",
+                       MEMORY_MAX);
     p->value = (struct str){decoded, percent_decode(decoded, value.len)};
     p->secret = true;
     if (!is_plain(p->name) || !is_plain(p->value))
@@ -166,12 +167,12 @@ static void again(struct env_timer *timer)
 static void ended(struct otlp_subscription *o, enum err err, const char *why)
 {
     struct env *env = broker_env(o->b);
-    o->under_way = false;
-    if (err == ERR_OK || err == ERR_NOT_FOUND)
-        return;
-    env_log(env, ENV_WARN, "otlp.subscription", "error=%s why=\"%s\"", err_name(err), why);
-    o->again.fire = again;
-    env_timer_set(env, &o->again, AGAIN_US);
+    bool failed = err != ERR_OK && err != ERR_NOT_FOUND, changed = o->changed;
+    o->under_way = o->changed = false;
+    if (failed && !changed)
+        env_log(env, ENV_WARN, "otlp.subscription", "error=%s why=\"%s\"", err_name(err), why);
+    if (failed || changed)
+        env_timer_set(env, &o->again, changed ? 0 : AGAIN_US);
 }
 
 static void put_done(struct op *op)
@@ -193,6 +194,7 @@ static void keep(struct otlp_subscription *o)
 {
     struct str name = STR_LIT(OTLP_SUBSCRIPTION);
     const struct topic *t = broker_topic(o->b, STR_LIT(HOP_TOPIC));
+    o->changed = o->under_way;
     if (t == NULL || o->under_way)
         return;
     if (o->wanted) {
@@ -215,8 +217,7 @@ static void topic_changed(struct topic_watcher *w, struct broker *b, const struc
     (void)b;
     if (!o->started || !made)
         return;
-    o->again.fire = again; /* not from inside of what tells of it */
-    env_timer_set(broker_env(o->b), &o->again, 0);
+    env_timer_set(broker_env(o->b), &o->again, 0); /* not from inside of what tells of it */
 }
 
 enum err otlp_subscription_make(struct broker *b, const struct otlp_conf *conf,
@@ -233,6 +234,7 @@ enum err otlp_subscription_make(struct broker *b, const struct otlp_conf *conf,
         otlp_subscription_free(o);
         return err;
     }
+    o->again.fire = again;
     o->watcher.changed = topic_changed;
     broker_topic_watch(b, &o->watcher);
     *out = o;

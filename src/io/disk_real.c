@@ -80,9 +80,11 @@ static int real_open_fd(const char *path, int flags)
     return fd;
 }
 
+/* What is only read may be a path that a user gave: a named pipe, too, must not hold the thread
+ * until somebody writes to it. To a file O_NONBLOCK means nothing. */
 static enum err real_open(struct disk *d, const char *path, unsigned flags, struct disk_file **out)
 {
-    int os = flags & DISK_WRITE ? (flags & DISK_READ ? O_RDWR : O_WRONLY) : O_RDONLY;
+    int os = flags & DISK_WRITE ? (flags & DISK_READ ? O_RDWR : O_WRONLY) : O_RDONLY | O_NONBLOCK;
     if (flags & DISK_CREATE)
         os |= O_CREAT;
     if (flags & DISK_EXCL)

@@ -337,6 +337,25 @@ static void test_full(void **state)
     assert_string_equal(rig_peek(&rig, 0, s, 0, 10).values, "v2 v5 v9 v13 ");
 }
 
+/* A copy that could not be stored is not tried again before the next sweep, though the log asks. */
+static void test_not_stored(void **state)
+{
+    (void)state;
+    struct uuid s = rig_subscribe(&rig, "t", "s", NULL);
+    put(0, 24);
+    rig_acquire_free(accept_but(s, 24, four, 4));
+    fake_disk_fail(rig.disk, FAKE_COMMIT, 1, 1, ERR_DISK_FULL);
+    expire(20);
+    assert_int_equal(copies_of(s), 0);
+    expire(20);
+    assert_int_equal(copies_of(s), 0);
+    assert_int_equal(start_of(&t), 2);
+    rig_wait(&rig, 60000);
+    expire(20);
+    assert_int_equal(copies_of(s), 4);
+    assert_int_equal(start_of(&t), 20);
+}
+
 static void by_key(struct subscription_conf *conf)
 {
     conf->order = ORDER_KEY;
@@ -423,9 +442,9 @@ static void test_queue(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_all_states), BOTH(test_restart), ONE(test_killed),   BOTH(test_dead),
-        BOTH(test_rewind),     BOTH(test_deleted), BOTH(test_backlog), BOTH(test_full),
-        BOTH(test_sessions),   BOTH(test_queue),
+        BOTH(test_all_states), BOTH(test_restart),  ONE(test_killed),   BOTH(test_dead),
+        BOTH(test_rewind),     BOTH(test_deleted),  BOTH(test_backlog), BOTH(test_full),
+        BOTH(test_not_stored), BOTH(test_sessions), BOTH(test_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

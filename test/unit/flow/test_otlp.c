@@ -152,6 +152,21 @@ static void test_labels(void **state)
     assert_null(strstr(text, "\"weir\"}}]"));
 }
 
+/* A key is whole, however long: cut within a character it would be no UTF-8, and a collector would
+ * refuse all of the request. */
+static void test_long_label(void **state)
+{
+    static char key[601], wanted[700];
+    struct spec_pair pair = {{key, 600}, STR_LIT("v")};
+    const struct spec_map labels = {&pair, 1};
+    (void)state;
+    for (size_t i = 0; i < 600; i += 3)
+        memcpy(key + i, "\xe2\x82\xac", 3);
+    snprintf(wanted, sizeof wanted, "{\"key\":\"%s\",\"value\":{\"stringValue\":\"v\"}}", key);
+    written(NULL, 0, &labels);
+    check_has(wanted);
+}
+
 /* Anybody may write to weir.hops. */
 static void test_left_out(void **state)
 {
@@ -196,6 +211,7 @@ int main(void)
         cmocka_unit_test_teardown(test_roots, free_text),
         cmocka_unit_test_teardown(test_ends, free_text),
         cmocka_unit_test_teardown(test_labels, free_text),
+        cmocka_unit_test_teardown(test_long_label, free_text),
         cmocka_unit_test_teardown(test_left_out, free_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

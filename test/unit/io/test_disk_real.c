@@ -85,6 +85,18 @@ static void test_flags(void **state)
     disk_close(NULL);
 }
 
+/* A pipe that nobody writes to is an empty file. */
+static void test_named_pipe(void **state)
+{
+    struct buf *b;
+    size_t n = 1;
+    (void)state;
+    assert_int_equal(mkfifo(in_dir("pipe"), 0600), 0);
+    assert_int_equal(disk_read_file(disk_real(), in_dir("pipe"), 1000, &b, &n), ERR_OK);
+    assert_int_equal(n, 0);
+    buf_unref(b);
+}
+
 static void test_read_at_end(void **state)
 {
     (void)state;
@@ -274,7 +286,7 @@ int main(void)
         T(test_flags),           T(test_read_at_end), T(test_writev_beyond_iov_max),
         T(test_sizes),           T(test_shared_file), T(test_names),
         T(test_syncs_and_space), T(test_lock),        T(test_other_errors_are_logged),
-        T(test_disk_full),
+        T(test_disk_full),       T(test_named_pipe),
     };
     return cmocka_run_group_tests_name("io/disk_real", tests, NULL, NULL);
 }
