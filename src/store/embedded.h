@@ -72,8 +72,8 @@ enum err must_use embedded_open(const struct embedded_conf *conf, struct loop **
  * start replays nothing. */
 typedef void embedded_closed_fn(void *arg, enum err err);
 void embedded_close(struct embedded *e, embedded_closed_fn *done, void *arg);
-/* Files and memory; after the loops stopped, amid whatever was under way (without a close: as after a
- * crash, minus the crash): nobody is told any more how that ended. Waits for jobs that run
+/* Files and memory; after the loops stopped, amid whatever was under way (without a close: as after
+ * a crash, minus the crash): nobody is told any more how that ended. Waits for jobs that run
  * (loop_set_quiet), and gives up the lock when none does. */
 void embedded_free(struct embedded *e);
 

@@ -403,7 +403,7 @@ bool plog_dirty(const struct plog *log)
 
 bool plog_idle(const struct plog *log)
 {
-    return !log->dirty && !is_queued(log) && log->jobs == 0 && log->deleted_count == 0;
+    return !log->dirty && !is_queued(log) && list_empty(&log->jobs) && log->deleted_count == 0;
 }
 
 int64_t plog_start(const struct plog *log)

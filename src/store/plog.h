@@ -82,8 +82,8 @@ enum err must_use plog_open(struct disk *disk, const char *dir, const struct sto
                             struct err_text *text);
 /* Nothing may be queued and no sync job under way. */
 void plog_close(struct plog *log);
-/* Closes it amid whatever is: jobs that nobody runs any more, and what was not written yet. As after
- * a crash, but for the memory. */
+/* Closes it amid whatever is: jobs that nobody runs any more, and what was not written yet. As
+ * after a crash, but for the memory. */
 void plog_abandon(struct plog *log);
 /* Lets the log's files count in `files` (of the same reactor), before anything else is done with
  * it. A log without keeps up to 16 files open. */
