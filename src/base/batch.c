@@ -3,6 +3,8 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 
+#include <string.h>
+
 enum at {
     AT_BASE_OFFSET = 0,
     AT_LENGTH = 8,
@@ -244,12 +246,26 @@ static size_t str_bytes(struct str s)
     return s.at ? var_bytes((int64_t)s.len) + s.len : var_bytes(-1);
 }
 
-static void write_str(struct wr *w, struct str s)
+static uint8_t *put_uvar(uint8_t *to, uint64_t v)
 {
-    weir_assert(s.len <= INT32_MAX);
-    wr_varint(w, s.at ? (int32_t)s.len : -1);
-    if (s.at)
-        wr_bytes(w, s.at, s.len);
+    for (; v > 127; v >>= 7)
+        *to++ = (uint8_t)(v | 0x80);
+    *to++ = (uint8_t)v;
+    return to;
+}
+
+static uint8_t *put_var(uint8_t *to, int64_t v)
+{
+    return put_uvar(to, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+}
+
+static uint8_t *put_str(uint8_t *to, struct str s)
+{
+    if (s.at == NULL)
+        return put_var(to, -1);
+    to = put_var(to, (int64_t)s.len);
+    memcpy(to, s.at, s.len);
+    return to + s.len;
 }
 
 static int64_t time_delta(const struct batch_builder *b, int64_t timestamp)
@@ -285,18 +301,21 @@ void batch_add(struct batch_builder *b, int64_t timestamp, struct str key, struc
     if (b->count == 0 || timestamp > b->max_timestamp)
         b->max_timestamp = timestamp;
 
-    wr_varint(&b->wr, (int32_t)bytes);
-    wr_u8(&b->wr, 0);
-    wr_varlong(&b->wr, delta);
-    wr_varint(&b->wr, b->count);
-    write_str(&b->wr, key);
-    write_str(&b->wr, value);
-    wr_varint(&b->wr, (int32_t)n);
+    weir_assert(bytes <= INT32_MAX);
+    uint8_t *to = put_var(wr_room(&b->wr, var_bytes((int64_t)bytes) + bytes), (int64_t)bytes);
+    const uint8_t *end = to + bytes;
+    *to++ = 0; /* attributes: none are defined */
+    to = put_var(to, delta);
+    to = put_var(to, b->count);
+    to = put_str(to, key);
+    to = put_str(to, value);
+    to = put_var(to, (int64_t)n);
     for (size_t i = 0; i < n; i++) {
         weir_assert(headers[i].key.at);
-        write_str(&b->wr, headers[i].key);
-        write_str(&b->wr, headers[i].value);
+        to = put_str(to, headers[i].key);
+        to = put_str(to, headers[i].value);
     }
+    weir_assert(to == end);
     b->count++;
 }
 

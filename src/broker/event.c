@@ -78,8 +78,10 @@ static bool is_hex(char c)
 /* The characters of RFC 3986, and those beyond ASCII that an IRI has. */
 static bool uri_reference_ok(struct str s)
 {
+    static const bool never[256] = {[' '] = 1, ['"'] = 1, ['<'] = 1, ['>'] = 1, ['\\'] = 1,
+                                    ['^'] = 1, ['`'] = 1, ['{'] = 1, ['|'] = 1, ['}'] = 1};
     for (size_t i = 0; i < s.len; i++) {
-        if (strchr(" \"<>\\^`{|}", s.at[i]) != NULL)
+        if (never[(unsigned char)s.at[i]])
             return false;
         if (s.at[i] == '%' && (s.len - i < 3 || !is_hex(s.at[i + 1]) || !is_hex(s.at[i + 2])))
             return false;

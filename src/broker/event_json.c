@@ -28,26 +28,19 @@ static bool is_integer(struct str number)
     return str_to_i64(number, &n) == ERR_OK && n >= INT32_MIN && n <= INT32_MAX;
 }
 
-static bool is_set(const struct event *e, struct str name)
+/* A value in CloudEvents' canonical text; defined: by CloudEvents, no extension. */
+static enum err canonical(struct reading *rd, struct str name, bool defined,
+                          const struct jr_value *v, struct str *out)
 {
-    const struct event_core *core = event_core_find(name);
-    return (core != NULL ? event_core_get(e, core) : event_extension(e, name)).at != NULL;
-}
-
-/* A value in CloudEvents' canonical text. */
-static enum err canonical(struct reading *rd, struct str name, const struct jr_value *v,
-                          struct str *out)
-{
-    bool core = event_core_find(name) != NULL || str_is(name, "specversion");
     *out = v->text;
     switch (v->type) {
     case JR_STRING:
         *out = jr_string(v, rd->arena);
         return out->at != NULL ? ERR_OK : ERR_MEMORY;
     case JR_BOOLEAN:
-        return core ? invalid(rd, name, "must be a string") : ERR_OK;
+        return defined ? invalid(rd, name, "must be a string") : ERR_OK;
     case JR_NUMBER:
-        if (core)
+        if (defined)
             return invalid(rd, name, "must be a string");
         return is_integer(v->text)
                    ? ERR_OK
@@ -62,15 +55,19 @@ static enum err canonical(struct reading *rd, struct str name, const struct jr_v
 static enum err take_attribute(struct reading *rd, struct str name, const struct jr_value *v)
 {
     struct str value;
-    bool core = event_core_find(name) != NULL || str_is(name, "specversion");
+    const struct event_core *core = event_core_find(name);
+    bool version = core == NULL && str_is(name, "specversion"), defined = core != NULL || version;
     if (v->type == JR_NULL) /* is the same as not being there */
-        return core ? ERR_OK : event_name_check(name, rd->text);
-    if (is_set(rd->e, name) || (rd->has_version && str_is(name, "specversion")))
+        return defined ? ERR_OK : event_name_check(name, rd->text);
+    bool twice = version        ? rd->has_version
+                 : core != NULL ? event_core_get(rd->e, core).at != NULL
+                                : event_extension(rd->e, name).at != NULL;
+    if (twice)
         return invalid(rd, name, "is there twice");
-    enum err err = canonical(rd, name, v, &value);
+    enum err err = canonical(rd, name, defined, v, &value);
     if (err == ERR_OK)
         err = event_attribute_set(rd->e, name, value, rd->text);
-    rd->has_version |= str_is(name, "specversion");
+    rd->has_version |= version;
     return err;
 }
 

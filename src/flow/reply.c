@@ -15,6 +15,7 @@
 
 void reply_begin(struct reply *r, const struct reply_conf *conf)
 {
+    weir_assert(conf->messages_n >= 1);
     r->conf = *conf;
     r->n = 0;
     r->dropped = 0;
@@ -135,7 +136,7 @@ static enum err fill(struct reply *r, struct event *e, uint32_t cause)
 static struct publish_op *output_add(struct reply *r)
 {
     if (r->n == r->cap) {
-        r->cap = r->cap ? 2 * r->cap : 16;
+        r->cap = r->cap ? 2 * r->cap : r->conf.messages_n;
         r->outputs = mem_realloc(r->outputs, r->cap * sizeof *r->outputs);
     }
     struct publish_op *o = &r->outputs[r->n++];

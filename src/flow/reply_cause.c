@@ -36,20 +36,19 @@ uint32_t reply_cause_count(struct reply_causes *c, uint32_t cause)
 /* ---- what records say ----------------------------------------------------------------------- */
 
 /* The attribute counts more than the plain header of a Kafka client's tracing. */
-static void take(const struct record_header *h, const char *attribute, const char *plain,
-                 struct str *to)
-{
-    if (str_is(h->key, attribute) || (to->at == NULL && str_is(h->key, plain)))
-        *to = h->value;
-}
-
 static void take_header(const struct record_header *h, struct reply_trace *out)
 {
     if (h->value.len == 0)
         return;
-    take(h, "ce_traceparent", "traceparent", &out->traceparent);
-    take(h, "ce_tracestate", "tracestate", &out->tracestate);
-    take(h, "ce_correlationid", "correlationid", &out->correlation);
+    if (str_is(h->key, "ce_traceparent") ||
+        (str_is(h->key, "traceparent") && out->traceparent.at == NULL))
+        out->traceparent = h->value;
+    else if (str_is(h->key, "ce_tracestate") ||
+             (str_is(h->key, "tracestate") && out->tracestate.at == NULL))
+        out->tracestate = h->value;
+    else if (str_is(h->key, "ce_correlationid") ||
+             (str_is(h->key, "correlationid") && out->correlation.at == NULL))
+        out->correlation = h->value;
 }
 
 enum err reply_trace_of(const struct reply_conf *conf, uint32_t i, struct reply_trace *out)
