@@ -42,7 +42,7 @@ class Writer(Worker):
         return self.load.draining.is_set()
 
     def once(self):
-        if len(self.kafka.acked) - self.load.called() > BACKLOG:
+        if len(self.kafka.acked) - self.load.calls.events() > BACKLOG:
             time.sleep(0.002)
             return
         for _ in range(self.random.randint(1, 20)):
@@ -53,16 +53,35 @@ class Writer(Worker):
         self.kafka.flush()
 
 
+class Calls:
+    """The workers' log of events that they were called with, read as it grows."""
+
+    def __init__(self, path):
+        self.path, self.read = path, 0
+        self.following = collections.Counter()  # by partition: the event behind those called for
+        self.lock = threading.Lock()
+        path.touch()
+
+    def events(self):
+        """How many were called for by now. Offsets of a partition go up by one, or back to what was
+        not settled yet."""
+        with self.lock, open(self.path, "rb") as file:
+            file.seek(self.read)
+            whole = file.read().rpartition(b"\n")[0]
+            self.read += len(whole) + 1 if whole else 0
+            for line in whole.decode().splitlines():
+                partition, offset, _, _ = line.split(" ", 3)
+                next_one = self.following[partition]
+                assert int(offset) <= next_one, f"left out: {line}, not {next_one}"
+                self.following[partition] = max(next_one, int(offset) + 1)
+            return self.following.total()
+
+
 class Load(killing.Load):
     def __init__(self, weir):
         super().__init__(weir)
         self.draining = threading.Event()
-        self.log = weir.folder / "calls"
-        self.log.touch()
-
-    def called(self):
-        """Events that were called for, about: those of retries too."""
-        return self.log.stat().st_size // 20
+        self.calls = Calls(weir.folder / "calls")
 
     def kill(self):
         self.weir.kill()
@@ -75,7 +94,7 @@ def subscribe(load):
         killing.apply(weir, "Topic", topic, partitions=PARTITIONS)
     killing.apply(weir, "Function", "answer", command=[sys.executable, str(WORKER)],
                   protocol="cloudevents-batch", batch={"events": 16},
-                  env={"CRASH": str(CRASH_ONE_IN), "CALLS": str(load.log)},
+                  env={"CRASH": str(CRASH_ONE_IN), "CALLS": str(load.calls.path)},
                   workers={"max": 2, "restart": {"first": "10ms", "max": "50ms"}})
     killing.apply(weir, "Subscription", "answers", topic=TOPIC, start="earliest",
                   ordering="partition", deadLetter="dead", deliver={"function": "answer"},
@@ -105,15 +124,6 @@ def check_order(answers):
         last[key] = number
 
 
-def check_calls(log):
-    """Offsets of a partition go up by one, or back to what was not settled yet."""
-    following = collections.defaultdict(int)
-    for line in log.read_text().splitlines():
-        partition, offset, _, _ = line.split(" ", 3)
-        assert int(offset) <= following[partition], f"left out: {line}, not {following[partition]}"
-        following[partition] = max(following[partition], int(offset) + 1)
-
-
 def test_kill_under_functions(weir):
     print(f"WIRE_SEED={SEED}")
     load = Load(weir)
@@ -121,8 +131,8 @@ def test_kill_under_functions(weir):
     writer, = load.start([Writer(load, 0)])
     for number in range(ROUNDS):
         choose = random.Random(f"{SEED} kill {number}")
-        goal = load.called() + choose.randint(50, 400)
-        load.wait(lambda goal=goal: load.called() >= goal, load.called)
+        goal = load.calls.events() + choose.randint(50, 400)
+        load.wait(lambda goal=goal: load.calls.events() >= goal, load.calls.events)
         time.sleep(choose.random() * 0.02)
         load.kill()
     load.draining.set()
@@ -136,5 +146,5 @@ def test_kill_under_functions(weir):
     assert sorted(answers + dead) == sorted(stored), "lost, or made up"
     assert all(name.startswith("poison") for name in dead), dead[:5]
     check_order(answers)
-    check_calls(load.log)
-    print(f"{len(stored)} events, {load.called()} called for, {len(dead)} dead letters")
+    assert load.calls.events() == len(stored), "answered, but not called for"
+    print(f"{len(stored)} events, {len(dead)} dead letters")
