@@ -174,11 +174,12 @@ static void take_session(struct receive *v)
 {
     struct acquire_op *op = v->op;
     const struct take *t = &v->take;
-    if (t->session_locked_until_ms == 0)
+    if (t->session_out.at == NULL)
         return;
-    char *id = arena_strndup(&op->memory, t->session_out, t->session_len);
-    op->session_out = (struct str){id, t->session_len};
+    char *id = arena_strndup(&op->memory, t->session_out.at, t->session_out.len);
+    op->session_out = (struct str){id, t->session_out.len};
     op->session_locked_until_ms = t->session_locked_until_ms;
+    mem_free((char *)(uintptr_t)t->session_out.at);
 }
 
 static void serve(struct receivers *r);

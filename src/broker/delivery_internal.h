@@ -77,6 +77,13 @@ struct delivery_call {
     void (*written)(struct delivery_call *call, enum err err);
 };
 
+/* When what is at [from, to) came. */
+struct delivery_batch {
+    int64_t from, to;
+    int64_t append_ms;
+    uint64_t visible_us; /* 0: not known */
+};
+
 struct delivery {
     struct map_node node;
     struct deliveries *all;
@@ -115,7 +122,8 @@ struct delivery {
     int64_t pressed_to; /* what lies below must go: the topic is too large */
     uint64_t dead_lettered, expired, dropped; /* since the start */
     uint64_t accepted, delivered, released;
-    struct stages *stages; /* NULL: nothing was counted yet */
+    struct stages *stages;       /* NULL: nothing was counted yet */
+    struct delivery_batch batch; /* that was settled of */
 };
 
 /* ---- delivery.c: life, and the end of the turn ---- */
@@ -163,7 +171,8 @@ struct delivery_read {
     struct records_op op;
     struct delivery *d;
     void (*done)(struct delivery_read *r, enum err err);
-    struct records **at; /* in order of their offsets; references */
+    uint32_t offsets_max; /* of one read; 0: any number */
+    struct records **at;  /* in order of their offsets; references */
     size_t n, cap;
 };
 
@@ -217,11 +226,10 @@ struct take {
     struct message *messages; /* mem_alloc; the caller's */
     uint32_t n;
     size_t bytes;
-    uint32_t left;     /* delivery_available, behind this */
-    uint64_t holder;   /* likewise */
-    uint32_t acquired; /* of the ledger */
-    char session_out[LEDGER_SESSION_ID_MAX + 1];
-    size_t session_len;
+    uint32_t left;          /* delivery_available, behind this */
+    uint64_t holder;        /* likewise */
+    uint32_t acquired;      /* of the ledger */
+    struct str session_out; /* that is held now, mem_alloc; the caller's; at NULL: none */
     int64_t session_locked_until_ms;
     /* private */
     struct delivery *d;

@@ -68,7 +68,8 @@ void delivery_read_start(struct delivery_read *r, int64_t offset, size_t bytes_m
                                 .topic = r->d->topic,
                                 .partition = r->d->index,
                                 .offset = offset,
-                                .bytes_max = bytes_max};
+                                .bytes_max = bytes_max,
+                                .offsets_max = r->offsets_max};
     broker_records(r->d->all->broker, &r->op);
 }
 

@@ -22,10 +22,15 @@ struct settle_part {
     struct delivery_call call;
     size_t light; /* items in the turn's change */
     uint64_t begin_us;
-    struct delivery_group group;
-    struct group_part buried;
     unsigned left; /* what is waited for; counts the settling itself, too */
     enum err err;
+};
+
+/* Those of its items that become dead letters. */
+struct burial {
+    struct settle_part *part;
+    struct delivery_group group;
+    struct group_part buried;
 };
 
 struct settle_call {
@@ -34,8 +39,14 @@ struct settle_call {
     struct settle_part *parts;
     size_t parts_n, left;
     struct settle_item **items; /* by partition */
+    struct together *together;  /* NULL: each part on its own */
+};
+
+/* All parts, with outputs. */
+struct together {
+    struct settle_call *all;
     struct delivery_group group;
-    struct group_part *group_parts;
+    struct group_part parts[];
 };
 
 /* ---- one item ---- */
@@ -119,10 +130,12 @@ static void part_written(struct delivery_call *call, enum err err)
 
 static void part_buried(struct delivery_group *group, enum err err)
 {
-    struct settle_part *p = container_of(group, struct settle_part, group);
+    struct burial *burial = container_of(group, struct burial, group);
+    struct settle_part *p = burial->part;
     if (err != ERR_OK)
         items_fail(p, true, err);
-    mem_free(p->buried.items);
+    mem_free(burial->buried.items);
+    mem_free(burial);
     part_less(p, err);
 }
 
@@ -131,6 +144,26 @@ static void count(struct delivery *d, const struct settle_item *item)
     d->accepted += item->verb == SETTLE_ACCEPT;
     d->released += item->verb == SETTLE_RELEASE;
     d->dropped += item->verb == SETTLE_REJECT && d->s->conf.dead_letter.at == NULL;
+}
+
+static void part_bury(struct settle_part *p, size_t n)
+{
+    struct burial *burial = mem_zalloc(1, sizeof(*burial));
+    struct group_part *part = &burial->buried;
+    burial->part = p;
+    part->subscription = p->d->subscription;
+    part->partition = p->partition;
+    part->items = mem_zalloc(n, sizeof(struct settle_item *));
+    for (size_t i = 0; i < p->n; i++)
+        if (is_buried(p->d, p->items[i]))
+            part->items[part->n++] = p->items[i];
+    burial->group = (struct delivery_group){.broker = p->d->all->broker,
+                                            .parts = part,
+                                            .parts_n = 1,
+                                            .lenient = true,
+                                            .done = part_buried};
+    p->left++;
+    delivery_group_start(&burial->group);
 }
 
 /* Each item fails by itself. */
@@ -153,21 +186,8 @@ static void part_settle(struct settle_part *p)
         p->left++;
         delivery_tell(p->d, &p->call);
     }
-    if (buried == 0)
-        return;
-    p->left++;
-    p->buried.items = mem_zalloc(buried, sizeof(struct settle_item *));
-    for (size_t i = 0; i < p->n; i++)
-        if (is_buried(p->d, p->items[i]))
-            p->buried.items[p->buried.n++] = p->items[i];
-    p->buried.subscription = p->d->subscription;
-    p->buried.partition = p->partition;
-    p->group = (struct delivery_group){.broker = p->d->all->broker,
-                                       .parts = &p->buried,
-                                       .parts_n = 1,
-                                       .lenient = true,
-                                       .done = part_buried};
-    delivery_group_start(&p->group);
+    if (buried > 0)
+        part_bury(p, buried);
 }
 
 static void part_run(struct broker *b, struct op *op)
@@ -195,7 +215,7 @@ static void call_end(struct settle_call *c, enum err err)
     struct settle_op *op = c->op;
     struct broker *b = c->broker;
     mem_free(c->parts);
-    mem_free(c->group_parts);
+    mem_free(c->together);
     mem_free(c->items);
     mem_free(c);
     op->at = NULL;
@@ -229,7 +249,7 @@ static void part_done(struct op *op)
 
 static void group_done(struct delivery_group *group, enum err err)
 {
-    struct settle_call *c = container_of(group, struct settle_call, group);
+    struct settle_call *c = container_of(group, struct together, group)->all;
     c->op->text = group->text;
     for (size_t i = 0; err != ERR_OK && i < c->op->items_n; i++)
         if (c->op->items[i].err == ERR_OK)
@@ -291,9 +311,11 @@ static void start_parts(struct settle_call *c, const struct subscription *s, siz
 static void start_group(struct settle_call *c, size_t parts)
 {
     size_t at = 0;
-    c->group_parts = mem_zalloc(parts > 0 ? parts : 1, sizeof(*c->group_parts));
+    struct together *t = mem_zalloc(1, sizeof(*t) + parts * sizeof(t->parts[0]));
+    c->together = t;
+    t->all = c;
     for (size_t i = 0; i < parts; i++) {
-        struct group_part *p = &c->group_parts[i];
+        struct group_part *p = &t->parts[i];
         p->subscription = c->op->subscription;
         p->partition = lock_token_partition(&c->items[at]->token);
         p->items = &c->items[at];
@@ -301,13 +323,13 @@ static void start_group(struct settle_call *c, size_t parts)
              at++)
             p->n++;
     }
-    c->group = (struct delivery_group){.broker = c->broker,
-                                       .parts = c->group_parts,
+    t->group = (struct delivery_group){.broker = c->broker,
+                                       .parts = t->parts,
                                        .parts_n = parts,
                                        .outputs = c->op->outputs,
                                        .outputs_n = c->op->outputs_n,
                                        .done = group_done};
-    delivery_group_start(&c->group);
+    delivery_group_start(&t->group);
 }
 
 static void settle_fail(struct broker *b, struct settle_op *op, enum err err)

@@ -31,22 +31,37 @@ static uint64_t since(uint64_t now_us, uint64_t then_us)
     return now_us > then_us ? now_us - then_us : 0;
 }
 
-/* From when it could be read; of batches that are not in memory any more nobody knows. */
-static bool total_of(const struct delivery *d, const struct settle_item *item, uint64_t now_us,
+/* The batch that the offset is in; NULL: it is not in memory any more. The last one is remembered:
+ * what is settled together was mostly published together. */
+static const struct delivery_batch *batch_of(struct delivery *d, int64_t offset)
+{
+    struct delivery_batch *b = &d->batch;
+    if (offset >= b->from && offset < b->to)
+        return b;
+    const struct records *r = d->at != NULL ? records_cached_of(d->at, offset) : NULL;
+    if (r == NULL)
+        return NULL;
+    *b = (struct delivery_batch){.from = records_head(r)->base_offset,
+                                 .to = batch_next_offset(records_head(r)),
+                                 .append_ms = records_append_ms(r),
+                                 .visible_us = records_visible_us(r)};
+    return b;
+}
+
+/* From when it could be read. */
+static bool total_of(struct delivery *d, const struct settle_item *item, uint64_t now_us,
                      uint64_t *us)
 {
-    struct broker *b = d->all->broker;
     *us = since(now_us, item->visible_us);
     if (item->visible_us != 0)
         return true;
-    struct records *r =
-        d->at != NULL ? records_cached_of(d->at, lock_token_offset(&item->token)) : NULL;
-    if (r == NULL)
+    const struct delivery_batch *b = batch_of(d, lock_token_offset(&item->token));
+    if (b == NULL)
         return false;
-    if (records_visible_us(r) != 0)
-        *us = since(now_us, records_visible_us(r));
+    if (b->visible_us != 0)
+        *us = since(now_us, b->visible_us);
     else
-        *us = 1000 * since(env_now_ms(b->env), (uint64_t)records_append_ms(r));
+        *us = 1000 * since(env_now_ms(d->all->broker->env), (uint64_t)b->append_ms);
     return true;
 }
 

@@ -200,12 +200,10 @@ static enum err acquire_session(struct take *t, struct ledger_time now)
     if (err != ERR_OK)
         return err;
     t->locked = true;
-    t->session_len = s.id.len;
-    memcpy(t->session_out, s.id.at, s.id.len);
-    t->session_out[s.id.len] = '\0';
+    t->session_out = (struct str){mem_strndup(s.id.at, s.id.len), s.id.len};
     t->session_locked_until_ms = s.locked_until_ms;
-    t->taken_n = (uint32_t)ledger_session_acquire(
-        d->ledger, t->owner, (struct str){t->session_out, t->session_len}, now, t->taken, t->max);
+    t->taken_n = (uint32_t)ledger_session_acquire(d->ledger, t->owner, t->session_out, now,
+                                                  t->taken, t->max);
     return ERR_OK;
 }
 
@@ -455,6 +453,8 @@ static void take_run(struct broker *b, struct op *op)
     }
     t->read.d = t->d;
     t->read.done = take_read_done;
+    if (t->d->s->filter == NULL && t->d->s->conf.order != ORDER_KEY) /* each one is wanted */
+        t->read.offsets_max = t->max;
     t->call.written = take_written;
     delivery_enter(t->d);
     t->d->asked_ms = delivery_now(t->d->all).mono_ms;

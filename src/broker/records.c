@@ -371,10 +371,11 @@ static void marks(struct records_op *op, const struct partition *p)
     op->log_start = p->log_start;
 }
 
-/* False: it does not fit. */
+/* False: it does not fit, or there is enough. */
 static bool op_take(struct records_op *op, struct records *r)
 {
-    bool fits = op->bytes + r->bytes <= op->bytes_max && op->n < RECORDS_READ_MAX;
+    bool enough = op->offsets_max != 0 && op->next_offset - op->offset >= op->offsets_max;
+    bool fits = op->bytes + r->bytes <= op->bytes_max && op->n < RECORDS_READ_MAX && !enough;
     if (op->n > 0 && !fits)
         return false;
     op->batches[op->n++] = records_ref(r);

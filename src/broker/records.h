@@ -36,8 +36,8 @@ uint32_t records_find(const struct records *r, int64_t offset);
 
 /* The batches that hold [offset, ...): the one that holds or follows `offset` first, whatever its
  * size, then as many as fit in bytes_max and RECORDS_READ_MAX, up to the last stable offset; fewer
- * where what follows is not in the cache. None (and ERR_OK): offset is the end. Never waits: see
- * broker_watch.
+ * where these are enough or what follows is not in the cache. None (and ERR_OK): offset is the end.
+ * Never waits: see broker_watch.
  *
  * ERR_OFFSET_RANGE: outside of [log_start, high_watermark]. ERR_CORRUPT, ERR_COMPRESSION,
  * ERR_MEMORY: the batch there cannot be looked into; next_offset is behind it, for a reader that
@@ -49,7 +49,8 @@ struct records_op {
     struct uuid topic;
     int32_t partition;
     int64_t offset;
-    size_t bytes_max; /* of records_bytes */
+    size_t bytes_max;     /* of records_bytes */
+    uint32_t offsets_max; /* so many are enough; 0: none are */
     /* out: references for the caller */
     struct records *batches[RECORDS_READ_MAX];
     unsigned n;

@@ -59,6 +59,23 @@ static void let_go(struct records_op *op)
     op->n = 0;
 }
 
+/* How many batches come from there, to somebody to whom so many offsets are enough. */
+static void check_enough(struct world *w, int64_t offset, uint32_t enough, unsigned batches)
+{
+    struct records_op op = {.op.done = done,
+                            .actor = &rig_actor,
+                            .topic = w->id,
+                            .partition = 1,
+                            .offset = offset,
+                            .bytes_max = 1 << 20,
+                            .offsets_max = enough};
+    broker_records(w->r.brokers[w->r.n - 1], &op);
+    rig_run(&w->r);
+    assert_int_equal(op.op.err, ERR_OK);
+    assert_int_equal(op.n, batches);
+    let_go(&op);
+}
+
 static struct records_stat stat_of(struct world *w)
 {
     struct records_stat all = {0}, one;
@@ -215,6 +232,11 @@ static void test_bounds(void **state)
     assert_int_equal(op.n, RECORDS_READ_MAX);
     assert_int_equal(op.next_offset, 2 * RECORDS_READ_MAX);
     let_go(&op);
+    check_enough(&w, 0, 1, 1);
+    check_enough(&w, 0, 2, 1);
+    check_enough(&w, 0, 3, 2);
+    check_enough(&w, 1, 2, 2);
+    check_enough(&w, 1, UINT32_MAX, RECORDS_READ_MAX);
     assert_int_equal(stat_of(&w).misses, 1);
     rig_free(&w.r);
 }
