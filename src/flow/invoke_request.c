@@ -81,7 +81,10 @@ static void add_forwarded(struct build *b)
 
 static void pass_body(struct build *b)
 {
+    bool wanted = b->r->method[0] == 'P'; /* POST, PUT, PATCH: an empty one is told of, too */
     b->out->body = (struct str){(const char *)b->r->body.at, b->r->body.len};
+    if (b->out->body.len == 0)
+        b->out->body = wanted ? STR_LIT("") : (struct str){NULL, 0};
 }
 
 /* ---- the target ----------------------------------------------------------------------------- */

@@ -153,7 +153,8 @@ void http_answer_chunks(struct http_request *rq, int status, const char *content
     compress(rq, content_type, body);
     wr_init(&w, 256 + rq->answer_fields.len + INLINE_BODY_MAX / 8);
     put_status(rq, &w, status, content_type);
-    if (!has_no_body(status)) {
+    bool told = rq->method != METHOD_HEAD || body->bytes > 0; /* else nobody knows how long it is */
+    if (!has_no_body(status) && told) {
         wr_text(&w, "Content-Length: ");
         put_number(&w, body->bytes);
         wr_text(&w, "\r\n");

@@ -13,6 +13,8 @@ void __wrap_function_leave(struct function_user *user);
 const struct document *__wrap_function_document(const struct function_user *user);
 uint32_t __wrap_function_room(const struct function_user *user, uint32_t slots_out);
 void __wrap_function_waits(struct function_user *user, uint64_t events);
+uint64_t __wrap_function_pause_us(const struct function_user *user);
+void __wrap_function_dropped(struct function_user *user, uint64_t outputs);
 void __wrap_function_take(struct function_slot *slot);
 void __wrap_function_cancel(struct function_slot *slot);
 void __wrap_function_give(struct function_slot *slot, enum function_result result, uint64_t took_us,
@@ -61,6 +63,18 @@ uint32_t __wrap_function_room(const struct function_user *user, uint32_t slots_o
 void __wrap_function_waits(struct function_user *user, uint64_t events)
 {
     user->waiting = events;
+}
+
+uint64_t __wrap_function_pause_us(const struct function_user *user)
+{
+    (void)user;
+    return fake_functions.pause_us;
+}
+
+void __wrap_function_dropped(struct function_user *user, uint64_t outputs)
+{
+    (void)user;
+    fake_functions.dropped += outputs;
 }
 
 static void give_out(struct function_slot *slot)

@@ -13,6 +13,7 @@ struct fake_functions {
     unsigned out_n, taken, given;
     enum function_result last; /* of what was given last */
     uint32_t last_events;
+    uint64_t pause_us, dropped;
     struct function_user *user; /* the one that joined */
     unsigned joins;
 };
