@@ -106,6 +106,7 @@ bool serve_functions_quiet(const struct serve_functions *sf)
 void serve_functions_free(struct serve_functions *sf)
 {
     for (unsigned i = sf->n; i-- > 0;) {
+        env_timer_stop(sf->at[i].env, &sf->at[i].look);
         functions_free(sf->at[i].functions);
         http_local_free(sf->at[i].http);
     }

@@ -63,7 +63,9 @@ bool serve_invoke_quiet(const struct serve_invoke *si)
 
 void serve_invoke_free(struct serve_invoke *si)
 {
-    for (unsigned i = si->n; i-- > 0;)
+    for (unsigned i = si->n; i-- > 0;) {
+        env_timer_stop(si->at[i].env, &si->at[i].look);
         invocations_free(si->at[i].invocations);
+    }
     mem_free(si);
 }
