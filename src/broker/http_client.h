@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/plain.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -45,7 +46,8 @@ struct http_header {
 /* What may stand in a header's value, or a name: no line break, nothing else that is no text. */
 static inline bool http_is_text(struct str s)
 {
-    for (size_t i = 0; i < s.len; i++) {
+    size_t i = plain_bytes(s, 0x7f, 0x7f); /* mostly all */
+    for (; i < s.len; i++) {
         unsigned char ch = (unsigned char)s.at[i];
         if ((ch < 0x20 && ch != '\t') || ch == 0x7f)
             return false;

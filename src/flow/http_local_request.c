@@ -98,13 +98,16 @@ static void put(const struct request *r, struct str s)
 
 #define PUT(r, literal) put(r, STR_LIT(literal))
 
+/* Letters, digits, and RFC 9110's tchar. */
 static bool is_token(struct str s)
 {
+    static const bool marks[128] = {
+        ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1,
+        ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1,  ['~'] = 1};
     for (size_t i = 0; i < s.len; i++) {
-        char ch = s.at[i];
-        bool letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z');
-        bool digit = ch >= '0' && ch <= '9';
-        if (!letter && !digit && (ch == '\0' || !strchr("!#$%&'*+-.^_`|~", ch)))
+        unsigned char ch = (unsigned char)s.at[i], low = ch | 0x20;
+        bool letter = low >= 'a' && low <= 'z', digit = ch >= '0' && ch <= '9';
+        if (!letter && !digit && (ch >= 128 || !marks[ch]))
             return false;
     }
     return s.len > 0;
@@ -126,6 +129,17 @@ static bool is_framing(struct str name)
     return false;
 }
 
+static void put_header(const struct request *r, const struct http_header *h)
+{
+    uint8_t *to = wr_room(r->head, h->name.len + h->value.len + 4);
+    memcpy(to, h->name.at, h->name.len);
+    to += h->name.len;
+    memcpy(to, ": ", 2);
+    if (h->value.len > 0)
+        memcpy(to + 2, h->value.at, h->value.len);
+    memcpy(to + 2 + h->value.len, "\r\n", 2);
+}
+
 static enum http_outcome put_headers(const struct request *r, const struct http_call *call,
                                      bool *host, bool *agent)
 {
@@ -140,10 +154,7 @@ static enum http_outcome put_headers(const struct request *r, const struct http_
             return refuse(r, HTTP_CALL_BAD, "a header that frames the message is not the caller's");
         *host |= ascii_is(h->name, "host");
         *agent |= ascii_is(h->name, "user-agent");
-        put(r, h->name);
-        PUT(r, ": ");
-        put(r, h->value);
-        PUT(r, "\r\n");
+        put_header(r, h);
         if (r->head->len > HTTP_LOCAL_HEAD_BYTES_MAX)
             return refuse(r, HTTP_CALL_BAD, "the headers are larger than 1 MiB");
     }

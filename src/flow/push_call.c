@@ -37,11 +37,9 @@ struct str push_lane_describe(struct push_lane *lane)
 struct retry_attempt push_lane_attempt(const struct push_lane *lane)
 {
     const struct http_call *call = &lane->call;
-    struct env *env = lane->p->push->env;
     struct retry_attempt a = {.n = 1, .http = call->outcome, .status = call->status};
-    a.retry_after_ms =
-        outcome_retry_after_ms(http_answer_header(call, "retry-after"), env_now_ms(env));
-    env_random(env, &a.random, sizeof a.random);
+    a.retry_after_ms = outcome_retry_after_ms(http_answer_header(call, "retry-after"),
+                                              env_now_ms(lane->p->push->env));
     return a;
 }
 
@@ -50,7 +48,7 @@ struct retry_attempt push_lane_attempt(const struct push_lane *lane)
 static void soften(const struct push_lane *lane, struct push_verdict *v)
 {
     bool worker = lane->slot.worker > 0;
-    if (!lane->how.function)
+    if (!lane->p->how.function)
         return;
     if (v->for_good && lane->n > 1) {
         v->for_good = false;
@@ -93,13 +91,14 @@ void push_lane_count(struct push_lane *lane, enum delivery_outcome outcome)
 /* For `weir trace`: "enrich/3". */
 static void time_end(struct push_lane *lane, enum delivery_outcome outcome)
 {
-    char status[16], by[PUSH_TIME_TEXT];
-    snprintf(status, sizeof status, "%d", lane->call.status);
-    snprintf(by, sizeof by, "%.32s/%u", lane->p->fn.name.at ? lane->p->s->conf.target.at : "",
-             lane->slot.worker);
+    char status[16], by[PUSH_TIME_TEXT] = "";
     bool answered = lane->call.outcome == HTTP_ANSWERED;
-    push_time_end(lane, lane->slot.worker > 0 ? by : NULL,
-                  answered ? status : outcome_text(outcome));
+    if (answered)
+        snprintf(status, sizeof status, "%d", lane->call.status);
+    if (lane->slot.worker > 0)
+        snprintf(by, sizeof by, "%.32s/%u", lane->p->fn.name.at ? lane->p->s->conf.target.at : "",
+                 lane->slot.worker);
+    push_time_end(lane, by, answered ? status : outcome_text(outcome));
 }
 
 static void delivered(struct push_lane *lane)
@@ -119,10 +118,17 @@ static void delivered(struct push_lane *lane)
     push_lane_settle(lane);
 }
 
+/* All of the call wait for the same while. */
+static void fail(struct push_lane *lane, struct str why)
+{
+    env_random(lane->p->push->env, &lane->attempt.random, sizeof lane->attempt.random);
+    push_lane_fail(lane, share, &why);
+}
+
 void push_lane_judge(struct push_lane *lane, const struct retry_attempt *a, struct str why)
 {
     lane->attempt = *a;
-    push_lane_fail(lane, share, &why);
+    fail(lane, why);
 }
 
 static void not_delivered(struct push_lane *lane, struct str why)
@@ -132,7 +138,7 @@ static void not_delivered(struct push_lane *lane, struct str why)
     delivered(lane);
     return;
 #endif
-    push_lane_fail(lane, share, &why);
+    fail(lane, why);
 }
 
 /* The endpoint took the events, but what it answered cannot be taken from it: a failure of its own,
@@ -247,7 +253,7 @@ static void called(struct http_call *call)
 
 static size_t answer_bytes(const struct push_lane *lane)
 {
-    bool all = lane->how.reply || lane->how.azure;
+    bool all = lane->p->how.reply || lane->p->how.azure;
     return all ? HTTP_CALL_ANSWER_BYTES_MAX : ANSWER_BYTES;
 }
 
@@ -269,7 +275,7 @@ static void call(struct push_lane *lane)
                                     .headers = lane->request.headers,
                                     .headers_n = lane->request.headers_n,
                                     .body = lane->request.body,
-                                    .timeout_ms = lane->how.timeout_ms,
+                                    .timeout_ms = lane->p->how.timeout_ms,
                                     .answer_bytes_max = answer_bytes(lane),
                                     .done = called,
                                     .user = lane};
@@ -324,10 +330,10 @@ static void send_request(struct push_lane *lane, struct str url)
     struct pusher *p = lane->p;
     struct err_text text = {""};
     uint8_t random[AZURE_RANDOM_BYTES];
-    if (lane->how.azure)
+    if (lane->p->how.azure)
         env_random(p->push->env, random, sizeof random);
     const struct push_request_conf conf = {.s = p->s,
-                                           .how = &lane->how,
+                                           .how = &lane->p->how,
                                            .url = url,
                                            .origin = origin_of(p),
                                            .arena = &lane->arena,
@@ -380,8 +386,7 @@ static void take_slot(struct push_lane *lane)
 void push_call_begin(struct push_lane *lane)
 {
     struct pusher *p = lane->p;
-    push_how_of(p->s, p->doc, &lane->how);
-    lane->n = push_request_take(&lane->how, push_lane_message(lane, 0), lane->end - lane->from);
+    lane->n = push_request_take(&p->how, push_lane_message(lane, 0), lane->end - lane->from);
     lane->slot.worker = 0;
     bool may = !p->leaving && !p->push->stopping &&
                (!p->user.endpoint || endpoint_begin(p->user.endpoint));

@@ -71,6 +71,7 @@ struct pusher {
     struct endpoint_user user;  /* of an address, a function's too */
     struct function_user fn;    /* name at NULL: not a function's */
     const struct document *doc; /* the function; NULL: there is none now */
+    struct push_how how;        /* it is called, or the endpoint */
     uint32_t slots_out;         /* of the function, those that wait for a worker too */
     struct push_waits waits;
     uint64_t paused_us; /* nothing begins before */
@@ -104,7 +105,6 @@ struct push_lane {
     bool slot_waits, slot_out, worker_lost;
     struct arena arena; /* of one delivery */
     struct wr body;
-    struct push_how how;
     struct function_slot slot;
     struct http_client *http; /* who makes the call */
     struct http_call call;

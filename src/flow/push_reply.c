@@ -21,8 +21,8 @@ static struct str source_of(struct push_lane *lane)
 {
     const struct subscription *s = lane->p->s;
     char text[2 * TOPIC_NAME_MAX + 64];
-    int n = lane->how.function
-                ? snprintf(text, sizeof text, "/functions/%s", lane->how.function->name)
+    int n = lane->p->how.function
+                ? snprintf(text, sizeof text, "/functions/%s", lane->p->how.function->name)
                 : snprintf(text, sizeof text, "/subscriptions/%s/%s", s->topic_name, s->name);
     return (struct str){arena_strndup(&lane->arena, text, (size_t)n), (size_t)n};
 }
@@ -46,7 +46,7 @@ static enum err azure_event(void *arg, struct event *e, struct str topic)
     uint32_t cause = lane->n == 1 ? 0 : REPLY_NO_CAUSE;
     if (topic.at != NULL)
         return reply_add_to(&lane->reply, e, cause, topic);
-    if (lane->how.reply)
+    if (lane->p->how.reply)
         return reply_add(&lane->reply, e, cause);
     lane->reply.dropped++;
     return ERR_OK;
@@ -55,13 +55,13 @@ static enum err azure_event(void *arg, struct event *e, struct str topic)
 static void azure_line(void *arg, struct str text)
 {
     const struct push_lane *lane = arg;
-    function_log_said(lane->p->push->env, lane->how.function->name, lane->slot.worker,
+    function_log_said(lane->p->push->env, lane->p->how.function->name, lane->slot.worker,
                       "subscription", str_of(lane->p->s->name), text);
 }
 
 static void make_outputs(const struct push_lane *lane)
 {
-    const struct spec_list *outputs = &lane->how.function->conf.function.azure_out;
+    const struct spec_list *outputs = &lane->p->how.function->conf.function.azure_out;
     const struct function_output *out = outputs->at;
     for (size_t i = 0; i < outputs->n; i++)
         reply_topic_make(lane->p->push->b, out[i].topic);
@@ -70,7 +70,7 @@ static void make_outputs(const struct push_lane *lane)
 static enum err take_azure(struct push_lane *lane)
 {
     struct str answer = lane->call.answer;
-    struct azure_answer a = {.conf = &lane->how.function->conf.function,
+    struct azure_answer a = {.conf = &lane->p->how.function->conf.function,
                              .arena = &lane->arena,
                              .source = lane->reply.conf.source,
                              .event = azure_event,
@@ -92,7 +92,7 @@ static enum err take_azure(struct push_lane *lane)
         (void)err_say(&lane->reply.text, err, "%s", err_meaning(err));
     if (a.lines_dropped > 0)
         env_log(lane->p->push->env, ENV_WARN, "function.output_dropped",
-                "function=%s worker=%u lines=%u held=false", lane->how.function->name,
+                "function=%s worker=%u lines=%u held=false", lane->p->how.function->name,
                 lane->slot.worker, a.lines_dropped);
     return err;
 }
@@ -102,9 +102,9 @@ enum err push_reply_take(struct push_lane *lane)
     push_reply_begin(lane);
     budget_share_claim(&lane->answer, lane->call.answer.len);
     enum err err = ERR_OK;
-    if (lane->how.azure)
+    if (lane->p->how.azure)
         err = take_azure(lane);
-    else if (lane->how.reply)
+    else if (lane->p->how.reply)
         err = reply_read(&lane->reply, &lane->call);
     if (err == ERR_TOPIC_UNKNOWN) /* by the next attempt it is there */
         reply_topics_make(lane->p->push->b, lane->p->s);

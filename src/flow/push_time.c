@@ -3,8 +3,6 @@
 #include "base/secret.h"
 #include "flow/push_internal.h"
 
-#include <stdio.h>
-
 void push_time_begin(struct push_lane *lane, enum hop_step step)
 {
     lane->time = (struct push_time){
@@ -15,8 +13,8 @@ void push_time_end(struct push_lane *lane, const char *by, const char *outcome)
 {
     struct push_time *t = &lane->time;
     t->end_us = env_clock_us(lane->p->push->env);
-    snprintf(t->by, sizeof t->by, "%s", by != NULL ? by : "");
-    snprintf(t->outcome, sizeof t->outcome, "%s", outcome);
+    (void)str_copy(t->by, sizeof t->by, by != NULL ? str_of(by) : STR_LIT(""));
+    (void)str_copy(t->outcome, sizeof t->outcome, str_of(outcome));
 }
 
 static uint64_t between(uint64_t from_us, uint64_t to_us)

@@ -28,18 +28,11 @@ static uint32_t most_calls(const struct pusher *p)
     return pusher_to_topic(p) ? 1 : (uint32_t)p->s->conf.concurrency;
 }
 
-static struct push_how how_of(const struct pusher *p)
-{
-    struct push_how how;
-    push_how_of(p->s, p->doc, &how);
-    return how;
-}
-
 static uint32_t events_a_call(const struct pusher *p)
 {
     if (pusher_to_model(p))
         return p->model ? model_batch(p->model) : 1;
-    return pusher_to_topic(p) ? TOPIC_MESSAGES : how_of(p).events_max;
+    return pusher_to_topic(p) ? TOPIC_MESSAGES : p->how.events_max;
 }
 
 /* The endpoint's rate: one call at a time, and not before its time. */
@@ -157,7 +150,7 @@ static void fetch_done(struct op *op)
 static uint32_t lock_ms(const struct pusher *p, uint32_t calls)
 {
     int64_t a_call =
-        pusher_to_model(p) ? model_conf(p->model)->timeout_ms : (int64_t)how_of(p).timeout_ms;
+        pusher_to_model(p) ? model_conf(p->model)->timeout_ms : (int64_t)p->how.timeout_ms;
     uint64_t ms = (uint64_t)a_call * (calls + 1) + LOCK_MARGIN_MS;
     return (uint32_t)(ms < LOCK_MS_MAX ? ms : LOCK_MS_MAX);
 }
@@ -210,14 +203,13 @@ static void fetch_cancel(struct pusher *p, struct push_stream *st)
 static void start_lane(struct pusher *p, struct push_stream *st)
 {
     struct push_fetch *f = st->fetch;
-    struct push_how how = how_of(p);
     uint32_t from = f->next, left = f->op.n - from;
     bool whole = pusher_chained(p) || pusher_to_topic(p);
     uint32_t n = left;
     if (pusher_to_model(p) && !whole)
         n = left < model_batch(p->model) ? left : model_batch(p->model);
     else if (!whole)
-        n = push_request_take(&how, f->op.messages + from, left);
+        n = push_request_take(&p->how, f->op.messages + from, left);
     f->next += n;
     f->refs++;
     if (f->next == f->op.n)
@@ -449,6 +441,7 @@ struct pusher *pusher_make(struct push *push, const struct subscription *s, bool
         push_model_join(p);
     else if (!pusher_to_topic(p))
         endpoint_join(push->endpoints, s->conf.target, &p->user);
+    push_how_of(s, p->doc, &p->how);
     if (push_validation_of(s) == PUSH_PENDING)
         p->handshake = handshake_start(p);
     if (first)
