@@ -109,6 +109,7 @@ static enum err open_store(struct serve *s, struct embedded_report *report, stru
     enum err err = embedded_open(&conf, s->loops, s->n, s->stores, &s->embedded, report, text);
     if (err)
         return err;
+    embedded_set_scrub(s->embedded, (uint64_t)s->options.scrub);
     log_event(ENV_INFO, "store.open",
               "created=%s clean=%s logs=%" PRIu64 " replayed=%" PRIu64 " cut_bytes=%" PRIu64
               " took_us=%" PRIu64 " incarnation=%" PRIu32,

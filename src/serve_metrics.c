@@ -37,6 +37,12 @@ static void put_store(struct wr *w, const struct embedded *e)
     metric(w, "weir_journal_commit_seconds", "gauge",
            "Moving average of one write and sync of the journal.", (double)st.commit_us / 1e6);
     metric(w, "weir_checkpoints_total", "counter", "Checkpoints done.", (double)st.checkpoints);
+    metric(w, "weir_scrub_passes_total", "counter", "How often all that is stored was read again.",
+           (double)st.scrub_passes);
+    metric(w, "weir_scrub_bytes_total", "counter", "Batches read to find what has changed on disk.",
+           (double)st.scrub_bytes);
+    metric(w, "weir_scrub_faults_total", "counter", "Faults that were found so.",
+           (double)st.scrub_faults);
 }
 
 static void put_kafka(struct wr *w, const struct kafka_front *front)

@@ -39,6 +39,7 @@ struct serve_options {
     const char *tls_certificate, *tls_key, *tls_client_ca;
     struct option_list http_hosts, http_origins;
     int64_t threads, partitions, group_delay_ms, sasl_session_ms, hops, log_level, http_body_max;
+    int64_t scrub; /* bytes a second */
     const char *egress_ca, *egress_proxy, *egress_origin, *validation_url;
     const char *otlp_endpoint, *otlp_headers, *otlp_service;
     int64_t egress_private, commands; /* enum serve_when */

@@ -38,6 +38,8 @@ static void take_live(struct serve *s, const struct serve_options *now)
     s->options.partitions = now->partitions;
     s->options.group_delay_ms = now->group_delay_ms;
     s->options.hops = now->hops;
+    s->options.scrub = now->scrub;
+    embedded_set_scrub(s->embedded, (uint64_t)now->scrub);
     log_set_level((enum env_level)now->log_level);
     serve_broker_conf(now, &conf);
     broker_set_conf(s->brokers[0], &conf);

@@ -322,6 +322,7 @@ static struct embedded *embedded_make(const struct embedded_conf *conf, struct l
     c->files_max = or_default(c->files_max, 512);
     c->sync_files_max = or_default(c->sync_files_max, 64);
     c->retention_ms = or_default(c->retention_ms, 30000);
+    c->scrub_after_ms = or_default(c->scrub_after_ms, 600000);
     c->unload_looks = or_default(c->unload_looks, 10);
     e->dir = mem_strdup(conf->dir);
     c->dir = e->dir;
@@ -399,6 +400,7 @@ enum err embedded_open(const struct embedded_conf *conf, struct loop **loops, un
         report->logs += r->logs.count;
         loop_hook_add(r->loop, &r->hook);
         retention_init(r);
+        scrub_init(r);
     }
     checkpoint_init(e);
     e->hooked = true;
@@ -484,8 +486,10 @@ static void reactor_free(struct embedded *e, struct store_reactor *r)
         loop_hook_remove(r->loop, &r->hook);
         env_timer_stop(reactor_env(r), &r->interval);
         env_timer_stop(reactor_env(r), &r->retention.timer);
+        env_timer_stop(reactor_env(r), &r->scrub.timer);
     }
     reactor_abandon(e, r);
+    scrub_free(r);
     while ((n = map_next(&r->logs, NULL)))
         reactor_log_free(container_of(n, struct store_log, node));
     map_free(&r->logs);
@@ -536,5 +540,13 @@ void embedded_stat(const struct embedded *e, struct embedded_stat *out)
                                   .journal_bytes = w->journal.total,
                                   .journal_used = journal_used(&w->journal),
                                   .checkpoints = e->checkpoint.count,
-                                  .commit_us = w->average_us};
+                                  .commit_us = w->average_us,
+                                  .scrub_passes = atomic_load(&e->scrub.passes),
+                                  .scrub_bytes = atomic_load(&e->scrub.bytes),
+                                  .scrub_faults = atomic_load(&e->scrub.faults)};
+}
+
+void embedded_set_scrub(struct embedded *e, uint64_t bytes_a_second)
+{
+    atomic_store(&e->scrub.rate, bytes_a_second);
 }

@@ -40,6 +40,7 @@ struct embedded_conf {
     uint64_t files_max;           /* 512: segment files kept open */
     uint64_t sync_files_max;      /* 64: above so many one syncfs is cheaper than a sync of each */
     uint64_t retention_ms;        /* 30,000: how often retention looks at the logs */
+    uint64_t scrub_after_ms;      /* 600,000: when the first pass begins, if there is a rate */
     uint64_t unload_looks;        /* 10: a log that was unused for so many is unloaded */
     uint64_t reference_bytes;     /* 512 KiB: such batches need not be carried by the journal */
     uint64_t reserve_bytes;       /* 16 MiB of the disk that ordinary appends leave free */
@@ -80,11 +81,16 @@ void embedded_free(struct embedded *e);
 /* A checkpoint now; done is optional. On reactor 0. ERR_BUSY: one runs already. */
 void embedded_checkpoint(struct embedded *e, embedded_closed_fn *done, void *arg);
 
+/* How many bytes a second are read to find bit rot (scrub.h); 0, as it is at first: none. Any
+ * thread. */
+void embedded_set_scrub(struct embedded *e, uint64_t bytes_a_second);
+
 struct embedded_stat {
     uint64_t groups, syncs; /* written by the journal */
     uint64_t journal_bytes; /* all files */
     uint64_t journal_used;  /* since the last checkpoint */
     uint64_t checkpoints;
     uint64_t commit_us; /* moving average of a write and sync */
+    uint64_t scrub_passes, scrub_bytes, scrub_faults;
 };
 void embedded_stat(const struct embedded *e, struct embedded_stat *out);

@@ -1,5 +1,5 @@
 /* embedded_internal.h: what the parts of the embedded store share: embedded.c (the port's calls),
- * checkpoint.c, recovery.c, retention.c. Not for others.
+ * checkpoint.c, recovery.c, retention.c, scrub.c. Not for others.
  *
  * struct embedded is the process's, struct store_reactor one reactor's share of it, struct
  * store_log one log. A log is touched on its reactor only; the fields of struct embedded that
@@ -14,6 +14,7 @@
 #include "store/manifest.h"
 #include "store/recovery.h"
 #include "store/retention.h"
+#include "store/scrub.h"
 
 #define STORE_LOG_MAGIC 0x574c4f47u
 
@@ -67,6 +68,7 @@ struct store_reactor {
     struct env_timer interval; /* for flush INTERVAL */
     struct checkpoint_part part;
     struct retention retention;
+    struct scrub scrub;
 };
 
 struct embedded {
@@ -80,6 +82,7 @@ struct embedded {
     struct store_reactor *reactor; /* array */
     struct writer writer;
     struct checkpoint checkpoint;
+    struct scrub_total scrub;
     bool writer_open, hooked;
     atomic_bool failed;
     atomic_uint burials; /* folders of deleted logs that are being removed */

@@ -202,3 +202,13 @@ struct plog_check_result {
 };
 enum err must_use plog_check(struct disk *disk, const char *dir, const struct plog_state *state,
                              plog_fault_fn *fault, void *arg, struct plog_check_result *out);
+/* The same in steps of about bytes_max, also while the log is open and appended to: below `synced`
+ * nothing changes but by trims, so what is missing may be gone rightly. A begun check is to be
+ * ended (out: NULL, or what was found) whatever begin and run return. Any thread, one at a time. */
+struct plog_check;
+enum err must_use plog_check_begin(struct disk *disk, const char *dir,
+                                   const struct plog_state *state, plog_fault_fn *fault, void *arg,
+                                   struct plog_check **out);
+enum err must_use plog_check_run(struct plog_check *check, uint64_t bytes_max, uint64_t *bytes,
+                                 bool *done);
+void plog_check_end(struct plog_check *check, struct plog_check_result *out);

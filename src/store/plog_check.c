@@ -1,5 +1,6 @@
-/* fsck of one log: every byte is read, every rule of FORMAT.md about batches and the files beside
- * them is looked at. Works on files alone, so that a broken folder can be looked at too. */
+/* fsck of one log, and the scrub of one that is served: every byte is read, every rule of FORMAT.md
+ * about batches and the files beside them is looked at. Works on files alone, so that a broken
+ * folder can be looked at too, and in steps, so that it can go slowly. */
 #include "store/plog_internal.h"
 
 #include "base/assert.h"
@@ -27,31 +28,39 @@ struct expect {
     struct index_mark entries[SEGMENT_FILES];
 };
 
-struct check {
+struct expect_list {
+    struct expect *seg;
+    size_t count, cap;
+};
+
+struct plog_check {
     struct disk *disk;
-    const char *dir;
+    char *dir;
     plog_fault_fn *fault;
     void *arg;
-    struct plog_check_result *out;
-    const struct expect *seg;
+    struct plog_check_result out;
+    struct expect_list list;
+    size_t next;              /* in the list */
+    const struct expect *seg; /* that is being read; NULL: none */
     struct disk_file *log;
+    struct segment_walk walk;
     struct entries file[SEGMENT_FILES];
     uint8_t *batch;
     uint32_t batch_cap;
     int64_t max_timestamp, first_append_ms;
 };
 
-static void fault(struct check *c, enum segment_file which, uint64_t at, const char *what)
+static void fault(struct plog_check *c, enum segment_file which, uint64_t at, const char *what)
 {
     char path[SEGMENT_PATH_MAX];
     segment_path(path, c->dir, c->seg->base, which, "");
-    c->out->faults++;
+    c->out.faults++;
     if (c->fault)
         c->fault(c->arg, path, at, what);
 }
 
 /* Reads at most `want` bytes (UINT64_MAX: all) of an entries file. */
-static enum err read_entries(struct check *c, enum segment_file which)
+static enum err read_entries(struct plog_check *c, enum segment_file which)
 {
     static const uint32_t size_of[SEGMENT_FILES] = {0, INDEX_ENTRY_BYTES, TIMEINDEX_ENTRY_BYTES,
                                                     SIDECAR_ENTRY_BYTES};
@@ -93,7 +102,7 @@ static const uint8_t *next_entry(const struct entries *e)
     return e->bytes - e->at >= e->entry_bytes ? e->p + e->at : NULL;
 }
 
-static void check_sidecar(struct check *c, const struct batch_head *head, uint32_t at,
+static void check_sidecar(struct plog_check *c, const struct batch_head *head, uint32_t at,
                           const uint8_t *raw)
 {
     struct entries *e = &c->file[SEGMENT_SIDECAR];
@@ -118,7 +127,7 @@ static void check_sidecar(struct check *c, const struct batch_head *head, uint32
     e->at += e->entry_bytes;
 }
 
-static void check_index(struct check *c, const struct batch_head *head, uint32_t at)
+static void check_index(struct plog_check *c, const struct batch_head *head, uint32_t at)
 {
     struct entries *e = &c->file[SEGMENT_INDEX];
     const uint8_t *entry = next_entry(e);
@@ -132,7 +141,7 @@ static void check_index(struct check *c, const struct batch_head *head, uint32_t
 
 /* Entries name the batch that first had the largest timestamp; it comes before the entry's making,
  * so the comparison is with the batch itself. */
-static void check_timeindex(struct check *c, const struct batch_head *head)
+static void check_timeindex(struct plog_check *c, const struct batch_head *head)
 {
     struct entries *e = &c->file[SEGMENT_TIMEINDEX];
     const uint8_t *entry = next_entry(e);
@@ -150,7 +159,7 @@ static void check_timeindex(struct check *c, const struct batch_head *head)
 }
 
 /* The whole batch into c->batch. */
-static enum err read_batch(struct check *c, uint32_t at, uint32_t n)
+static enum err read_batch(struct plog_check *c, uint32_t at, uint32_t n)
 {
     size_t got = 0;
     if (n > c->batch_cap) {
@@ -165,49 +174,54 @@ static enum err read_batch(struct check *c, uint32_t at, uint32_t n)
     return err ? err : got == n ? ERR_OK : ERR_CORRUPT;
 }
 
-static enum err check_batch(struct check *c, const struct batch_head *head, uint32_t at)
+static enum err check_batch(struct plog_check *c, const struct batch_head *head, uint32_t at)
 {
     enum err err = read_batch(c, at, head->bytes);
     if (err)
         return err;
     if (!batch_crc_ok(c->batch, head))
         fault(c, SEGMENT_LOG, at, "the batch's CRC does not match its bytes");
-    if (head->base_offset < c->out->next_offset || head->base_offset < c->seg->base)
+    if (head->base_offset < c->out.next_offset || head->base_offset < c->seg->base)
         fault(c, SEGMENT_LOG, at, "the batch's base offset does not follow the one before");
     check_sidecar(c, head, at, c->batch);
     check_index(c, head, at);
     check_timeindex(c, head);
-    if (batch_next_offset(head) > c->out->next_offset)
-        c->out->next_offset = batch_next_offset(head);
-    c->out->batches++;
-    c->out->bytes += head->bytes;
+    if (batch_next_offset(head) > c->out.next_offset)
+        c->out.next_offset = batch_next_offset(head);
+    c->out.batches++;
+    c->out.bytes += head->bytes;
     return ERR_OK;
 }
 
-static enum err walk_segment(struct check *c, uint32_t end)
+static void segment_end(struct plog_check *c)
 {
-    struct segment_walk walk;
+    for (int i = SEGMENT_INDEX; i < SEGMENT_FILES; i++) {
+        mem_free(c->file[i].p);
+        c->file[i].p = NULL;
+    }
+    disk_close(c->log);
+    c->log = NULL;
+    c->seg = NULL;
+}
+
+/* The next batch, or the end of the segment. */
+static enum err segment_step(struct plog_check *c)
+{
     struct batch_head head;
     uint32_t at = 0;
-    enum err err;
-
-    segment_walk_init(&walk, c->log, 0, end);
-    while ((err = segment_walk_next(&walk, &head, &at, NULL)) == ERR_OK) {
-        err = check_batch(c, &head, at);
-        if (err)
-            return err;
-    }
-    if (err == ERR_CORRUPT) {
-        fault(c, SEGMENT_LOG, walk.at, "there is no whole batch here");
-        return ERR_OK; /* without its length the next one cannot be found */
-    }
+    enum err err = segment_walk_next(&c->walk, &head, &at, NULL);
+    if (!err)
+        return check_batch(c, &head, at);
+    if (err == ERR_CORRUPT) /* without its length the next one cannot be found */
+        fault(c, SEGMENT_LOG, c->walk.at, "there is no whole batch here");
     for (int i = SEGMENT_INDEX; i < SEGMENT_FILES && err == ERR_NOT_FOUND; i++)
         if (c->file[i].at < c->file[i].bytes)
             fault(c, (enum segment_file)i, c->file[i].at, "entries without a batch");
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
+    segment_end(c);
+    return err == ERR_NOT_FOUND || err == ERR_CORRUPT ? ERR_OK : err;
 }
 
-static enum err open_segment(struct check *c, uint32_t *end)
+static enum err open_segment(struct plog_check *c, uint32_t *end)
 {
     char path[SEGMENT_PATH_MAX];
     uint64_t size = 0;
@@ -228,31 +242,22 @@ static enum err open_segment(struct check *c, uint32_t *end)
     return ERR_OK;
 }
 
-static enum err check_segment(struct check *c, const struct expect *seg)
+static enum err segment_begin(struct plog_check *c, const struct expect *seg)
 {
     uint32_t end = 0;
     c->seg = seg;
     c->max_timestamp = -1;
-    c->log = NULL;
     enum err err = open_segment(c, &end);
     if (err == ERR_NOT_FOUND && !seg->maybe)
         fault(c, SEGMENT_LOG, 0, "the file is missing");
     for (int i = SEGMENT_INDEX; i < SEGMENT_FILES && !err; i++)
         err = read_entries(c, (enum segment_file)i);
-    if (!err)
-        err = walk_segment(c, end);
-    for (int i = SEGMENT_INDEX; i < SEGMENT_FILES; i++) {
-        mem_free(c->file[i].p);
-        c->file[i].p = NULL;
-    }
-    disk_close(c->log);
+    if (err)
+        segment_end(c);
+    else
+        segment_walk_init(&c->walk, c->log, 0, end);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
-
-struct expect_list {
-    struct expect *seg;
-    size_t count, cap;
-};
 
 static struct expect *expect_add(struct expect_list *list)
 {
@@ -307,26 +312,57 @@ static int expect_order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+enum err plog_check_begin(struct disk *disk, const char *dir, const struct plog_state *state,
+                          plog_fault_fn *fault_fn, void *arg, struct plog_check **out)
+{
+    struct plog_check *c = mem_zalloc(1, sizeof(*c));
+    enum err err = ERR_OK;
+    c->disk = disk;
+    c->dir = mem_strdup(dir);
+    c->fault = fault_fn;
+    c->arg = arg;
+    *out = c;
+    if (state)
+        expect_state(&c->list, state);
+    else
+        err = disk_list(disk, dir, expect_name, &c->list);
+    if (!state && c->list.count > 0)
+        qsort(c->list.seg, c->list.count, sizeof *c->list.seg, expect_order);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err plog_check_run(struct plog_check *c, uint64_t bytes_max, uint64_t *bytes, bool *done)
+{
+    uint64_t from = c->out.bytes;
+    enum err err = ERR_OK;
+    while (!err && (c->seg || c->next < c->list.count) && c->out.bytes - from < bytes_max)
+        err = c->seg ? segment_step(c) : segment_begin(c, &c->list.seg[c->next++]);
+    *bytes = c->out.bytes - from;
+    *done = !c->seg && c->next == c->list.count;
+    return err;
+}
+
+void plog_check_end(struct plog_check *c, struct plog_check_result *out)
+{
+    if (c->seg)
+        segment_end(c);
+    if (out)
+        *out = c->out;
+    mem_free(c->batch);
+    mem_free(c->list.seg);
+    mem_free(c->dir);
+    mem_free(c);
+}
+
 enum err plog_check(struct disk *disk, const char *dir, const struct plog_state *state,
                     plog_fault_fn *fault_fn, void *arg, struct plog_check_result *out)
 {
-    struct check c = {.disk = disk, .dir = dir, .fault = fault_fn, .arg = arg, .out = out};
-    struct expect_list list = {0};
-    enum err err = ERR_OK;
-
-    *out = (struct plog_check_result){0};
-    if (state) {
-        expect_state(&list, state);
-    } else {
-        err = disk_list(disk, dir, expect_name, &list);
-        if (err == ERR_NOT_FOUND)
-            err = ERR_OK;
-        if (list.count > 0)
-            qsort(list.seg, list.count, sizeof *list.seg, expect_order);
-    }
-    for (size_t i = 0; i < list.count && !err; i++)
-        err = check_segment(&c, &list.seg[i]);
-    mem_free(c.batch);
-    mem_free(list.seg);
+    struct plog_check *c;
+    uint64_t bytes;
+    bool done;
+    enum err err = plog_check_begin(disk, dir, state, fault_fn, arg, &c);
+    if (!err)
+        err = plog_check_run(c, UINT64_MAX, &bytes, &done);
+    plog_check_end(c, out);
     return err;
 }

@@ -9,7 +9,7 @@
  *     plog_epochs.c   leader epochs
  *     plog_sync.c     checkpoint jobs
  *     plog_trim.c     log start, retention, deletion
- *     plog_check.c    fsck
+ *     plog_check.c    fsck and scrub
  *
  * A log's segments stand in one array, by base offset. The last is appended to if has_active; then
  * its writer (segment_writer.h) is loaded at the first use and given back when the log is idle.

@@ -763,6 +763,63 @@ static void test_idle_log(void **state)
     assert_int_equal(append_bytes(log, id0, 10), 60);
 }
 
+/* --- scrub --- */
+
+static struct embedded_stat stat_now(void)
+{
+    struct embedded_stat st;
+    embedded_stat(w.embedded, &st);
+    return st;
+}
+
+/* All that a checkpoint covers is read, slowly, once a day; a bit that has changed is found. */
+static void test_scrub(void **state)
+{
+    (void)state;
+    struct layout_path folder, path;
+    w.conf.scrub_after_ms = 1000;
+    w.conf.checkpoint_ms = 100;
+    start();
+    struct store_log *log = world_log(&w, id0, &world_log_conf);
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal(append_bytes(log, id0, 2000), i);
+    uint64_t bytes = world_stat(&w, id0, log).bytes;
+    wait_ms(10000);
+    assert_int_equal(stat_now().scrub_bytes, 0); /* no rate */
+    embedded_set_scrub(w.embedded, bytes / 10);
+    wait_ms(35000);
+    assert_int_equal(stat_now().scrub_bytes, bytes);
+    assert_int_equal(stat_now().scrub_faults, 0);
+    assert_int_equal(append_bytes(log, id0, 2000), 60);
+    layout_in(&path, layout_log(&folder, w.dir, &id0), "00000000000000000000.log");
+    assert_int_equal(sim_disk_corrupt(w.sim, path.s, 1000), ERR_OK);
+    wait_ms(60000);
+    assert_int_equal(stat_now().scrub_passes, 1);
+    assert_int_equal(stat_now().scrub_faults, 0); /* it was read before */
+    wait_ms(86400000);
+    assert_int_equal(stat_now().scrub_faults, 1);
+    assert_int_equal(stat_now().scrub_passes, 2);
+}
+
+/* What was trimmed or deleted while it was read is no fault. */
+static void test_scrub_gone(void **state)
+{
+    (void)state;
+    w.conf.scrub_after_ms = 1000;
+    w.conf.checkpoint_ms = 100;
+    start();
+    struct store_log *log = world_log(&w, id0, &world_log_conf);
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal(append_bytes(log, id0, 60000), i);
+    embedded_set_scrub(w.embedded, 1 << 20);
+    wait_ms(1500); /* in the first segments */
+    assert_true(stat_now().scrub_bytes > 0 && stat_now().scrub_passes == 0);
+    assert_int_equal(world_trim(&w, id0, log, 60), ERR_OK);
+    wait_ms(90000);
+    assert_int_equal(stat_now().scrub_passes, 1);
+    assert_int_equal(stat_now().scrub_faults, 0);
+}
+
 #define ONE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define TWO(test) cmocka_unit_test_setup_teardown(test, setup_two, teardown)
 
@@ -795,6 +852,8 @@ int main(void)
         ONE(test_retention_clock),
         ONE(test_damaged_log),
         ONE(test_idle_log),
+        ONE(test_scrub),
+        ONE(test_scrub_gone),
         TWO(test_spread_no_room),
         TWO(test_spread_part_fails),
     };
