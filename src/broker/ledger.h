@@ -385,6 +385,28 @@ void ledger_stat(const struct ledger *l, struct ledger_stat *out);
  * page in which next lies is dropped. For a ledger that has been idle. Not with sessions. */
 void ledger_pack(struct ledger *l, struct ledger_time now);
 
+/* ---- leaving memory, and coming back ----
+ *
+ * A ledger at rest is all that its records say, but for its past: what counts in this process
+ * alone. So its owner may write them all, keep the past, free the ledger, and later fold one anew
+ * from them (ledger_fold, ledger_folded), which is the same again when its past is given back. Its
+ * due times are exact if ledger_fold is told a wall clock that has gone on as the monotonic one
+ * has. Not kept: in which order sessions wait. */
+
+/* Nothing is acquired, dead, locked or in doubt; nothing is under way, or waits to be written. */
+bool ledger_rests(const struct ledger *l);
+/* Of a ledger at rest: the records of all its entities. */
+void ledger_snapshot_all(struct ledger *l, struct ledger_time now, struct batch_builder *out);
+
+struct ledger_past {
+    uint64_t stamp; /* the last one given: tokens of this process do not come again */
+    int64_t kept, expired_below;
+    uint64_t delivered, accepted, released, rejected, lock_expired, expired, skipped;
+};
+void ledger_past(const struct ledger *l, struct ledger_past *out);
+/* On one that was folded, before anything else. */
+void ledger_resume(struct ledger *l, const struct ledger_past *past);
+
 /* ---- sessions ----
  *
  * A session is there while it has messages, a lock or a state. Its messages are acquired by who

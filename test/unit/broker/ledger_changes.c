@@ -421,6 +421,31 @@ static void clamp(struct world *w, const struct step *s)
         w->m[o] = (struct model_message){.state = LEDGER_UNSEEN, .token = w->m[o].token};
 }
 
+/* Out of memory, and back: nothing is different, whatever the wall clock did. */
+void do_page(struct world *w, const struct step *s)
+{
+    struct ledger_past past;
+    int64_t due = ledger_due(w->l);
+    if (w->flights_n != 0 || w->open.change != NULL || !ledger_rests(w->l))
+        return;
+    size_t chunk = ledger_log_page_out(&w->log, w->l, w->now);
+    ledger_past(w->l, &past);
+    ledger_forget(w->l);
+    ledger_free(w->l);
+    int64_t most = due == INT64_MAX ? 5000 : due - w->now.mono_ms - 1;
+    int64_t ms = most > 0 ? s->a % most : 0;
+    w->now.mono_ms += ms;
+    w->now.wall_ms += ms;
+    w->l = ledger_log_page_in(&w->log, &w->conf, 0, chunk, w->now);
+    ledger_resume(w->l, &past);
+    uint64_t unseen;
+    w->now.wall_ms += (int64_t)(s->b % 20000) - 10000;
+    ledger_trim(w->l, w->log_start, &unseen);
+    CHECK(w, ledger_rests(w->l) && (ledger_due(w->l) == due || due != INT64_MAX));
+    CHECK(w, unseen == 0);
+    w->durable = w->log.end;
+}
+
 void do_crash(struct world *w, const struct step *s)
 {
     struct must must;

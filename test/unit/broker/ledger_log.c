@@ -100,25 +100,41 @@ static void trim(struct ledger_log *log)
     log->n = n;
 }
 
-void ledger_log_snapshot_of(struct ledger_log *log, struct ledger_entity *e, struct ledger_time now)
+/* As one batch. */
+static void batch_land(struct ledger_log *log, struct batch_builder *b)
 {
-    struct batch_builder b;
     struct batch_head head;
     struct record_iter it;
     struct record r;
-    if (!e->log.known || e->log.pending != 0)
-        return;
-    batch_begin(&b, 0);
-    ledger_snapshot(e, now, &b);
-    struct slice batch = batch_end(&b);
+    struct slice batch = batch_end(b);
     enum err err = batch_head_read(batch.at, batch.len, &head);
     weir_assert(err == ERR_OK);
     record_iter_init(&it, &head, batch.at + BATCH_HEAD_BYTES, batch.len - BATCH_HEAD_BYTES);
     while (record_iter_next(&it, &r) == ERR_OK)
         record_add(log, r.key, r.value);
     slice_unref(batch);
-    entity_since(log, e, log->end++);
+    log->end++;
+}
+
+void ledger_log_snapshot_of(struct ledger_log *log, struct ledger_entity *e, struct ledger_time now)
+{
+    struct batch_builder b;
+    if (!e->log.known || e->log.pending != 0)
+        return;
+    batch_begin(&b, 0);
+    ledger_snapshot(e, now, &b);
+    batch_land(log, &b);
+    entity_since(log, e, log->end - 1);
     trim(log);
+}
+
+size_t ledger_log_page_out(struct ledger_log *log, struct ledger *l, struct ledger_time now)
+{
+    struct batch_builder b;
+    batch_begin(&b, 0);
+    ledger_snapshot_all(l, now, &b);
+    batch_land(log, &b);
+    return log->end - 1;
 }
 
 void ledger_log_snapshot(struct ledger_log *log, struct ledger_time now)
@@ -140,6 +156,33 @@ static void cut_off(struct ledger_log *log, size_t cut)
     log->entities_n = 0;
 }
 
+static void record_fold(struct ledger_log *log, struct ledger *l, const struct ledger_log_record *r,
+                        struct ledger_time now, bool replace)
+{
+    struct ledger_key key;
+    struct ledger_entity *e;
+    bool known = ledger_key_read((struct str){(const char *)r->key.at, r->key.len}, &key);
+    weir_assert(known);
+    struct str value = {(const char *)r->value.at, r->value.len};
+    enum err err = ledger_fold(l, &key, value, now, &e);
+    weir_assert(err == ERR_OK);
+    if (replace && e != NULL && !e->log.known)
+        entity_since(log, e, r->at);
+}
+
+struct ledger *ledger_log_page_in(struct ledger_log *log, const struct ledger_conf *conf,
+                                  int64_t start, size_t chunk, struct ledger_time now)
+{
+    struct ledger *l = ledger_make(conf, start);
+    log->entities_n = 0;
+    for (size_t i = 0; i < log->n; i++)
+        if (log->records[i].at == chunk)
+            record_fold(log, l, &log->records[i], now, true);
+    ledger_folded(l, now);
+    trim(log);
+    return l;
+}
+
 struct ledger *ledger_log_fold(struct ledger_log *log, const struct ledger_conf *conf,
                                int64_t start, size_t cut, struct ledger_time now, bool replace)
 {
@@ -149,18 +192,8 @@ struct ledger *ledger_log_fold(struct ledger_log *log, const struct ledger_conf 
     else
         cut_off(log, cut);
     struct ledger *l = ledger_make(&own, start);
-    for (size_t i = 0; i < log->n && log->records[i].at < cut; i++) {
-        const struct ledger_log_record *r = &log->records[i];
-        struct ledger_key key;
-        struct ledger_entity *e;
-        bool known = ledger_key_read((struct str){(const char *)r->key.at, r->key.len}, &key);
-        weir_assert(known);
-        struct str value = {(const char *)r->value.at, r->value.len};
-        enum err err = ledger_fold(l, &key, value, now, &e);
-        weir_assert(err == ERR_OK);
-        if (replace && e != NULL && !e->log.known)
-            entity_since(log, e, r->at);
-    }
+    for (size_t i = 0; i < log->n && log->records[i].at < cut; i++)
+        record_fold(log, l, &log->records[i], now, replace);
     ledger_folded(l, now);
     return l;
 }

@@ -30,6 +30,11 @@ void ledger_log_end(struct ledger_log *log, const struct ledger_take *take);
 void ledger_log_snapshot(struct ledger_log *log, struct ledger_time now);
 void ledger_log_snapshot_of(struct ledger_log *log, struct ledger_entity *e,
                             struct ledger_time now);
+/* All of a ledger at rest, as one batch of the log: its number. */
+size_t ledger_log_page_out(struct ledger_log *log, struct ledger *l, struct ledger_time now);
+/* The ledger that this batch holds, which has become what the log needs to tell of it. */
+struct ledger *ledger_log_page_in(struct ledger_log *log, const struct ledger_conf *conf,
+                                  int64_t start, size_t chunk, struct ledger_time now);
 /* A ledger from what is below `cut`; the log's end from then on, if `replace`: else the ledger is
  * only to be looked at, and must not be given to the log. */
 struct ledger *ledger_log_fold(struct ledger_log *log, const struct ledger_conf *conf,

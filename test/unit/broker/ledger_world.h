@@ -171,5 +171,6 @@ void do_done(struct world *w, const struct step *s);
 void do_rewind(struct world *w, const struct step *s);
 void do_snapshot(struct world *w, const struct step *s);
 void do_pack(struct world *w, const struct step *s);
+void do_page(struct world *w, const struct step *s);
 void do_shadow(struct world *w, const struct step *s);
 void do_crash(struct world *w, const struct step *s);

@@ -54,6 +54,7 @@ static const struct verb verbs[] = {
     {"rewind", 1, do_rewind},
     {"snapshot", 8, do_snapshot},
     {"pack", 2, do_pack},
+    {"page", 4, do_page},
     {"shadow", 2, do_shadow},
     {"crash", 2, do_crash},
 };
