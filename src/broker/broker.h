@@ -43,6 +43,7 @@ struct broker_conf {
     bool commands;                           /* functions may be commands that weir runs */
     /* When snapshots of ledgers and waiting records are due (statelog.h); 0: its default */
     uint64_t state_slack_bytes;
+    uint32_t sweep_ms; /* how often idle ledgers are looked for (paged.h); 0: once a minute */
 };
 extern const struct broker_conf broker_conf_default;
 

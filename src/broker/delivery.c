@@ -10,6 +10,7 @@
  * ledgers have to tell, a batch each. A batch without settles is relaxed. Then come the things that
  * follow from a change: dead messages are buried, the clock is set, receivers are told.
  */
+#include "broker/paged.h"
 #include "broker/stragglers.h"
 
 #include "base/assert.h"
@@ -20,16 +21,12 @@
 #define SESSIONS_WINDOW_MAX 1000000u /* messages looked at, to find those of a session */
 #define MS_US 1000
 #define FIRST_EXPIRY_MS 60000
-#define SWEEP_US ((uint64_t)60 * 1000 * 1000)
+#define SWEEP_SOON_US ((uint64_t)10 * MS_US)
+#define PAGE_OUTS_MAX 256 /* by one sweep */
 
 /* ---- finding ---- */
 
-struct delivery_key {
-    struct uuid subscription;
-    int32_t index;
-};
-
-static uint64_t key_hash(const struct delivery_key *key)
+uint64_t delivery_key_hash(const struct delivery_key *key)
 {
     return uuid_hash(key->subscription) + (uint64_t)(uint32_t)key->index * 0x9e3779b97f4a7c15;
 }
@@ -46,21 +43,28 @@ static struct delivery *delivery_of(struct map_node *node)
     return container_of(node, struct delivery, node);
 }
 
-static struct delivery *delivery_find(struct deliveries *all, const struct uuid *subscription,
-                                      int32_t index)
+struct delivery *delivery_find(struct deliveries *all, const struct uuid *subscription,
+                               int32_t index)
 {
     struct delivery_key key = {*subscription, index};
-    struct map_node *n = map_find(&all->ledgers, key_hash(&key), key_eq, &key);
+    struct map_node *n = map_find(&all->ledgers, delivery_key_hash(&key), key_eq, &key);
     return n != NULL ? delivery_of(n) : NULL;
 }
 
-enum err delivery_get(struct broker *b, const struct uuid *subscription, int32_t partition,
-                      struct delivery **out)
+struct delivery *delivery_get(struct broker *b, struct op *op, const struct uuid *subscription,
+                              int32_t partition, enum err *err)
 {
+    *err = ERR_COORDINATOR_LOADING;
     if (b->deliveries == NULL || !b->deliveries->open)
-        return ERR_COORDINATOR_LOADING;
-    *out = delivery_find(b->deliveries, subscription, partition);
-    return *out != NULL && !(*out)->leaving ? ERR_OK : ERR_NOT_FOUND;
+        return NULL;
+    struct delivery *d = delivery_find(b->deliveries, subscription, partition);
+    struct paged *p = d == NULL ? paged_find(b->deliveries, subscription, partition) : NULL;
+    if (p != NULL) {
+        *err = paged_wait(b->deliveries, p, op);
+        return NULL;
+    }
+    *err = d != NULL && !d->leaving ? ERR_OK : ERR_NOT_FOUND;
+    return *err == ERR_OK ? d : NULL;
 }
 
 struct ledger_time delivery_now(const struct deliveries *all)
@@ -103,8 +107,8 @@ static struct ledger_conf conf_of(struct delivery *d)
     return conf;
 }
 
-static struct delivery *delivery_make(struct deliveries *all, const struct uuid *subscription,
-                                      int32_t index, struct deliveries_shard *shard)
+struct delivery *delivery_make(struct deliveries *all, const struct uuid *subscription,
+                               int32_t index, struct deliveries_shard *shard)
 {
     struct delivery *d = mem_zalloc(1, sizeof(*d));
     struct delivery_key key = {*subscription, index};
@@ -122,13 +126,13 @@ static struct delivery *delivery_make(struct deliveries *all, const struct uuid 
     d->expiry_ms = INT64_MAX;
     d->dispatch_at = -1;
     d->armed = true; /* there may be receivers already */
-    map_insert(&all->ledgers, &d->node, key_hash(&key));
+    map_insert(&all->ledgers, &d->node, delivery_key_hash(&key));
     struct ledger_conf conf = conf_of(d);
     d->ledger = ledger_make(&conf, s != NULL ? subscription_from(s, index) : 0);
     return d;
 }
 
-static void delivery_free(struct delivery *d)
+void delivery_free(struct delivery *d)
 {
     struct deliveries *all = d->all;
     weir_assert(list_empty(&d->jobs) || !all->open);
@@ -439,20 +443,41 @@ static void clock_fire(struct env_timer *timer)
     clock_arm(all);
 }
 
-/* What nobody has touched for a while keeps its window in the form that is written. */
+static void sweep_look(struct delivery *d)
+{
+    stragglers_sweep(d);
+    d->idle = !d->touched;
+    d->touched = false;
+}
+
+/* What nobody has touched for a while leaves memory; if it cannot, it keeps its window in the form
+ * that is written. */
+static void sweep_idle(struct delivery *d, unsigned *page_outs)
+{
+    if (*page_outs > 0 && paged_out(d)) /* it may be gone */
+        --*page_outs;
+    else if (*page_outs > 0 && !d->leaving && d->pending == 0 && !ledger_conf(d->ledger)->sessions)
+        ledger_pack(d->ledger, delivery_now(d->all));
+}
+
+/* A turn pages out so many; the rest follows soon. */
 static void sweep_fire(struct env_timer *timer)
 {
     struct deliveries *all = container_of(timer, struct deliveries, sweep);
-    struct ledger_time now = delivery_now(all);
-    for (struct map_node *n = map_next(&all->ledgers, NULL); n != NULL;
-         n = map_next(&all->ledgers, n)) {
+    unsigned page_outs = PAGE_OUTS_MAX;
+    for (struct map_node *n = map_next(&all->ledgers, NULL), *next; n != NULL; n = next) {
         struct delivery *d = delivery_of(n);
-        stragglers_sweep(d);
-        if (!d->touched && !d->leaving && d->pending == 0 && !ledger_conf(d->ledger)->sessions)
-            ledger_pack(d->ledger, now);
-        d->touched = false;
+        next = map_next(&all->ledgers, n);
+        if (!all->sweep_more)
+            sweep_look(d);
+        if (d->idle && !d->touched)
+            sweep_idle(d, &page_outs);
     }
-    env_timer_set(all->broker->env, timer, SWEEP_US);
+    if (!all->sweep_more)
+        paged_sweep(all);
+    all->sweep_more = page_outs == 0;
+    env_timer_set(all->broker->env, timer,
+                  all->sweep_more ? SWEEP_SOON_US : (uint64_t)all->sweep_ms * MS_US);
 }
 
 /* ---- partitions and subscriptions come, change, go ---- */
@@ -470,7 +495,7 @@ static int64_t first_expiry_ms(const struct subscription *s)
     return s->ttl_ms < spread ? s->ttl_ms : spread;
 }
 
-static void attach(struct delivery *d)
+void delivery_attach(struct delivery *d)
 {
     struct partition *p = partition_find(d->all->broker, &d->topic, d->index);
     if (d->at != NULL || p == NULL || p->state != PARTITION_OPEN)
@@ -494,13 +519,18 @@ static void add_ledgers(struct deliveries *all, const struct subscription *s, in
         if (!is_mine(all, &s->topic, i))
             continue;
         struct delivery *d = delivery_find(all, &s->id, i);
+        struct paged *p = d == NULL ? paged_find(all, &s->id, i) : NULL;
         unsigned shard = broker_shard_of_partition(&s->topic, i);
+        if (p != NULL) { /* as one that is leaving, below */
+            paged_again(p);
+            continue;
+        }
         if (d == NULL)
             d = delivery_make(all, &s->id, i, &all->shards[shard]);
         if (d->leaving) /* the built-in one of a queue that was none for a while */
             d->again = true;
         else
-            attach(d);
+            delivery_attach(d);
     }
 }
 
@@ -516,8 +546,7 @@ static void ledger_conf_change(struct delivery *d, const struct subscription *no
     delivery_touch(d);
 }
 
-/* Nothing of it is wanted any more. */
-static void delivery_end(struct delivery *d)
+void delivery_end(struct delivery *d)
 {
     if (d->leaving)
         return;
@@ -547,6 +576,7 @@ static void ledgers_change(struct deliveries *all, const struct subscription *ol
         else
             delivery_end(d);
     }
+    paged_change(all, old, now);
 }
 
 static void subscription_changed(struct subscription_watcher *w, struct broker *b,
@@ -583,6 +613,7 @@ void deliveries_end_moved(struct partition *p)
         if (d->armed)
             delivery_touch(d);
     }
+    paged_end_moved(p);
 }
 
 void deliveries_start_moved(struct partition *p)
@@ -593,6 +624,7 @@ void deliveries_start_moved(struct partition *p)
         d->expired += ledger_trim(d->ledger, p->log_start, &unseen) + unseen;
         delivery_touch(d);
     }
+    paged_start_moved(p);
 }
 
 /* ---- the end of a ledger ---- */
@@ -644,15 +676,25 @@ static void end_start(struct delivery *d)
 
 /* ---- load ---- */
 
+/* What was written in this life is as old as the monotonic clock says, whatever became of the other
+ * one. */
+static struct ledger_time fold_now(const struct deliveries *all, int64_t written_ms)
+{
+    struct ledger_time now = delivery_now(all);
+    if (all->folded_ms != 0)
+        now.wall_ms = written_ms + (now.mono_ms - all->folded_ms);
+    return now;
+}
+
 static enum err apply_to(struct delivery *d, const struct ledger_key *key, struct str value,
-                         struct statelog_entity **out)
+                         int64_t written_ms, struct statelog_entity **out)
 {
     struct ledger_entity *entity = NULL;
     int64_t copy = ledger_key_is_copy(key);
     if (copy >= 0)
         return stragglers_apply(d, copy, value, out);
     d->folded = true;
-    enum err err = ledger_fold(d->ledger, key, value, delivery_now(d->all), &entity);
+    enum err err = ledger_fold(d->ledger, key, value, fold_now(d->all, written_ms), &entity);
     *out = entity != NULL ? &entity->log : NULL;
     return err;
 }
@@ -664,7 +706,6 @@ static struct statelog_entity *apply(void *user, struct str key, struct str valu
     struct deliveries_shard *shard = user;
     struct deliveries *all = shard->all;
     struct ledger_key k;
-    (void)timestamp;
     if (!ledger_key_read(key, &k)) {
         all->load_err = ERR_CORRUPT;
         return NULL;
@@ -681,7 +722,7 @@ static struct statelog_entity *apply(void *user, struct str key, struct str valu
         return NULL;
     }
     struct statelog_entity *entity = NULL;
-    enum err err = d->s != NULL ? apply_to(d, &k, value, &entity) : ERR_OK;
+    enum err err = d->s != NULL ? apply_to(d, &k, value, timestamp, &entity) : ERR_OK;
     if (err != ERR_OK && all->load_err == ERR_OK)
         all->load_err = err;
     return entity;
@@ -727,6 +768,7 @@ struct deliveries *deliveries_make(struct broker *b, void (*loaded)(void *arg, e
         .turn.fire = turn_fire,
         .clock.fire = clock_fire,
         .sweep.fire = sweep_fire,
+        .sweep_ms = b->set->conf.sweep_ms > 0 ? b->set->conf.sweep_ms : DELIVERY_SWEEP_MS,
         .subscriptions.changed = subscription_changed,
         .topics.changed = topic_changed,
         .loading = 1,
@@ -734,6 +776,7 @@ struct deliveries *deliveries_make(struct broker *b, void (*loaded)(void *arg, e
         .loaded_arg = arg,
     };
     map_init(&all->ledgers);
+    map_init(&all->paged);
     map_init(&all->receivers);
     list_init(&all->dirty);
     heap_init(&all->due);
@@ -780,6 +823,7 @@ void deliveries_free(struct deliveries *all)
     while ((n = map_next(&all->ledgers, NULL)) != NULL)
         delivery_free(delivery_of(n));
     map_free(&all->ledgers);
+    paged_free_all(all);
     heap_free(&all->due);
     mem_free(all);
 }
@@ -853,7 +897,7 @@ void deliveries_clamp(struct deliveries *all, void (*done)(void *arg, enum err e
     const struct subscription *s = NULL;
     *c = (struct clamping){.left = 1, .done = done, .arg = arg};
     all->open = true;
-    env_timer_set(all->broker->env, &all->sweep, SWEEP_US);
+    env_timer_set(all->broker->env, &all->sweep, (uint64_t)all->sweep_ms * MS_US);
     fold_end(all);
     while ((s = broker_subscription_next(all->broker, NULL, s)) != NULL)
         add_ledgers(all, s, 0, topics_find_id(&all->broker->topics, &s->topic)->partitions);

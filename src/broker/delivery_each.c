@@ -1,4 +1,4 @@
-#include "broker/delivery_internal.h"
+#include "broker/paged.h"
 
 #include "base/mem.h"
 
@@ -25,21 +25,33 @@ static void part_done(struct op *op)
 
 void each_answer(struct each_part *part, enum err err)
 {
-    struct broker *b = part->d->all->broker;
-    delivery_leave(part->d);
-    op_finish(b, &part->op, err);
+    if (part->d != NULL)
+        delivery_leave(part->d);
+    op_finish(part->broker, &part->op, err);
 }
 
 static void part_run(struct broker *b, struct op *op)
 {
     struct each_part *part = part_of(op);
-    enum err err = delivery_get(b, &part->all->subscription, part->partition, &part->d);
-    if (err != ERR_OK) {
-        op_finish(b, op, err);
+    struct delivery_each *all = part->all;
+    const struct paged *p = NULL;
+    enum err err;
+    part->broker = b;
+    if (all->paged != NULL && b->deliveries != NULL && b->deliveries->open)
+        p = paged_find(b->deliveries, &all->subscription, part->partition);
+    if (p != NULL) {
+        all->paged(part, p);
         return;
     }
-    delivery_enter(part->d);
-    part->all->run(part);
+    struct delivery *d = delivery_get(b, op, &all->subscription, part->partition, &err);
+    if (d == NULL) {
+        if (err != ERR_OK)
+            op_finish(b, op, err);
+        return;
+    }
+    part->d = d;
+    delivery_enter(d);
+    all->run(part);
 }
 
 void delivery_each_start(struct delivery_each *each)

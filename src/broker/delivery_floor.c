@@ -10,6 +10,7 @@
  * settled: that one refuses its producers instead. And not where only a few messages are in the
  * way: these are kept elsewhere (stragglers.h), and the floor passes them.
  */
+#include "broker/paged.h"
 #include "broker/stragglers.h"
 
 #include "base/mem.h"
@@ -45,6 +46,12 @@ static void floor_set(struct partition *p)
         const struct delivery *d = container_of(it, struct delivery, link);
         least = d->floor < least ? d->floor : least;
     }
+#ifndef FAULT_paged_unbounded
+    list_for (it, &p->paged) {
+        const struct paged *out = container_of(it, struct paged, link);
+        least = out->floor < least ? out->floor : least;
+    }
+#endif
     p->floor = least;
     if (is_open(p) && p->state == PARTITION_OPEN)
         store_retain(p->broker->store, p->log, least);
@@ -119,16 +126,20 @@ void floors_free(struct deliveries *all)
 
 /* ---- too much ---- */
 
+void delivery_pressed(struct delivery *d, int64_t start, bool full)
+{
+    bool gives_up = full && !d->at->topic->conf.until_settled;
+    if (d->floor >= start || stragglers_move(d, start) || !gives_up || d->pressed_to >= start)
+        return;
+    d->pressed_to = start;
+    delivery_expire(d);
+}
+
 void deliveries_pressed(struct partition *p, int64_t start, bool full)
 {
-    bool gives_up = full && !p->topic->conf.until_settled;
-    list_for (it, &p->deliveries) {
-        struct delivery *d = container_of(it, struct delivery, link);
-        if (d->floor >= start || stragglers_move(d, start) || !gives_up || d->pressed_to >= start)
-            continue;
-        d->pressed_to = start;
-        delivery_expire(d);
-    }
+    list_for (it, &p->deliveries)
+        delivery_pressed(container_of(it, struct delivery, link), start, full);
+    paged_pressed(p, start, full);
 }
 
 enum err floor_allows(const struct partition *p, struct err_text *text)

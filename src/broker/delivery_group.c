@@ -288,10 +288,11 @@ static void letters_made(struct dead_letters *l, enum err err)
 static void prepare_run(struct broker *b, struct op *op)
 {
     struct group_part *p = part_of(op);
-    struct delivery *d;
-    enum err err = delivery_get(b, &p->subscription, p->partition, &d);
-    if (err != ERR_OK) {
-        op_finish(b, op, err == ERR_NOT_FOUND ? ERR_LOCK_LOST : err);
+    enum err err;
+    struct delivery *d = delivery_get(b, op, &p->subscription, p->partition, &err);
+    if (d == NULL) {
+        if (err != ERR_OK)
+            op_finish(b, op, err == ERR_NOT_FOUND ? ERR_LOCK_LOST : err);
         return;
     }
     p->d = d;

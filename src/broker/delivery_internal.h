@@ -23,6 +23,9 @@
  * What must be there together with records of other topics (outputs, dead letters) goes another
  * way: delivery_group.c gathers changes of ledgers and outputs into one group of the store.
  *
+ * What nobody touches is written whole and leaves memory, but for a stub (paged.h): delivery_get
+ * gives it back.
+ *
  * A delivery leaves when its subscription does: what waits in it is answered with ERR_NOT_FOUND,
  * and once nothing is under way its ledger's end is written and it is freed.
  */
@@ -35,6 +38,7 @@
 #include "broker/statelog.h"
 #include "broker/subscription_internal.h"
 
+#define DELIVERY_SWEEP_MS 60000           /* what was not touched between two is idle */
 #define LEDGER_INCARNATION_MASK 0xffffffu /* the bits that count of it */
 
 struct deliveries_shard {
@@ -45,6 +49,7 @@ struct deliveries_shard {
 struct deliveries {
     struct broker *broker;
     struct map ledgers;   /* struct delivery by subscription and partition */
+    struct map paged;     /* struct paged, likewise: those that are not among these */
     struct map receivers; /* struct receivers by subscription */
     struct deliveries_shard shards[BROKER_SHARDS];
     struct list dirty;      /* struct delivery: to be looked after at the end of the turn */
@@ -57,8 +62,11 @@ struct deliveries {
     size_t straggler_bytes;
     struct list trimming; /* struct partition: up to its floor */
     struct env_timer trim;
-    struct env_timer sweep; /* idle ledgers are packed */
-    bool open;              /* loaded, and set to the ends of the partitions */
+    struct env_timer sweep; /* idle ledgers are paged out, or packed */
+    uint32_t sweep_ms;
+    bool sweep_more;   /* the last one left some for the next, soon */
+    int64_t folded_ms; /* monotonic: when what is folded was written; 0: in a former life */
+    bool open;         /* loaded, and set to the ends of the partitions */
     unsigned loading;
     enum err load_err;
     void (*loaded)(void *arg, enum err err);
@@ -107,6 +115,7 @@ struct delivery {
     struct heap_node due;         /* in all->due */
     bool armed;                   /* its receivers want to know when there is more than armed_at */
     bool touched;                 /* since the last sweep */
+    bool idle;                    /* was not, between that and the one before */
     bool news;                    /* of what is in the log */
     uint32_t armed_at;            /* messages available */
     uint64_t armed_holder;        /* to whom alone; 0: to everybody */
@@ -121,12 +130,30 @@ struct delivery {
     int64_t expired_to; /* what lies below has had its time to live looked at */
     int64_t pressed_to; /* what lies below must go: the topic is too large */
     uint64_t dead_lettered, expired, dropped; /* since the start */
-    uint64_t accepted, delivered, released;
-    struct stages *stages;       /* NULL: nothing was counted yet */
-    struct delivery_batch batch; /* that was settled of */
+    struct stages *stages;                    /* NULL: nothing was counted yet */
+    struct delivery_batch batch;              /* that was settled of */
 };
 
 /* ---- delivery.c: life, and the end of the turn ---- */
+
+/* What deliveries are found by. */
+struct delivery_key {
+    struct uuid subscription;
+    int32_t index;
+};
+uint64_t delivery_key_hash(const struct delivery_key *key);
+/* NULL: it is paged out, or is not at all. */
+struct delivery *delivery_find(struct deliveries *all, const struct uuid *subscription,
+                               int32_t index);
+/* With an empty ledger, in no partition yet. */
+struct delivery *delivery_make(struct deliveries *all, const struct uuid *subscription,
+                               int32_t index, struct deliveries_shard *shard);
+/* Nothing of it may be under way. */
+void delivery_free(struct delivery *d);
+/* Joins its partition, if that is open. */
+void delivery_attach(struct delivery *d);
+/* Nothing of it is wanted any more. */
+void delivery_end(struct delivery *d);
 
 struct deliveries *deliveries_make(struct broker *b, void (*loaded)(void *arg, enum err err),
                                    void *arg);
@@ -138,9 +165,11 @@ void deliveries_clamp(struct deliveries *all, void (*done)(void *arg, enum err e
 void deliveries_end_moved(struct partition *p);
 void deliveries_start_moved(struct partition *p);
 
-/* ERR_NOT_FOUND; ERR_COORDINATOR_LOADING. */
-enum err must_use delivery_get(struct broker *b, const struct uuid *subscription, int32_t partition,
-                               struct delivery **out);
+/* For an op that runs on the partition's reactor. NULL: *err says why; with ERR_OK the delivery is
+ * paged out, and the op runs again from its beginning when it is there, or cannot be: it may be
+ * over by now. ERR_NOT_FOUND; ERR_COORDINATOR_LOADING; what reading it gives. */
+struct delivery *delivery_get(struct broker *b, struct op *op, const struct uuid *subscription,
+                              int32_t partition, enum err *err);
 struct ledger_time delivery_now(const struct deliveries *all);
 /* The ledger has changed, or may have: to be looked after at the end of the turn. */
 void delivery_touch(struct delivery *d);
@@ -226,7 +255,7 @@ struct take {
     struct message *messages; /* mem_alloc; the caller's */
     uint32_t n;
     size_t bytes;
-    uint32_t left;          /* delivery_available, behind this */
+    uint32_t left;          /* delivery_available, behind this; 1 if nobody knows */
     uint64_t holder;        /* likewise */
     uint32_t acquired;      /* of the ledger */
     struct str session_out; /* that is held now, mem_alloc; the caller's; at NULL: none */
@@ -270,6 +299,7 @@ void floors_known(struct deliveries *all);
 /* The store would like to remove what lies below `start`, but for the floor; full: because the log
  * is too large. */
 void deliveries_pressed(struct partition *p, int64_t start, bool full);
+void delivery_pressed(struct delivery *d, int64_t start, bool full);
 void floors_init(struct deliveries *all);
 void floors_free(struct deliveries *all);
 /* May more be appended? ERR_THROTTLED: the topic waits for its subscriptions. */
@@ -401,7 +431,8 @@ struct each_part {
     struct op op;
     struct delivery_each *all;
     int32_t partition;
-    struct delivery *d;
+    struct broker *broker; /* the partition's reactor's */
+    struct delivery *d;    /* NULL: paged out (each->paged) */
     struct delivery_call call;
     struct list_op list;
     struct records_op records;
@@ -413,12 +444,16 @@ struct each_part {
     } totals;
 };
 
+struct paged;
+
 struct delivery_each {
     struct broker *broker;
     struct uuid subscription;
     int32_t partition; /* -1: all */
     /* On the partition's reactor, with part->d, which stays until each_answer. */
     void (*run)(struct each_part *part);
+    /* The same for one that is paged out; NULL: it is loaded. */
+    void (*paged)(struct each_part *part, const struct paged *p);
     /* At home, with the first error. ERR_NOT_FOUND: no such subscription. */
     void (*done)(struct delivery_each *each, enum err err);
     /* private */

@@ -49,6 +49,13 @@ static void release_run(struct each_part *part)
     each_answer(part, ERR_OK);
 }
 
+/* Of what is paged out nobody holds anything. */
+static void release_paged(struct each_part *part, const struct paged *p)
+{
+    (void)p;
+    each_answer(part, ERR_OK);
+}
+
 static void call_end(struct release_call *c, enum err err)
 {
     struct release_op *op = c->op;
@@ -97,6 +104,7 @@ void broker_release_all(struct broker *b, struct release_op *op)
                                      .subscription = op->subscription,
                                      .partition = -1,
                                      .run = release_run,
+                                     .paged = release_paged,
                                      .done = release_done};
     delivery_each_start(&c->each);
 }

@@ -77,12 +77,15 @@ static void session_run(struct broker *b, struct op *op)
 {
     struct session_call *c = call_of(op);
     int32_t partition = (c->first + c->tried) % c->partitions;
-    enum err err = delivery_get(b, &c->user->subscription, partition, &c->d);
-    if (err != ERR_OK) {
-        op_finish(b, op, err);
+    enum err err;
+    struct delivery *d = delivery_get(b, op, &c->user->subscription, partition, &err);
+    if (d == NULL) {
+        if (err != ERR_OK)
+            op_finish(b, op, err);
         return;
     }
-    delivery_enter(c->d);
+    c->d = d;
+    delivery_enter(d);
     err = run_verb(c);
     if (err != ERR_OK || c->user->verb == SESSION_GET_STATE) {
         answer(c, err);

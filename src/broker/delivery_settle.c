@@ -141,8 +141,6 @@ static void part_buried(struct delivery_group *group, enum err err)
 
 static void count(struct delivery *d, const struct settle_item *item)
 {
-    d->accepted += item->verb == SETTLE_ACCEPT;
-    d->released += item->verb == SETTLE_RELEASE;
     d->dropped += item->verb == SETTLE_REJECT && d->s->conf.dead_letter.at == NULL;
 }
 
@@ -190,20 +188,28 @@ static void part_settle(struct settle_part *p)
         part_bury(p, buried);
 }
 
+static void part_fail(struct broker *b, struct settle_part *p, enum err err)
+{
+    for (size_t i = 0; i < p->n; i++)
+        p->items[i]->err = err == ERR_NOT_FOUND ? ERR_LOCK_LOST : err;
+    op_finish(b, &p->op, err == ERR_NOT_FOUND ? ERR_OK : err);
+}
+
 static void part_run(struct broker *b, struct op *op)
 {
     struct settle_part *p = container_of(op, struct settle_part, op);
-    enum err err = delivery_get(b, &p->all->op->subscription, p->partition, &p->d);
-    if (err != ERR_OK) {
-        for (size_t i = 0; i < p->n; i++)
-            p->items[i]->err = err == ERR_NOT_FOUND ? ERR_LOCK_LOST : err;
-        op_finish(b, op, err == ERR_NOT_FOUND ? ERR_OK : err);
+    enum err err;
+    struct delivery *d = delivery_get(b, op, &p->all->op->subscription, p->partition, &err);
+    if (d == NULL) {
+        if (err != ERR_OK)
+            part_fail(b, p, err);
         return;
     }
+    p->d = d;
     p->left = 1;
     p->begin_us = env_mono_us(b->env);
     p->call.written = part_written;
-    delivery_enter(p->d);
+    delivery_enter(d);
     part_settle(p);
     part_less(p, ERR_OK);
 }

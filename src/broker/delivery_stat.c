@@ -1,4 +1,5 @@
 #include "broker/access.h"
+#include "broker/paged.h"
 #include "broker/stragglers.h"
 
 #include "base/mem.h"
@@ -22,16 +23,14 @@ static void oldest_read(struct op *op)
 }
 
 /* The floor is the oldest message that is not settled, if that is not the log's end. */
-static void stat_oldest(struct each_part *part)
+static void stat_oldest(struct each_part *part, const struct partition *at, int64_t floor)
 {
-    const struct delivery *d = part->d;
     const struct ledger_stat_op *op = container_of(part->all, struct stat_call, each)->op;
-    int64_t floor = ledger_floor(d->ledger);
-    if (!op->oldest || d->at == NULL || floor >= d->at->end) {
+    if (!op->oldest || at == NULL || floor >= at->end) {
         each_answer(part, ERR_OK);
         return;
     }
-    struct records *copy = stragglers_read(d, floor);
+    struct records *copy = part->d != NULL ? stragglers_read(part->d, floor) : NULL;
     if (copy != NULL) {
         part->oldest_ms = records_append_ms(copy);
         records_unref(copy);
@@ -39,17 +38,29 @@ static void stat_oldest(struct each_part *part)
         return;
     }
     part->records = (struct records_op){.op.done = oldest_read,
-                                        .topic = d->topic,
-                                        .partition = d->index,
+                                        .topic = at->topic_id,
+                                        .partition = at->index,
                                         .offset = floor,
                                         .bytes_max = 1};
-    broker_records(d->all->broker, &part->records);
+    broker_records(part->broker, &part->records);
+}
+
+static void stat_stages(struct each_part *part, const struct stages *stages)
+{
+    if (container_of(part->all, struct stat_call, each)->op->stages == NULL)
+        return;
+    part->stages = mem_alloc(sizeof(*part->stages));
+    *part->stages = *stages;
+}
+
+static uint64_t unseen(const struct partition *at, int64_t next)
+{
+    return at != NULL && at->end > next ? (uint64_t)(at->end - next) : 0;
 }
 
 static void stat_run(struct each_part *part)
 {
     const struct delivery *d = part->d;
-    int64_t next = ledger_next(d->ledger);
     ledger_stat(d->ledger, &part->stat);
     part->totals = (struct delivery_totals){
         .delivered = part->stat.delivered,
@@ -58,14 +69,37 @@ static void stat_run(struct each_part *part)
         .dead_lettered = d->dead_lettered,
         .expired = d->expired,
         .dropped = d->dropped,
-        .unseen = d->at != NULL && d->at->end > next ? (uint64_t)(d->at->end - next) : 0,
+        .unseen = unseen(d->at, ledger_next(d->ledger)),
     };
     part->oldest_ms = -1;
-    if (d->stages != NULL && container_of(part->all, struct stat_call, each)->op->stages != NULL) {
-        part->stages = mem_alloc(sizeof(*part->stages));
-        *part->stages = *d->stages;
-    }
-    stat_oldest(part);
+    if (d->stages != NULL)
+        stat_stages(part, d->stages);
+    stat_oldest(part, d->at, ledger_floor(d->ledger));
+}
+
+/* What was told of it when it left: nothing has changed but the log's end. */
+static void stat_paged(struct each_part *part, const struct paged *p)
+{
+    const struct partition *at = partition_find(part->broker, &p->s->topic, p->index);
+    struct paged_told told;
+    paged_tell(p, &told);
+    part->stat = (struct ledger_stat){.ready = (uint32_t)told.ready,
+                                      .delayed = (uint32_t)told.delayed,
+                                      .deferred = (uint32_t)told.deferred,
+                                      .sessions = (uint32_t)told.sessions,
+                                      .bytes = paged_bytes(p)};
+    part->totals = (struct delivery_totals){
+        .delivered = told.past.delivered,
+        .accepted = told.past.accepted,
+        .released = told.past.released,
+        .dead_lettered = told.dead_lettered,
+        .expired = told.expired,
+        .dropped = told.dropped,
+        .unseen = unseen(at, (int64_t)told.next),
+    };
+    part->oldest_ms = -1;
+    stat_stages(part, &told.stages);
+    stat_oldest(part, at, p->floor);
 }
 
 static void stat_add(struct ledger_stat_op *op, struct each_part *part)
@@ -121,6 +155,7 @@ void broker_ledger_stat(struct broker *b, struct ledger_stat_op *op)
                                      .subscription = subscription,
                                      .partition = -1,
                                      .run = stat_run,
+                                     .paged = stat_paged,
                                      .done = stat_done};
     delivery_each_start(&c->each);
 }

@@ -446,19 +446,22 @@ static void take_job(struct delivery_job *job)
 static void take_run(struct broker *b, struct op *op)
 {
     struct take *t = container_of(op, struct take, op);
-    enum err err = delivery_get(b, &t->subscription, t->partition, &t->d);
-    if (err != ERR_OK) {
+    enum err err;
+    struct delivery *d = delivery_get(b, op, &t->subscription, t->partition, &err);
+    if (d == NULL && err != ERR_OK) {
+        t->left = err != ERR_NOT_FOUND; /* so that the next receiver asks */
         op_finish(b, op, err);
-        return;
     }
-    t->read.d = t->d;
+    if (d == NULL)
+        return;
+    t->d = t->read.d = d;
     t->read.done = take_read_done;
     if (t->d->s->filter == NULL && t->d->s->conf.order != ORDER_KEY) /* each one is wanted */
         t->read.offsets_max = t->max;
     t->call.written = take_written;
-    delivery_enter(t->d);
-    t->d->asked_ms = delivery_now(t->d->all).mono_ms;
-    delivery_job_start(t->d, &t->job, take_job);
+    delivery_enter(d);
+    d->asked_ms = delivery_now(d->all).mono_ms;
+    delivery_job_start(d, &t->job, take_job);
 }
 
 void take_start(struct broker *b, struct take *t)

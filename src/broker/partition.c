@@ -86,7 +86,7 @@ static void log_end_moved(void *user, int64_t end)
 {
     struct partition *p = user;
     p->end = end;
-    if (!list_empty(&p->deliveries))
+    if (!list_empty(&p->deliveries) || !list_empty(&p->paged))
         visible_note(&p->broker->visible, &p->topic_id, p->index, end,
                      env_clock_us(p->broker->env));
 #ifndef FAULT_no_wake
@@ -228,6 +228,7 @@ static struct partition *partition_add(struct broker *b, const struct topic *top
     p->index = index;
     list_init(&p->watches);
     list_init(&p->deliveries);
+    list_init(&p->paged);
     list_init(&p->trimming);
     p->floor = INT64_MAX;
     list_init(&p->producing);

@@ -35,6 +35,7 @@ struct partition {
     int64_t log_start, end;
     struct list watches;         /* watch_op */
     struct list deliveries;      /* struct delivery: ledgers of its messages */
+    struct list paged;           /* struct paged: those that are on disk alone */
     int64_t floor;               /* below it all of them are settled; INT64_MAX: there are none */
     struct dispatch *dispatch;   /* filters evaluated together (delivery_dispatch.c); NULL: none */
     struct list trimming;        /* to be trimmed up to the floor (delivery_floor.c) */

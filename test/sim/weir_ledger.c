@@ -3,6 +3,8 @@
  *     weir_ledger [--seeds N] [--from SEED]
  *     weir_ledger --seed N [--trace]
  *
+ * Most of them page idle ledgers out all the time (paged.h).
+ *
  * A seed is a story of several lives, ended by power cuts, kill -9, in order, or by a disk call
  * that fails. Publishers and receivers call the broker's verbs on its reactors, so that each answer
  * is judged at once:
@@ -675,6 +677,8 @@ static void run_seed(uint64_t seed, bool trace)
     conf.retention_ms = 10 + rng_below(&r, 200);
     if (rng_one_in(&r, 2))
         conf.broker.state_slack_bytes = 200 + rng_below(&r, 3000);
+    if (!rng_one_in(&r, 3))
+        conf.broker.sweep_ms = 1 + (uint32_t)rng_below(&r, 20);
     conf.trace = trace;
     weir_sim_make(&s.w, &conf);
     start();
