@@ -124,6 +124,7 @@ static void add(void *arg, const struct function_stat *stat)
     }
     struct serve_function_stat *to = &s->at[s->n++];
     to->stat = *stat;
+    to->stat.name = NULL; /* the function's, which may go */
     snprintf(to->name, sizeof to->name, "%s", stat->name);
 }
 

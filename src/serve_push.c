@@ -271,7 +271,7 @@ void serve_push_metrics(const struct serve_push *sp, struct wr *w)
     put_durations(sp, w);
     put_one(w, "weir_push_under_way", "gauge", "Calls to endpoints under way.", SUM(sp, under_way));
     put_one(w, "weir_push_answer_bytes", "gauge",
-            "Bytes of answers of more than 4 KiB: under way, or with replies not stored yet.",
+            "Bytes of answers of more than 8 KiB: under way, or with replies not stored yet.",
             answer_bytes(sp));
     put_one(w, "weir_push_appended_total", "counter",
             "Events that subscriptions have appended to topics and queues.", SUM(sp, appended));

@@ -19,10 +19,10 @@
 
 #define HTTP_CALL_HEADERS_MAX 128
 #define HTTP_CALL_ANSWER_BYTES_MAX ((size_t)8 << 20)
-/* Bodies of answers that a reactor holds at once (base/budget.h): of calls under way, whoever makes
- * them, and of those whose replies are not stored yet. What is small does not count. */
+/* Answers that a reactor holds at once (base/budget.h), heads and bodies: of calls under way,
+ * whoever makes them, and of those whose replies are not stored yet. */
 #define HTTP_ANSWERS_BYTES_MAX ((size_t)64 << 20)
-#define HTTP_ANSWERS_BYTES_FREE ((size_t)4 << 10) /* each */
+#define HTTP_ANSWERS_BYTES_FREE ((size_t)8 << 10) /* each: what is not for replies is less */
 
 enum http_outcome {
     HTTP_ANSWERED,    /* status is the endpoint's */

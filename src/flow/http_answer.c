@@ -34,6 +34,15 @@ static int head_grows(struct http_answer *a, size_t n)
                : 0;
 }
 
+/* Of n bytes more, of head or body. False: there is no room. */
+static bool hold(struct http_answer *a, size_t n)
+{
+    if (budget_share_grow(&a->share, a->head.len + a->body.len + n))
+        return true;
+    a->state = ANSWER_NO_ROOM;
+    return false;
+}
+
 static void restart(struct http_answer *a)
 {
     a->head.len = a->body.len = 0;
@@ -78,6 +87,8 @@ static int on_field(http_parser *parser, const char *at, size_t n)
     struct http_answer_field *f = last_field(a);
     if (!f)
         return 0;
+    if (!hold(a, n))
+        return -1;
     wr_bytes(&a->head, at, n);
     lower_case(a->head.buf->data + a->head.len - n, n);
     f->name_n += (uint32_t)n;
@@ -97,6 +108,8 @@ static int on_value(http_parser *parser, const char *at, size_t n)
     a->in_value = true;
     if (!f)
         return 0;
+    if (!hold(a, n))
+        return -1;
     wr_bytes(&a->head, at, n);
     f->value_n += (uint32_t)n;
     return 0;
@@ -151,10 +164,8 @@ static int on_body(http_parser *parser, const char *at, size_t n)
 {
     struct http_answer *a = answer_of(parser);
     size_t room = a->body_max - a->body.len, take = n < room ? n : room;
-    if (!budget_share_grow(&a->share, a->body.len + take)) {
-        a->state = ANSWER_NO_ROOM;
+    if (!hold(a, take))
         return 1;
-    }
     wr_bytes(&a->body, at, take);
     if (n <= room)
         return 0;

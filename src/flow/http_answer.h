@@ -7,7 +7,7 @@
  * trailers are dropped), or by the end of the connection. Answers before the real one (100 Continue
  * and other 1xx) are skipped; 101 is none that was asked for. No more of a body than asked for is
  * kept, and no more of a head than HTTP_ANSWER_HEAD_BYTES_MAX is read. Whoever has a budget of
- * bodies sets share.of before the begin; a body that has no room in it is ANSWER_NO_ROOM.
+ * answers sets share.of before the begin; what has no room in it is ANSWER_NO_ROOM.
  *
  * Pure. What it tells points into its own memory, until the next begin, rest or free.
  */
@@ -38,7 +38,7 @@ struct http_answer {
     http_parser parser;
     enum answer_state state;
     struct wr head, body;
-    struct budget_share share; /* of the body */
+    struct budget_share share; /* of both */
     struct http_answer_field fields[HTTP_CALL_HEADERS_MAX];
     struct http_header headers[HTTP_CALL_HEADERS_MAX]; /* when it is done */
     size_t fields_n;                                   /* may be more than are kept */

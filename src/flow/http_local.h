@@ -16,8 +16,8 @@
  * frames a message (Content-Length, Transfer-Encoding, Connection, Upgrade, Expect, Trailer) is not
  * the caller's: HTTP_CALL_BAD. The body is borrowed until done.
  *
- * At most HTTP_LOCAL_CONNECTIONS_MAX; more calls are HTTP_UNREACHABLE. Bodies of answers are of the
- * reactor's budget, whose refusal is HTTP_NO_ROOM. One reactor.
+ * At most HTTP_LOCAL_CONNECTIONS_MAX; more calls are HTTP_UNREACHABLE. Answers are of the reactor's
+ * budget, whose refusal is HTTP_NO_ROOM. One reactor.
  */
 #pragma once
 

@@ -142,6 +142,13 @@ static struct str trimmed(const char *at, size_t n)
     return (struct str){at, n};
 }
 
+/* Of n bytes more, of head or body. False: there is no room, and the transfer is to end. */
+static bool hold(struct http_transfer *t, size_t n)
+{
+    t->no_room = !budget_share_grow(&t->share, t->arena.used + t->answer.len + n);
+    return !t->no_room;
+}
+
 /* A copy, in lower case where it is a name; at NULL: no room. */
 static struct str keep(struct http_transfer *t, struct str s, bool lower)
 {
@@ -164,6 +171,8 @@ static size_t header_line(char *at, size_t size, size_t n, void *user)
     }
     if (!colon || t->answer_headers_n == HTTP_CALL_HEADERS_MAX)
         return bytes;
+    if (!hold(t, bytes))
+        return 0;
     size_t name_n = (size_t)(colon - at);
     struct http_header h = {keep(t, trimmed(at, name_n), true),
                             keep(t, trimmed(colon + 1, bytes - name_n - 1), false)};
@@ -178,14 +187,13 @@ static size_t answer_limit(const struct http_call *call)
     return call->answer_bytes_max < most ? call->answer_bytes_max : most;
 }
 
-/* Fewer bytes than were given, and 0, end the transfer with CURLE_WRITE_ERROR. */
+/* Fewer bytes than were given end the transfer with CURLE_WRITE_ERROR. */
 static size_t body_part(char *at, size_t size, size_t n, void *user)
 {
     struct http_transfer *t = user;
     size_t bytes = size * n, room = answer_limit(t->call) - t->answer.len;
     size_t take = bytes < room ? bytes : room;
-    t->no_room = !budget_share_grow(&t->share, t->answer.len + take);
-    if (t->no_room)
+    if (!hold(t, take))
         return 0;
     if (take > 0)
         wr_bytes(&t->answer, at, take);

@@ -411,6 +411,7 @@ WORLD_DEFINE(test_heads_are_bounded)
     while (n < 70000)
         n += (size_t)snprintf(endless + n, sizeof endless - n, "X-H%zu: %0100d\r\n", n, 0);
     BEGIN(kind, {.text = endless}, {.text = OK_HELLO});
+    answers.max = 1 << 20;
     struct result *r = result_make("/");
     run(r);
     expect_failed(r, HTTP_ANSWER_BAD);
@@ -845,6 +846,23 @@ static void test_answers_have_a_budget(void **state)
     hands_finish();
 }
 
+/* Heads count, too. */
+static void test_a_head_without_room(void **state)
+{
+    (void)state;
+    hands_begin(1);
+    struct budget_share others = {.of = &answers};
+    struct result *r = call_for(&hands[0], "HTTP/1.1 200 OK\r\nX-One: ");
+    assert_true(budget_share_grow(&others, 8192));
+    hand_receive_body(&hands[0], 1000);
+    assert_false(r->over);
+    hand_receive_body(&hands[0], 1100);
+    expect_failed(r, HTTP_NO_ROOM);
+    budget_share_drop(&others);
+    assert_int_equal(atomic_load(&answers.held), 0);
+    hands_finish();
+}
+
 static void test_little_is_kept_of_an_answer(void **state)
 {
     (void)state;
@@ -890,6 +908,7 @@ int main(void)
         cmocka_unit_test(test_no_connection_can_be_begun),
         cmocka_unit_test(test_what_was_not_sent_goes_with_the_call),
         cmocka_unit_test(test_answers_have_a_budget),
+        cmocka_unit_test(test_a_head_without_room),
         cmocka_unit_test(test_little_is_kept_of_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
