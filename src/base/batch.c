@@ -117,7 +117,7 @@ void record_iter_init(struct record_iter *it, const struct batch_head *head, con
 }
 
 /* A varint length and so many bytes; -1 is null where that is allowed. */
-static bool read_str(struct rd *rd, bool nullable, struct str *out)
+static inline bool read_str(struct rd *rd, bool nullable, struct str *out)
 {
     int32_t n = rd_varint(rd);
     *out = (struct str){NULL, 0};

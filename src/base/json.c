@@ -304,11 +304,13 @@ bool jr_array(struct jr *j)
 /* Another item of what ends with `close`? */
 static bool next_item(struct jr *j, char close)
 {
+    char c = look(j);
     bool first = j->first;
     j->first = false;
-    if (take(j, close))
+    j->at += c == close || (c == ',' && !first);
+    if (c == close)
         return false;
-    if (first || take(j, ','))
+    if (first || c == ',')
         return j->bad == NULL;
     return fail(j, close == '}' ? "a comma or } is missing" : "a comma or ] is missing");
 }
