@@ -111,7 +111,7 @@ struct straggler *straggler_add(struct delivery *d, int64_t offset, struct slice
     return s;
 }
 
-static void set_free_if_empty(struct delivery *d)
+void stragglers_forget(struct delivery *d)
 {
     if (d->stragglers->n != 0 || d->stragglers->moving || d->stragglers->stuck)
         return;
@@ -131,7 +131,7 @@ void straggler_drop(struct straggler *s)
     d->all->straggler_bytes -= s->value.len;
     slice_unref(s->value);
     mem_free(s);
-    set_free_if_empty(d);
+    stragglers_forget(d);
 }
 
 void stragglers_free(struct delivery *d, bool forget)
@@ -145,7 +145,7 @@ void stragglers_free(struct delivery *d, bool forget)
     }
     if (d->stragglers != NULL) {
         d->stragglers->moving = d->stragglers->stuck = false;
-        set_free_if_empty(d);
+        stragglers_forget(d);
     }
 }
 

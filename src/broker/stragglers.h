@@ -86,6 +86,9 @@ void stragglers_free(struct delivery *d, bool forget);
 
 /* ---- for stragglers_move.c ---- */
 
+/* The set goes, if there is nothing in it, nor to be remembered. */
+void stragglers_forget(struct delivery *d);
+
 /* Takes over the reference. Not stored yet. */
 struct straggler *straggler_add(struct delivery *d, int64_t offset, struct slice value);
 void straggler_drop(struct straggler *s);

@@ -210,8 +210,10 @@ static bool has_more_segments(const struct partition *p)
 
 void stragglers_sweep(struct delivery *d)
 {
-    if (d->stragglers != NULL)
+    if (d->stragglers != NULL) {
         d->stragglers->stuck = false;
+        stragglers_forget(d);
+    }
     if (d->leaving || d->at == NULL || !d->at->topic->conf.until_settled || d->at->log == NULL ||
         ledger_next(d->ledger) - d->floor <= STRAGGLERS_GAP || !has_more_segments(d->at))
         return;

@@ -55,6 +55,17 @@ static uint32_t copies_of(struct uuid s)
     return 0;
 }
 
+/* Something is kept, or remembered, for its partition 0. */
+static bool has_set(struct uuid s)
+{
+    for (unsigned i = 0; i < rig.n; i++) {
+        const struct delivery *d = delivery_find(rig.brokers[i]->deliveries, &s, 0);
+        if (d != NULL)
+            return d->stragglers != NULL;
+    }
+    return false;
+}
+
 static void settle(struct uuid s, const struct message *m, enum settle_verb verb, uint32_t delay_ms)
 {
     struct settle_item item = {.token = m->token, .verb = verb, .delay_ms = delay_ms};
@@ -350,7 +361,9 @@ static void test_not_stored(void **state)
     expire(20);
     assert_int_equal(copies_of(s), 0);
     assert_int_equal(start_of(&t), 2);
+    assert_true(has_set(s));
     rig_wait(&rig, 60000);
+    assert_false(has_set(s));
     expire(20);
     assert_int_equal(copies_of(s), 4);
     assert_int_equal(start_of(&t), 20);
