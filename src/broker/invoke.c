@@ -7,6 +7,9 @@
 #include "broker/broker_internal.h"
 #include "broker/document_internal.h"
 
+#include <string.h>
+#include <strings.h>
+
 #define ANSWER_BLOCK_BYTES 1024
 
 unsigned function_reactor(struct str name, unsigned n)
@@ -116,6 +119,41 @@ void broker_invoke_cancel(struct broker *b, struct invoke_op *i)
     i->cancelled = true;
     i->cancel_mail.run = cancel_arrive;
     env_post(b->env, owner, &i->cancel_mail);
+}
+
+/* ---- fields ---- */
+
+/* Does a list, "close, X-Own", hold it? */
+static bool lists(struct str list, struct str name)
+{
+    for (size_t i = 0; i + name.len <= list.len; i++) {
+        size_t end = i + name.len;
+        bool begins = i == 0 || strchr(", \t", list.at[i - 1]) != NULL;
+        bool ends = end == list.len || strchr(", \t", list.at[end]) != NULL;
+        if (begins && ends && strncasecmp(list.at + i, name.at, name.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool invoke_is_hop(struct str name, struct str connection)
+{
+    static const char *const own[] = {"connection",
+                                      "content-length",
+                                      "expect",
+                                      "keep-alive",
+                                      "proxy-authenticate",
+                                      "te",
+                                      "proxy-connection",
+                                      "proxy-authorization",
+                                      "trailer",
+                                      "transfer-encoding",
+                                      "upgrade"};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (str_is(name, own[i]))
+            return true;
+    }
+    return connection.len > 0 && lists(connection, name);
 }
 
 /* ---- answers ---- */

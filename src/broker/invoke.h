@@ -81,6 +81,9 @@ void invoke_free_answer(struct invoke_answer *answer);
 void invoke_free(struct invoke_op *op);
 /* Empty. */
 void invoke_init_answer(struct invoke_answer *answer);
+/* Is a field of this name, in lower case, about one connection, or the framing on it, and not of
+ * the message (RFC 9110, 7.6.1)? connection: the message's field Connection; at NULL: none. */
+bool invoke_is_hop(struct str name, struct str connection);
 /* Whose reactor a function of the name lives on, of n. */
 unsigned function_reactor(struct str name, unsigned n);
 

@@ -210,7 +210,7 @@ static enum err add_header(struct reading *r, struct str name, const struct jr_v
 {
     struct invoke_answer *a = r->out;
     struct str value = v->type == JR_STRING ? jr_string(v, &a->memory) : v->text;
-    if (v->type == JR_NULL || !invoke_answer_passes(name))
+    if (v->type == JR_NULL || !invoke_answer_passes(name, (struct str){NULL, 0}))
         return ERR_OK;
     if (v->type == JR_OBJECT || v->type == JR_ARRAY || value.at == NULL || !http_is_text(value))
         return bad(r, "a header's value must be a text");

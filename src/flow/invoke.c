@@ -190,7 +190,8 @@ static void call(struct invocation *v)
 static enum err build(struct invocation *v)
 {
     struct env *env = v->target->all->env;
-    env_random(env, v->random, sizeof v->random);
+    if (v->function->conf.function.protocol == FUNCTION_AZURE)
+        env_random(env, v->random, sizeof v->random);
     const struct invoke_request_conf conf = {.op = v->op,
                                              .function = v->function,
                                              .base = str_of(v->slot.url),

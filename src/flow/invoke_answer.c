@@ -2,16 +2,9 @@
 
 #include <string.h>
 
-bool invoke_answer_passes(struct str name)
+bool invoke_answer_passes(struct str name, struct str connection)
 {
-    static const char *const own[] = {
-        "connection", "content-length",    "date",   "keep-alive", "proxy-authenticate",
-        "trailer",    "transfer-encoding", "upgrade"};
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
-        if (str_is(name, own[i]))
-            return false;
-    }
-    return true;
+    return !str_is(name, "date") && !invoke_is_hop(name, connection);
 }
 
 static bool keep(struct invoke_answer *a, struct str s, struct str *out)
@@ -22,11 +15,12 @@ static bool keep(struct invoke_answer *a, struct str s, struct str *out)
 
 static bool keep_headers(struct invoke_answer *a, const struct http_call *call)
 {
+    struct str connection = http_answer_header(call, "connection");
     a->headers = arena_zalloc(&a->memory, call->answer_headers_n + 1, sizeof *a->headers);
     for (size_t i = 0; a->headers != NULL && i < call->answer_headers_n; i++) {
         const struct http_header *h = &call->answer_headers[i];
         struct http_header *to = &a->headers[a->headers_n];
-        if (!invoke_answer_passes(h->name))
+        if (!invoke_answer_passes(h->name, connection))
             continue;
         if (!keep(a, h->name, &to->name) || !keep(a, h->value, &to->value))
             return false;

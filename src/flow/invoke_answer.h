@@ -10,8 +10,9 @@
 
 #include "broker/invoke.h"
 
-/* Is a field of this name, in lower case, of the answer itself, and not of a connection? */
-bool invoke_answer_passes(struct str name);
+/* Is a field of this name, in lower case, of the answer itself, and not of a connection? See
+ * invoke_is_hop. */
+bool invoke_answer_passes(struct str name, struct str connection);
 /* Of a call that was answered. ERR_ANSWER_BAD: it is larger than HTTP_CALL_ANSWER_BYTES_MAX, has no
  * status of 200 to 599, or more of a head than is passed on; text says which. */
 enum err must_use invoke_answer_pass(const struct http_call *call, struct invoke_answer *out,

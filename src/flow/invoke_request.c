@@ -15,6 +15,7 @@ struct build {
     struct arena *arena;
     struct invoke_call *out;
     struct err_text *text;
+    bool passed;          /* the request's own fields are among the call's */
     bool full, no_memory; /* sticky */
 };
 
@@ -51,20 +52,25 @@ static struct str kept(struct build *b, struct str s)
 static void add(struct build *b, const char *name, struct str value)
 {
     struct invoke_call *c = b->out;
-    if (c->headers_n == HTTP_CALL_HEADERS_MAX)
+    if (c->headers_n == HTTP_CALL_HEADERS_MAX || name == NULL)
         b->full = true;
     else
         c->headers[c->headers_n++] = (struct http_header){str_of(name), kept(b, value)};
 }
 
-static void add_missing(struct build *b, const char *name, struct str value)
+/* The request's own field, if it has one, else this. */
+static void add_own_or(struct build *b, const char *name, struct str value)
 {
-    if (value.at != NULL && invoke_request_field(b->r, name).at == NULL)
-        add(b, name, value);
+    struct str own = invoke_request_field(b->r, name);
+    if (own.at != NULL && b->passed)
+        return; /* it is there */
+    if (own.at != NULL || value.at != NULL)
+        add(b, name, own.at != NULL ? own : value);
 }
 
-static void add_fields(struct build *b, const char *but)
+static void pass_fields(struct build *b, const char *but)
 {
+    b->passed = true;
     for (size_t i = 0; i < b->r->headers_n; i++) {
         if (!str_is(b->r->headers[i].name, but))
             add(b, kept(b, b->r->headers[i].name).at, b->r->headers[i].value);
@@ -73,10 +79,10 @@ static void add_fields(struct build *b, const char *but)
 
 static void add_forwarded(struct build *b)
 {
-    add_missing(b, "x-forwarded-for", str_of(b->r->peer));
-    add_missing(b, "x-forwarded-host", b->r->host);
-    add_missing(b, "x-forwarded-proto",
-                ascii_begins(b->r->url, "https:") ? STR_LIT("https") : STR_LIT("http"));
+    add_own_or(b, "x-forwarded-for", str_of(b->r->peer));
+    add_own_or(b, "x-forwarded-host", b->r->host);
+    add_own_or(b, "x-forwarded-proto",
+               ascii_begins(b->r->url, "https:") ? STR_LIT("https") : STR_LIT("http"));
 }
 
 static void pass_body(struct build *b)
@@ -105,11 +111,8 @@ static struct str joined(struct build *b, struct str s, struct str t, const char
 
 static void put_url(struct build *b, struct str base, struct str query)
 {
-    bool has = memchr(base.at, '?', base.len) != NULL;
-    struct str url = joined(b, base, query.len > 0 ? query : STR_LIT(""),
-                            query.len == 0 ? ""
-                            : has          ? "&"
-                                           : "?");
+    const char *sign = memchr(base.at, '?', base.len) != NULL ? "&" : "?";
+    struct str url = query.len > 0 ? joined(b, base, query, sign) : kept(b, base);
     b->out->url = (char *)url.at;
 }
 
@@ -130,8 +133,8 @@ static enum err build_events(struct build *b)
         return err_say(b->text, ERR_REQUEST_INVALID,
                        "this function takes one event at a time, not a batch");
     put_url(b, b->conf->base, b->r->raw_query);
-    add_fields(b, "");
-    add_missing(b, "prefer", STR_LIT("reply"));
+    pass_fields(b, "");
+    add_own_or(b, "prefer", STR_LIT("reply"));
     pass_body(b);
     return ERR_OK;
 }
@@ -181,7 +184,7 @@ static enum err build_forward(struct build *b)
         base.len--;
     put_url(b, joined(b, base, path, ""), b->r->raw_query);
     add(b, "host", b->r->host);
-    add_fields(b, "user-agent");
+    pass_fields(b, "user-agent");
     add(b, "user-agent",
         agent.len ? joined(b, agent, STR_LIT(AZURE_AGENT), " ") : STR_LIT(AZURE_AGENT));
     add_host(b);
@@ -213,7 +216,7 @@ enum err invoke_request_build(const struct invoke_request_conf *conf, struct inv
     enum err err = azure ? build_http(&b) : build_events(&b);
     if (err != ERR_OK)
         return err;
-    add_missing(&b, "traceparent", b.r->traceparent);
+    add_own_or(&b, "traceparent", b.r->traceparent);
     add_forwarded(&b);
     if (b.full)
         return err_say(text, ERR_REQUEST_INVALID, "more than %d header fields cannot be passed on",

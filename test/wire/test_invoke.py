@@ -106,7 +106,8 @@ def test_what_is_asked_and_answered(weir):
     for name in ("a", "b", "c", "d"):  # not all on one event loop
         put(weir, name)
         got = ask(weir, f"/functions/{name}?n=1&m=a%20b", b"text", content_type="text/plain",
-                  ce_id="7", x_own="yes", connection="close", x_request_id="r-1").json()
+                  ce_id="7", x_own="yes", connection="close, X-Hop", x_hop="1",
+                  x_request_id="r-1").json()
         assert (got["method"], got["path"], got["body"]) == ("POST", "/?n=1&m=a%20b", "text")
         fields = dict(got["headers"])
         assert fields["content-type"] == "text/plain" and fields["x-own"] == "yes"
@@ -114,7 +115,8 @@ def test_what_is_asked_and_answered(weir):
         assert fields["traceparent"].startswith("00-") and len(fields["traceparent"]) == 55
         assert fields["x-forwarded-for"].startswith("127.0.0.1")
         assert fields["x-forwarded-host"] == f"{weir.host}:{weir.http_port}"
-        assert fields["host"].startswith("127.0.0.1:") and "connection" not in fields
+        assert fields["host"].startswith("127.0.0.1:")
+        assert "connection" not in fields and "x-hop" not in fields
         teapot = ask(weir, f"/functions/{name}", x_do="teapot")
         assert (teapot.status, teapot.body) == (418, b"short and stout")
         assert teapot.field("x-own") == "yes" and teapot.field("content-type") == "text/plain"

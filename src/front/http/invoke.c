@@ -29,7 +29,7 @@ struct invoking {
 
 static bool is_one_of(struct str name, const char *const *names)
 {
-    while (*names && !http_same(name, str_of(*names)))
+    while (*names && !str_is(name, *names))
         names++;
     return *names != NULL;
 }
@@ -64,22 +64,10 @@ static bool is_credential(const struct http_request *rq, const struct http_field
 
 static bool is_passed_on(const struct http_request *rq, const struct http_field *f)
 {
-    static const char *const ours[] = {"connection",
-                                       "content-encoding",
-                                       "content-length",
-                                       "expect",
-                                       "host",
-                                       "keep-alive",
-                                       "proxy-connection",
-                                       "proxy-authorization",
-                                       "te",
-                                       "trailer",
-                                       "transfer-encoding",
-                                       "upgrade",
-                                       "aeg-sas-key",
-                                       "aeg-sas-token",
+    static const char *const ours[] = {"content-encoding", "host", "aeg-sas-key", "aeg-sas-token",
                                        NULL};
-    return !is_one_of(f->name, ours) && !is_credential(rq, f);
+    return !invoke_is_hop(f->name, http_field(rq, "connection")) && !is_one_of(f->name, ours) &&
+           !is_credential(rq, f);
 }
 
 static struct http_header *headers_of(struct http_request *rq, size_t *n)

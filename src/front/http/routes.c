@@ -23,6 +23,9 @@ static const struct http_route topics[] = {
 
 static const struct http_route functions[] = {
     {CALLS, HTTP_BODY, "/functions/{}", http_invoke, 0, NULL},
+};
+
+static const struct http_route triggers[] = {
     {CALLS, HTTP_BODY | HTTP_ELSE, "/api/{*}", http_invoke_route, 0, NULL},
 };
 /* clang-format on */
@@ -30,9 +33,10 @@ static const struct http_route functions[] = {
 /* What is asked most stands first. */
 const struct http_routes http_tables[] = {
     {topics, sizeof topics / sizeof *topics},
+    {functions, sizeof functions / sizeof *functions},
     {api_routes, API_ROUTES},
     {eventgrid_routes, EVENTGRID_ROUTES},
-    {functions, sizeof functions / sizeof *functions},
+    {triggers, sizeof triggers / sizeof *triggers},
     {operation, sizeof operation / sizeof *operation},
 };
 const size_t http_tables_n = sizeof http_tables / sizeof *http_tables;

@@ -283,6 +283,9 @@ static void outputs_are_stored_before_the_answer(void **state)
     assert_int_equal(rig_create(&rig, 0, "two", 1), ERR_OK);
     start(&c);
     assert_string_equal(called()->url, "http://127.0.0.1:41234/f");
+    assert_string_equal(fake_http_header(called(), "traceparent"),
+                        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    assert_string_equal(fake_http_header(called(), "x-forwarded-host"), "h");
     rig_defer(&rig, true);
     fake_http_answer(&local, called(), 200, PUT_OUT);
     assert_int_equal(fake_functions.out_n, 0); /* the worker is free for others meanwhile */
