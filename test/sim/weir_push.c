@@ -534,6 +534,7 @@ static void run_seed(uint64_t seed, bool trace)
     conf.trace = trace;
     conf.reactors = 1 + (unsigned)(seed % 3);
     conf.helper_commits = seed % 4 == 0;
+    conf.broker.sweep_ms = seed % 2 == 0 ? 1000 : 0; /* pages idle ledgers out, or rarely */
     conf.checkpoint_ms = 50;
     weir_sim_make(&s.w, &conf);
     rng_seed(&s.rng, seed ^ 0x686f6f6b);

@@ -467,6 +467,23 @@ static void test_subscription(void **state)
     acquire_expect(s, "v0 v1 ", 1);
 }
 
+/* Its topic goes, and comes back empty. */
+static void test_topic_deleted(void **state)
+{
+    (void)state;
+    put_n(2);
+    settle_n(s, 1, SETTLE_RELEASE);
+    sleep_until_out(s);
+    assert_int_equal(rig_delete(&rig, 0, "t"), ERR_OK);
+    rig_run(&rig);
+    assert_false(is_out(s));
+    rig_restart(&rig);
+    assert_int_equal(rig_create(&rig, 0, "t", 1), ERR_OK);
+    struct uuid other = rig_subscribe(&rig, "t", "s", conf_of);
+    put_n(1);
+    acquire_expect(other, "v0 ", 1);
+}
+
 static void op_done(struct op *op)
 {
     op->done = NULL;
@@ -600,8 +617,8 @@ int main(void)
         ONE(test_news_meanwhile), ONE(test_killed),
         BOTH(test_due),           BOTH(test_ttl),
         BOTH(test_floor),         BOTH(test_subscription),
-        BOTH(test_ends_in_load),  BOTH(test_sessions),
-        BOTH(test_moves_on),
+        BOTH(test_topic_deleted), BOTH(test_ends_in_load),
+        BOTH(test_sessions),      BOTH(test_moves_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
