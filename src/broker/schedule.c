@@ -36,16 +36,17 @@ static void key_make(const struct scheduled *e, char key[KEY_BYTES])
 
 /* ---- entries ---- */
 
-/* Takes over the reference to value. */
 static struct scheduled *entry_add(struct schedule_shard *shard, uint64_t sequence,
-                                   struct slice value)
+                                   const struct uuid *topic, size_t bytes)
 {
     struct schedule *all = shard->all;
     struct scheduled *e = mem_zalloc(1, sizeof(*e));
+    e->entity.chunk = true;
     e->shard = shard;
     e->sequence = sequence;
-    e->value = value;
-    all->bytes += value.len + sizeof(*e);
+    e->topic = *topic;
+    e->bytes = (uint32_t)bytes;
+    all->bytes += sizeof(*e);
     map_insert(&all->by_sequence, &e->node, hash_u64(sequence));
     return e;
 }
@@ -55,8 +56,7 @@ static void entry_free(struct scheduled *e)
     struct schedule *all = e->shard->all;
     heap_remove(&all->due, &e->due);
     map_remove(&all->by_sequence, &e->node);
-    all->bytes -= e->value.len + sizeof(*e);
-    slice_unref(e->value);
+    all->bytes -= sizeof(*e);
     mem_free(e);
 }
 
@@ -156,14 +156,14 @@ void schedule_publish(struct broker *b, struct publish_op *op)
     wr_init(&w, 256);
     schedule_record_write(&w, &r);
     struct schedule_write *write = mem_zalloc(1, sizeof(*write));
-    write->entry = entry_add(&all->shards[shard], sequence_next(all, shard), wr_take(&w));
+    write->entry = entry_add(&all->shards[shard], sequence_next(all, shard), &r.topic, w.len);
     write->op = op;
     write->due_ms = op->due_ms;
     write->append.done = stored;
-    struct slice value = write->entry->value;
     batch_begin(&batch, 0);
-    add_record(&batch, write->entry, (struct str){(const char *)value.at, value.len},
+    add_record(&batch, write->entry, (struct str){(const char *)w.buf->data, w.len},
                (int64_t)env_now_ms(b->env));
+    wr_free(&w);
     statelog_write(all->shards[shard].log, &write->append, &batch, &write->entry->entity);
 }
 
@@ -192,18 +192,6 @@ static void cancelled(struct statelog_append *a, enum err err)
     op_finish(all->broker, &op->op, err);
 }
 
-static bool is_of_topic(const struct scheduled *e, const struct uuid *topic)
-{
-    struct schedule_record r;
-    struct arena memory;
-    arena_init(&memory, HEADERS_MEMORY);
-    bool yes =
-        schedule_record_read((struct str){(const char *)e->value.at, e->value.len}, &memory, &r) &&
-        uuid_eq(r.topic, *topic);
-    arena_free(&memory);
-    return yes;
-}
-
 static void cancel_run(struct broker *b, struct op *base)
 {
     struct cancel_op *op = container_of(base, struct cancel_op, op);
@@ -213,7 +201,7 @@ static void cancel_run(struct broker *b, struct op *base)
         return;
     }
     struct scheduled *e = entry_find(all, (uint64_t)op->sequence);
-    if (e == NULL || !e->stored || e->leaving || !is_of_topic(e, &op->topic)) {
+    if (e == NULL || !e->stored || e->leaving || !uuid_eq(e->topic, op->topic)) {
         op_finish(b, base, ERR_NOT_FOUND);
         return;
     }
@@ -259,7 +247,9 @@ static struct statelog_entity *apply(void *user, struct str key, struct str valu
             schedule_drop(e);
         return NULL;
     }
-    if (e != NULL) /* once more, as a snapshot */
+    if (e != NULL && e->read != NULL)
+        *e->read = slice_copy(value.at, value.len);
+    if (e != NULL) /* read again, or a copy of it */
         return &e->entity;
     arena_init(&memory, HEADERS_MEMORY);
     bool good = schedule_record_read(value, &memory, &r);
@@ -268,21 +258,12 @@ static struct statelog_entity *apply(void *user, struct str key, struct str valu
         all->load_err = ERR_CORRUPT;
         return NULL;
     }
-    e = entry_add(shard, sequence, slice_copy(value.at, value.len));
+    e = entry_add(shard, sequence, &r.topic, value.len);
     entry_wait(e, r.due_ms);
     return &e->entity;
 }
 
-static void snapshot(void *user, struct statelog_entity *entity, struct batch_builder *out)
-{
-    const struct schedule_shard *shard = user;
-    const struct scheduled *e = container_of(entity, struct scheduled, entity);
-    if (e->stored)
-        add_record(out, e, (struct str){(const char *)e->value.at, e->value.len},
-                   (int64_t)env_now_ms(shard->all->broker->env));
-}
-
-static const struct statelog_ops log_ops = {apply, snapshot};
+static const struct statelog_ops log_ops = {.apply = apply}; /* all entities are paged out */
 
 static void load_less(struct schedule *all, enum err err)
 {

@@ -5,8 +5,8 @@
  * append and its tombstone here are one group of the store: it is in one place or the other, never
  * in both. Until then nobody sees it.
  *
- * Waiting records are kept in memory (SCHEDULE_BYTES_MAX a reactor; more are refused with
- * ERR_BUSY), since any of them may be the next one that is due.
+ * What waits is known in memory by its time and its place in the log alone, some 150 bytes a record
+ * (SCHEDULE_BYTES_MAX a reactor; more are refused with ERR_BUSY). It is read when it is due.
  *
  * A record is named by its sequence number: incarnation (23 bits) . counter (34) . shard (6), so no
  * number is given twice.
@@ -20,6 +20,7 @@
 
 #define SCHEDULE_BYTES_MAX ((size_t)256 << 20)
 #define SCHEDULE_MOVE_MAX 100 /* records that are appended in one group */
+#define SCHEDULE_MOVE_BYTES ((size_t)16 << 20)
 
 struct schedule_shard {
     struct schedule *all;
@@ -52,12 +53,14 @@ struct schedule_record {
 };
 
 struct scheduled {
-    struct statelog_entity entity;
+    struct statelog_entity entity; /* paged out: its record is a batch of its own */
     struct map_node node;
     struct heap_node due; /* while it waits */
     struct schedule_shard *shard;
     uint64_t sequence;
-    struct slice value; /* of its record in the log */
+    struct uuid topic;
+    struct slice *read; /* where to its record's value goes when it is read; NULL: nowhere */
+    uint32_t bytes;     /* of that */
     bool stored;
     bool leaving; /* being moved or cancelled */
     bool alone;   /* it was in a move that failed: it goes alone */

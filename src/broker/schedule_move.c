@@ -1,6 +1,7 @@
 /* What is due goes where it belongs.
  *
  *     pick      records of one shard whose time has come
+ *     read      them from the log
  *     outputs   they find their partitions and are held ready (publish_join)
  *     join      their tombstones are (statelog_join)
  *     commit    both in one group
@@ -17,9 +18,19 @@
 #define RETRY_MS 1000
 #define MEMORY_MAX ((size_t)16 << 20)
 
+/* One that is read. */
+struct move_read {
+    struct statelog_load load;
+    struct move *move;
+    struct slice value;
+};
+
 struct move {
     struct schedule_shard *shard;
     struct scheduled *entries[SCHEDULE_MOVE_MAX];
+    struct move_read reads[SCHEDULE_MOVE_MAX];
+    size_t reading; /* of these; counts their start, too */
+    size_t bytes;
     struct statelog_entity *entities[SCHEDULE_MOVE_MAX];
     struct publish_op outputs[SCHEDULE_MOVE_MAX];
     size_t n;         /* entries */
@@ -67,6 +78,8 @@ static void move_end(struct move *m)
         env_log(all->broker->env, ENV_WARN, "schedule.move", "records=%zu error=%s", m->n,
                 err_name(m->err));
     all->moving = false;
+    for (size_t i = 0; i < m->n; i++)
+        slice_unref(m->reads[i].value);
     arena_free(&m->memory);
     mem_free(m);
     schedule_timer_set(all);
@@ -124,16 +137,14 @@ static void outputs_ready(struct publish_join *join, enum err err)
     statelog_join(m->shard->log, &m->append, &batch, m->entities, m->n, tombstones_ready);
 }
 
-/* ---- picking ---- */
+/* ---- reading ---- */
 
 /* What cannot be appended, now or ever, leaves without an output. */
-static void move_add(struct move *m, struct scheduled *e)
+static void output_add(struct move *m, const struct scheduled *e, struct slice read)
 {
     struct broker *b = e->shard->all->broker;
     struct schedule_record r;
-    m->entries[m->n++] = e;
-    e->leaving = true;
-    struct str value = {(const char *)e->value.at, e->value.len};
+    struct str value = {(const char *)read.at, read.len};
     bool there = !e->dropped && schedule_record_read(value, &m->memory, &r) &&
                  topics_find_id(&b->topics, &r.topic) != NULL;
     if (!there) {
@@ -143,6 +154,61 @@ static void move_add(struct move *m, struct scheduled *e)
     }
     m->outputs[m->outputs_n++] = (struct publish_op){
         .topic = r.topic, .partition = r.partition, .record = r.record, .message_id = r.message_id};
+}
+
+static void all_read(struct move *m)
+{
+    if (m->err != ERR_OK) {
+        move_end(m);
+        return;
+    }
+    for (size_t i = 0; i < m->n; i++)
+        output_add(m, m->entries[i], m->reads[i].value);
+    m->join = (struct publish_join){.outputs = m->outputs,
+                                    .outputs_n = m->outputs_n,
+                                    .ready = outputs_ready,
+                                    .ended = join_ended};
+    publish_join(m->shard->all->broker, &m->join);
+}
+
+static void read_less(struct move *m)
+{
+    if (--m->reading == 0)
+        all_read(m);
+}
+
+static void was_read(struct statelog_load *load, enum err err)
+{
+    struct move_read *read = container_of(load, struct move_read, load);
+    struct move *m = read->move;
+    struct scheduled *e = m->entries[read - m->reads];
+    e->read = &read->value;
+    if (err == ERR_OK)
+        err = statelog_load_apply(load);
+    e->read = NULL;
+    if (m->err == ERR_OK)
+        m->err = err;
+    read_less(m);
+}
+
+static void move_read(struct move *m)
+{
+    m->reading = m->n + 1;
+    for (size_t i = 0; i < m->n; i++) {
+        m->reads[i].move = m;
+        m->reads[i].load.done = was_read;
+        statelog_load(m->shard->log, &m->reads[i].load, &m->entries[i]->entity);
+    }
+    read_less(m);
+}
+
+/* ---- picking ---- */
+
+static void move_add(struct move *m, struct scheduled *e)
+{
+    m->entries[m->n++] = e;
+    m->bytes += e->bytes;
+    e->leaving = true;
 }
 
 static bool is_due(const struct schedule *all, const struct heap_node *first)
@@ -156,8 +222,8 @@ static void move_pick(struct schedule *all, struct move *m)
     struct scheduled *later[SCHEDULE_MOVE_MAX];
     size_t later_n = 0;
     bool alone = false;
-    while (m->n < SCHEDULE_MOVE_MAX && later_n < SCHEDULE_MOVE_MAX && !alone &&
-           is_due(all, heap_min(&all->due))) {
+    while (m->n < SCHEDULE_MOVE_MAX && m->bytes < SCHEDULE_MOVE_BYTES &&
+           later_n < SCHEDULE_MOVE_MAX && !alone && is_due(all, heap_min(&all->due))) {
         struct scheduled *e = container_of(heap_min(&all->due), struct scheduled, due);
         heap_remove(&all->due, &e->due);
         if (m->n == 0) {
@@ -182,9 +248,5 @@ void schedule_move(struct schedule *all)
     all->moving = true;
     arena_init(&m->memory, MEMORY_MAX);
     move_pick(all, m);
-    m->join = (struct publish_join){.outputs = m->outputs,
-                                    .outputs_n = m->outputs_n,
-                                    .ready = outputs_ready,
-                                    .ended = join_ended};
-    publish_join(all->broker, &m->join);
+    move_read(m);
 }

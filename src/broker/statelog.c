@@ -669,16 +669,17 @@ static void copy_read(struct store_read *read, enum err err)
         snapshot_over(log, ERR_OK);
         return;
     }
-    log->snapshot->held = false; /* nobody waits: nothing is written about it */
-    if (err != ERR_OK) {
+    log->snapshot->held = false; /* here: who waits to load it may free it */
+    if (err == ERR_OK) {
+        struct slice copy = slice_copy(chunk.at, chunk.len); /* the store writes into it */
+        slice_unref(chunk);
+        snapshot_append(log, copy);
+    } else {
         env_log(log->conf.env, ENV_WARN, "statelog.copy", "partition=%u offset=%lld error=%s",
                 log->conf.partition, (long long)read->from, err_name(err));
         snapshot_over(log, err);
-        return;
     }
-    struct slice copy = slice_copy(chunk.at, chunk.len); /* the store writes into it */
-    slice_unref(chunk);
-    snapshot_append(log, copy);
+    waiting_release(log, ERR_OK);
 }
 
 static void copy_start(struct statelog *log)

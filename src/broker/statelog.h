@@ -25,6 +25,7 @@
  * What is in memory for an entity may go: it is *paged out* when all of it was written in one
  * batch, its chunk, as an entity that has `chunk` set. When its turn for a snapshot comes the chunk
  * is read and appended again as it is: its owner is not asked, and nothing of it is loaded.
+ * What is written about it meanwhile can only be its end, which waits for the copy.
  * statelog_load reads it, and hands its records to `apply` again.
  *
  *      trimmed | C E1 E2 E1' C(copied) ...

@@ -3,7 +3,9 @@
 #include "../check.h"
 
 #include "base/mem.h"
+#include "broker/broker_internal.h"
 #include "broker/delivery.h"
+#include "broker/schedule.h"
 #include "rig.h"
 
 #include <stdio.h>
@@ -34,7 +36,7 @@ static void op_done(struct op *op)
     op->done = NULL;
 }
 
-static enum err publish(const char *value, int64_t in_ms, struct publish_op *out)
+static void publish_start(const char *value, int64_t in_ms, struct publish_op *out)
 {
     static const struct record_header header = {STR_LIT("h"), STR_LIT("1")};
     *out = (struct publish_op){.op.done = op_done,
@@ -48,6 +50,11 @@ static enum err publish(const char *value, int64_t in_ms, struct publish_op *out
                                           .timestamp = -1},
                                .due_ms = (int64_t)rig_env(&rig, 0)->now_ms + in_ms};
     broker_publish(rig.brokers[rig.n - 1], out);
+}
+
+static enum err publish(const char *value, int64_t in_ms, struct publish_op *out)
+{
+    publish_start(value, in_ms, out);
     rig_run(&rig);
     assert_null(out->op.done);
     return out->op.err;
@@ -139,6 +146,77 @@ static void test_cancel(void **state)
     assert_true(a.offset > b.offset); /* no number is given twice */
 }
 
+static void world_step(unsigned k)
+{
+    fake_deliver_all(&rig.world);
+    fake_fire(&rig.world);
+    fake_store_step(rig.stores[k % rig.n]);
+}
+
+/* Whatever the log is doing with the record, copying it among others: it is gone for good. */
+static void test_cancel_meanwhile(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 60; i++) {
+        struct publish_op a, b[6];
+        assert_int_equal(publish("a", 1000, &a), ERR_OK);
+        rig_defer(&rig, true);
+        for (unsigned k = 0; k < 6; k++)
+            publish_start("a", 1000, &b[k]); /* of the same log */
+        for (unsigned k = 0; k < i; k++)
+            world_step(k);
+        struct cancel_op op = {
+            .op.done = op_done, .actor = &rig_actor, .topic = t, .sequence = a.offset};
+        broker_cancel(rig.brokers[0], &op);
+        rig_run(&rig);
+        rig_defer(&rig, false);
+        assert_null(op.op.done);
+        assert_int_equal(op.op.err, ERR_OK);
+        if (i % 2 == 0)
+            rig_restart(&rig);
+        wait_ms(1000);
+        assert_int_equal(count_values(), 6 * (i + 1));
+    }
+}
+
+/* However large they are: what waits is on the disk. */
+static void test_memory(void **state)
+{
+    (void)state;
+    struct publish_op op;
+    char value[4000];
+    for (unsigned i = 0; i < 40; i++) {
+        memset(value, 'a' + (int)(i % 26), sizeof(value) - 1);
+        value[sizeof(value) - 1] = '\0';
+        assert_int_equal(publish(value, 1000, &op), ERR_OK);
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        size_t bytes = 0;
+        for (unsigned i = 0; i < rig.n; i++)
+            bytes += rig.brokers[i]->schedule->bytes;
+        assert_int_equal(bytes, 40 * sizeof(struct scheduled));
+        rig_restart(&rig);
+    }
+    assert_true(sizeof(struct scheduled) <= 128);
+    wait_ms(1000);
+    assert_int_equal(count_values(), 40);
+}
+
+/* What cannot be read just now waits on. */
+static void test_unreadable(void **state)
+{
+    (void)state;
+    struct publish_op op;
+    assert_int_equal(publish("a", 1000, &op), ERR_OK);
+    assert_int_equal(publish("b", 1000, &op), ERR_OK);
+    fake_disk_fail(rig.disk, FAKE_READ, 1, 2, ERR_IO);
+    wait_ms(1000);
+    assert_true(count_values() < 2);
+    for (unsigned i = 0; i < 3; i++)
+        wait_ms(1000);
+    assert_int_equal(count_values(), 2);
+}
+
 /* A full disk delays; what cannot be appended any more holds up no other. */
 static void test_failures(void **state)
 {
@@ -192,11 +270,8 @@ static void test_crash(void **state)
         rig_lose_memory(true);
         rig_defer(&rig, true);
         fake_advance(&rig.world, 1000);
-        for (unsigned k = 0; k < i; k++) {
-            fake_deliver_all(&rig.world);
-            fake_fire(&rig.world);
-            fake_store_step(rig.stores[k % rig.n]);
-        }
+        for (unsigned k = 0; k < i; k++)
+            world_step(k);
         rig_kill(&rig, i % 3);
         rig_lose_memory(false);
         rig_boot(&rig);
@@ -231,8 +306,15 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_due),        BOTH(test_cancel), BOTH(test_failures),
-        BOTH(test_topic_gone), BOTH(test_crash),  BOTH(test_many),
+        BOTH(test_due),
+        BOTH(test_cancel),
+        BOTH(test_failures),
+        BOTH(test_topic_gone),
+        BOTH(test_crash),
+        BOTH(test_many),
+        BOTH(test_cancel_meanwhile),
+        BOTH(test_memory),
+        BOTH(test_unreadable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
