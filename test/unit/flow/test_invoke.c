@@ -56,7 +56,7 @@ static int setup(void **state)
     fake_http_init(&http);
     fake_http_init(&local);
     fake_functions_init("f");
-    answers = (struct budget){.max = 1 << 20, .free = 100};
+    answers = (struct budget){.max = 1 << 20, .free = 10};
     put();
     const struct invocations_conf conf = {.broker = rig.brokers[0],
                                           .functions = (struct functions *)&fake_functions,
@@ -290,6 +290,7 @@ static void outputs_are_stored_before_the_answer(void **state)
     fake_http_answer(&local, called(), 200, PUT_OUT);
     assert_int_equal(fake_functions.out_n, 0); /* the worker is free for others meanwhile */
     assert_int_equal(c.done, 0);
+    assert_int_equal(answers.held, strlen(PUT_OUT) - answers.free);
     rig_defer(&rig, false);
     run();
     assert_int_equal(c.op.answer.status, 201);
