@@ -290,7 +290,7 @@ static void outputs_are_stored_before_the_answer(void **state)
     fake_http_answer(&local, called(), 200, PUT_OUT);
     assert_int_equal(fake_functions.out_n, 0); /* the worker is free for others meanwhile */
     assert_int_equal(c.done, 0);
-    assert_int_equal(answers.held, strlen(PUT_OUT) - answers.free);
+    assert_true(answers.held >= strlen(PUT_OUT) - answers.free);
     rig_defer(&rig, false);
     run();
     assert_int_equal(c.op.answer.status, 201);
