@@ -238,13 +238,24 @@ static struct str keep(struct invocation *v, struct str s)
     return (struct str){at, at ? s.len : 0};
 }
 
+/* What no event can say is not kept: who sends nonsense in a trace still gets his answer. */
+static struct str keep_attribute(struct invocation *v, const char *name, struct str value)
+{
+    struct event e;
+    event_init(&e);
+    bool right = value.len > 0 && event_attribute_set(&e, str_of(name), value, NULL) == ERR_OK;
+    return keep(v, right ? value : (struct str){NULL, 0});
+}
+
 /* What outputs and lines of the log are told of the request, which may go before them. */
 static void keep_traces(struct invocation *v, const struct invoke_request *r)
 {
     struct str parent = invoke_request_field(r, "traceparent");
-    v->correlation = keep(v, invoke_request_correlation(r));
-    v->traceparent = keep(v, parent.len > 0 ? parent : r->traceparent);
-    v->tracestate = keep(v, invoke_request_field(r, "tracestate"));
+    v->correlation = keep_attribute(v, "correlationid", invoke_request_correlation(r));
+    v->traceparent = keep_attribute(v, "traceparent", parent);
+    v->tracestate = keep_attribute(v, "tracestate", invoke_request_field(r, "tracestate"));
+    if (v->traceparent.at == NULL)
+        v->traceparent = keep(v, r->traceparent);
     v->slot.correlation = v->correlation.len > 0 ? v->correlation : v->traceparent;
 }
 

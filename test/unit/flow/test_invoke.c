@@ -93,6 +93,12 @@ static void done(struct op *op)
     container_of(op, struct call, op.op)->done++;
 }
 
+/* In the fields about traces. */
+static const struct http_header nonsense[] = {{STR_LIT("traceparent"), STR_LIT("\xff")},
+                                              {STR_LIT("tracestate"), STR_LIT("\x01")},
+                                              {STR_LIT("x-request-id"), STR_LIT("\xff")}};
+static bool with_nonsense;
+
 static void start(struct call *c)
 {
     *c = (struct call){
@@ -106,6 +112,10 @@ static void start(struct call *c)
                            .traceparent = STR_LIT("00-0af7651916cd43dd8448eb211c80319c-"
                                                   "b7ad6b7169203331-01"),
                            .peer = "127.0.0.1:9"}}};
+    if (with_nonsense) {
+        c->op.request.headers = nonsense;
+        c->op.request.headers_n = 3;
+    }
     broker_invoke(rig.brokers[0], &c->op);
     run();
 }
@@ -307,7 +317,9 @@ static void outputs_outlive_who_asked(void **state)
     (void)state;
     be_handler();
     assert_int_equal(rig_create(&rig, 0, "out", 1), ERR_OK);
+    with_nonsense = true;
     start(&c);
+    with_nonsense = false;
     fake_http_answer(&local, called(), 200, PUT_OUT);
     assert_int_equal(c.done, 0);
     broker_invoke_cancel(rig.brokers[0], &c.op);
