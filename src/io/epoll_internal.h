@@ -4,6 +4,7 @@
  *      stream.c       one connected socket
  *      listener.c     accepting and connecting
  *      jobs.c         threads for blocking work
+ *      file_warm.c    cold ranges of files, read before they are sent
  *      process_real.c programs that were started
  *
  * Descriptors are watched edge-triggered (listeners and signals excepted): a stream remembers that
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "io/addr.h"
+#include "io/file_warm.h"
 #include "io/loop_internal.h"
 #include "io/mailbox.h"
 
@@ -54,6 +56,7 @@ struct epoll_loop {
     struct list processes_ready; /* with output, or ended */
     struct list signals;         /* struct signal_handler */
     struct jobs jobs;
+    struct file_warms warms;
 };
 
 /* False: the kernel has no room for one more. */

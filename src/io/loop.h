@@ -33,8 +33,9 @@
 #include "broker/env.h"
 
 #define LOOP_OUTPUT_MAX ((size_t)16 << 20)
-/* Threads for jobs, per loop; started when they are needed. */
-#define LOOP_JOB_THREADS 2
+/* Threads for jobs, per loop; started when they are needed. A checkpoint, a group of the journal,
+ * the making of one of its files, a scrub and cold reads do not wait for each other. */
+#define LOOP_JOB_THREADS 6
 #define LOOP_CLOSE_MAX_MS 10000
 
 struct loop;

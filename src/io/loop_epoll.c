@@ -314,6 +314,7 @@ static struct epoll_loop *epoll_make(unsigned reactor, unsigned reactors, struct
     list_init(&el->processes_ready);
     list_init(&el->signals);
     jobs_init(&el->jobs);
+    file_warms_init(&el->warms, &el->loop);
     clock_read(el);
     return el;
 }
@@ -323,6 +324,7 @@ static void epoll_free(struct epoll_loop *el)
     struct list *at;
     mails_drop(el); /* what the streams' ends posted */
     jobs_free(&el->jobs);
+    file_warms_free(&el->warms);
     while ((at = list_pop(&el->signals)) != NULL)
         mem_free(container_of(at, struct signal_handler, link));
     fd_close(el->epoll_fd);

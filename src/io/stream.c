@@ -5,7 +5,8 @@
  * has had its share of a turn stays in the list, and the next turn does not wait.
  * Sending: chunks queue up during a turn; at its end they leave in few calls: up to 64 slices of
  * memory in one, a range of a file in another. If the socket takes no more, epoll says when it
- * does.
+ * does. A range that is not in the page cache is read there by a helper thread first (file_warm.h),
+ * piece by piece: meanwhile this stream waits, and the others do not.
  */
 #include "io/epoll_internal.h"
 
@@ -26,6 +27,8 @@
 #define STREAM_RECEIVE_BUDGET ((size_t)1 << 20)
 #define STREAM_SEND_BUDGET ((size_t)4 << 20)
 #define STREAM_SLICES_MAX 64
+/* How much of a file is looked for in the page cache, and brought there, at once. */
+#define STREAM_WARM_BYTES ((size_t)1 << 20)
 /* How much of a file is copied at once where sendfile does not work. */
 #define STREAM_COPY_BYTES ((size_t)128 << 10)
 
@@ -37,6 +40,8 @@ struct stream {
     struct list link, read_link, send_link, end_link; /* in the lists of el */
     struct chunkq out;
     size_t out_file_bytes;
+    size_t warm_bytes;      /* of the head's file range: they may be sent without a look */
+    struct file_warm *warm; /* brings them; NULL: none are awaited */
     struct env_timer close_timer;
     struct env_mail mail;      /* takes a fresh stream to its loop */
     struct acceptor *acceptor; /* then who is to have it */
@@ -57,8 +62,11 @@ struct stream {
 static void output_clear(struct stream *s)
 {
     chunkq_clear(&s->out);
-    s->out_file_bytes = 0;
+    s->out_file_bytes = s->warm_bytes = 0;
     s->pipe.unsent = 0;
+    if (s->warm)
+        file_warm_forget(s->warm);
+    s->warm = NULL;
 }
 
 void stream_end(struct stream *s, enum err why)
@@ -117,7 +125,7 @@ static size_t output_weight(const struct stream *s)
 
 static void sending_add(struct stream *s)
 {
-    if (s->writable && !s->ended && !list_linked(&s->send_link))
+    if (s->writable && !s->warm && !s->ended && !list_linked(&s->send_link))
         list_push(&s->el->sending, &s->send_link);
 }
 
@@ -269,6 +277,26 @@ static ssize_t file_copy(struct stream *s, int fd, const struct chunk *c)
     return got;
 }
 
+static void warm_done(void *arg)
+{
+    struct stream *s = arg;
+    s->warm = NULL;
+    sending_add(s);
+}
+
+/* Whether the head's next bytes are in the page cache; else they are brought there. */
+static bool file_ready(struct stream *s)
+{
+    const struct chunk *c = s->out.head;
+    if (s->warm_bytes > 0)
+        return true;
+    s->warm_bytes = c->len < STREAM_WARM_BYTES ? c->len : STREAM_WARM_BYTES;
+    if (file_is_warm(((struct disk_file *)c->file)->fd, c->at, s->warm_bytes))
+        return true;
+    s->warm = file_warm_start(&s->el->warms, c->file, c->at, s->warm_bytes, warm_done, s);
+    return false;
+}
+
 static ssize_t send_file(struct stream *s, size_t budget)
 {
     const struct chunk *c = s->out.head;
@@ -276,7 +304,7 @@ static ssize_t send_file(struct stream *s, size_t budget)
     off_t at = (off_t)c->at;
     ssize_t n = -1;
     if (!s->no_sendfile)
-        n = sendfile(s->fd, fd, &at, c->len < budget ? c->len : budget);
+        n = sendfile(s->fd, fd, &at, s->warm_bytes < budget ? s->warm_bytes : budget);
     if (s->no_sendfile || (n < 0 && (errno == EINVAL || errno == ENOSYS))) {
         s->no_sendfile = true;
         n = file_copy(s, fd, c);
@@ -286,8 +314,10 @@ static ssize_t send_file(struct stream *s, size_t budget)
         errno = EIO;
         return -1;
     }
-    if (n > 0)
+    if (n > 0) {
         s->out_file_bytes -= (size_t)n;
+        s->warm_bytes -= (size_t)n < s->warm_bytes ? (size_t)n : s->warm_bytes;
+    }
     return n;
 }
 
@@ -309,6 +339,8 @@ static void output_send(struct stream *s)
 {
     size_t left = STREAM_SEND_BUDGET;
     while (s->out.bytes && left > 0) {
+        if (s->out.head->file && !file_ready(s))
+            return;
         ssize_t n = s->out.head->file ? send_file(s, left) : send_slices(s);
         if (n < 0 && errno == EINTR)
             continue;

@@ -1,8 +1,10 @@
 #include "world.h"
 
 #include "base/mem.h"
+#include "io/file_warm.h"
 #include "io/log.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -255,6 +257,73 @@ WORLD_DEFINE(test_file_ranges)
     pipe_close(client.pipe);
     world_run();
     check_pattern(&server, SIZE, 3);
+    buf_unref(whole);
+    pair_free();
+}
+
+/* Ranges that are not in the page cache: all of them arrive, and the loop's own thread reads hardly
+ * anything from the disk: a look at a page asks for it, without waiting. */
+static void test_cold_file(void **state)
+{
+    (void)state;
+    enum { SIZE = 5 << 20 };
+    struct rusage before, after;
+    pair_make(WORLD_REAL);
+    server.close_on_end = true;
+    struct buf *whole = pattern(SIZE, 3);
+    struct disk_file *f;
+    assert_int_equal(
+        disk_open(world.disk, world_path("f"), DISK_READ | DISK_WRITE | DISK_CREATE, &f), ERR_OK);
+    assert_int_equal(disk_write(f, whole->data, SIZE, 0), ERR_OK);
+    assert_int_equal(disk_sync(f), ERR_OK);
+    assert_int_equal(posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    /* else the loop's thread may ask for what comes next, without waiting for it */
+    assert_int_equal(posix_fadvise(f->fd, 0, 0, POSIX_FADV_RANDOM), 0);
+    bool cold = !file_is_warm(f->fd, 0, 1); /* not where files live in memory */
+    struct chunkq q;
+    chunkq_init(&q);
+    chunkq_add_file(&q, &f->ref, 0, SIZE);
+    pipe_send(client.pipe, &q);
+    pipe_close(client.pipe);
+    assert_int_equal(getrusage(RUSAGE_THREAD, &before), 0);
+    world_run();
+    assert_int_equal(getrusage(RUSAGE_THREAD, &after), 0);
+    check_pattern(&server, SIZE, 3);
+    if (cold)
+        assert_in_range(after.ru_inblock - before.ru_inblock, 0, SIZE / 512 / 10);
+    buf_unref(whole);
+    pair_free();
+}
+
+/* A stream that ends while its range is being read; another one's waits behind it. */
+static void test_cold_file_left(void **state)
+{
+    (void)state;
+    enum { SIZE = 8 << 20 };
+    pair_make(WORLD_REAL);
+    struct buf *whole = pattern(SIZE, 3);
+    struct disk_file *f;
+    assert_int_equal(
+        disk_open(world.disk, world_path("f"), DISK_READ | DISK_WRITE | DISK_CREATE, &f), ERR_OK);
+    assert_int_equal(disk_write(f, whole->data, SIZE, 0), ERR_OK);
+    assert_int_equal(disk_sync(f), ERR_OK);
+    assert_int_equal(posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    struct file_warms warms;
+    file_warms_init(&warms, world.loops[0]);
+    struct file_warm *w[4];
+    for (size_t i = 0; i < 4; i++)
+        w[i] = file_warm_start(&warms, &f->ref, i << 20, 1 << 20, NULL, NULL);
+    assert_int_equal(warms.running, FILE_WARMS_MAX);
+    file_warm_forget(w[3]); /* waits */
+    file_warm_forget(w[0]); /* runs */
+    struct chunkq q;
+    chunkq_init(&q);
+    chunkq_add_file(&q, &f->ref, 4 << 20, 4 << 20);
+    pipe_send(client.pipe, &q);
+    pipe_abort(client.pipe, ERR_CLOSED);
+    world_run();
+    loop_set_quiet(world.n, world.loops);
+    file_warms_free(&warms);
     buf_unref(whole);
     pair_free();
 }
@@ -936,6 +1005,8 @@ int main(void)
         WORLD_TEST(test_echo_many),
         WORLD_TEST(test_echo_many_loops),
         WORLD_TEST(test_accept_declines),
+        cmocka_unit_test(test_cold_file),
+        cmocka_unit_test(test_cold_file_left),
         cmocka_unit_test(test_streams_open_at_free),
         cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_half_closed_peer),
