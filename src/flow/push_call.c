@@ -1,6 +1,7 @@
 /* One call: who may be called is asked (the breaker of an address, the pool of a function), the
  * request is built and sent, the answer judged. */
 #include "flow/push_internal.h"
+#include "flow/reply_cause.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -375,6 +376,8 @@ static void take_slot(struct push_lane *lane)
     bool kept = p->s->conf.order == ORDER_PARTITION;
     lane->slot = (struct function_slot){
         .user = &p->fn, .partition = kept ? m->partition : -1, .ready = ready, .lost = lost};
+    if (lane->n == 1) /* of several nobody knows of which a line tells */
+        lane->slot.correlation = reply_trace_read(m->record).correlation;
     lane->slot_waits = true;
     lane->worker_lost = false;
     p->slots_out++;

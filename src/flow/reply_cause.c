@@ -51,16 +51,21 @@ static void take_header(const struct record_header *h, struct reply_trace *out)
         out->correlation = h->value;
 }
 
+struct reply_trace reply_trace_read(struct record record)
+{
+    struct reply_trace found = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    struct record_header h;
+    while (record_header_next(&record, &h))
+        take_header(&h, &found);
+    return found;
+}
+
 enum err reply_trace_of(const struct reply_conf *conf, uint32_t i, struct reply_trace *out)
 {
     const struct message *m = &conf->messages[i];
     struct event_place place = {
         .topic = conf->s->topic, .partition = m->partition, .offset = m->offset};
-    struct record r = m->record;
-    struct record_header h;
-    *out = (struct reply_trace){{NULL, 0}, {NULL, 0}, {NULL, 0}};
-    while (record_header_next(&r, &h))
-        take_header(&h, out);
+    *out = reply_trace_read(m->record);
     if (out->traceparent.at != NULL)
         return ERR_OK;
     char *text = arena_alloc(conf->arena, EVENT_TRACEPARENT_BYTES + 1);

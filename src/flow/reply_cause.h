@@ -22,10 +22,12 @@ uint32_t reply_cause_find(struct reply_causes *c, const struct event *e, uint32_
 /* How often it was asked for before. */
 uint32_t reply_cause_count(struct reply_causes *c, uint32_t cause);
 
-/* What a message's record says of its trace; at NULL: nothing. The traceparent is derived where
- * there is none. */
+/* What a message's record says of its trace; at NULL: nothing. */
 struct reply_trace {
     struct str traceparent, tracestate, correlation;
 };
+/* As its headers are. */
+struct reply_trace reply_trace_read(struct record record);
+/* The traceparent is derived where there is none. */
 enum err must_use reply_trace_of(const struct reply_conf *conf, uint32_t i,
                                  struct reply_trace *out);

@@ -3,7 +3,7 @@
  *
  *     ok      answers 204            crash   writes to address 0        exit    ends with status 3
  *     loop    never answers          leak    takes 8 MiB every 10 ms    flood   prints without end
- *     nap     answers 20 ms later
+ *     nap     answers 20 ms later    say     prints a line, and naps
  *     fork    has children that outlive it, if they are let
  *
  * A thread a connection; HTTP/1.1 with Content-Length.
@@ -56,9 +56,11 @@ static void act(const char *what)
         raise(SIGSEGV);
     else if (strcmp(what, "exit") == 0)
         exit(3);
-    else if (strcmp(what, "nap") == 0)
+    else if (strcmp(what, "say") == 0)
+        puts("said");
+    if (strcmp(what, "nap") == 0 || strcmp(what, "say") == 0)
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    else if (strcmp(what, "leak") == 0)
+    if (strcmp(what, "leak") == 0)
         start(leak, NULL);
     else if (strcmp(what, "flood") == 0)
         start(flood, NULL);

@@ -64,10 +64,10 @@ class Pool:
         self.apply("Subscription", f"to-{name}", topic=name, deliver={"function": name},
                    **subscription)
 
-    def publish(self, topic, datas):
+    def publish(self, topic, datas, **extensions):
         """Returns when all are stored."""
         events = [{"specversion": "1.0", "id": str(number), "source": "/test", "type": "t",
-                   "partitionkey": str(number), "data": data} for number, data in
+                   "partitionkey": str(number), "data": data, **extensions} for number, data in
                   enumerate(datas)]
         for at in range(0, len(events), 1000):
             request = urllib.request.Request(
@@ -205,7 +205,11 @@ def test_output_is_in_the_log(own):
         "ready": 1, "starting": 0, "draining": 0, "wanted": 1}
     line = eventually(lambda: re.search(r"INFO function\.output function=told .*", own.weir.log.
                                         read_text()), "output", own.weir).group()
-    assert 'stream=stdout' in line and 'text="pool_worker listens"' in line
+    assert 'stream=stdout correlation=- ' in line and 'text="pool_worker listens"' in line
+    own.feed("told")
+    own.publish("told", [{"do": "say"}], correlationid="c-1")
+    eventually(lambda: re.search(r"stream=stdout correlation=c-1 text=.said", own.weir.log.
+                                 read_text()), "what it said of an event", own.weir)
     own.remove("told")
 
 
