@@ -20,7 +20,9 @@ from show.weir import ROOT, tell
 def parse_arguments():
     parser = argparse.ArgumentParser(description="weir's fraud pipeline, told as it happens.")
     parser.add_argument("--weir", default=os.path.join(ROOT, "build", "weir"), metavar="PROGRAM")
-    parser.add_argument("--rate", type=int, default=1000, metavar="N", help="payments a second")
+    parser.add_argument("--rate", type=int, default=500, metavar="N",
+                        help="payments a second, and ten times as many in the spike: by default as "
+                             "many as two busy cores keep up with, the clients' work included")
     parser.add_argument("--payments", type=int, default=150000, metavar="N",
                         help="so many are prepared at least; the show ends before they are used up")
     parser.add_argument("--steady", type=float, default=8, metavar="SECONDS",
