@@ -2,6 +2,7 @@
 
 import time
 
+import confluent_kafka
 import pytest
 
 import clients
@@ -222,6 +223,23 @@ def test_member_sees_new_partitions(client, make_topic, raw, unique):
     member.wait(lambda one: len(one.records) == 3)
     assert member.assigned == [(topic, 0), (topic, 1)]
     member.finish()
+
+
+def test_growth_costs_a_producer_without_retries_nothing(target, raw, unique):
+    """librdkafka with retries=0: what is refused would be lost."""
+    topic, failed = unique("topic"), []
+    raw.create_topic(topic)
+    producer = confluent_kafka.Producer({"bootstrap.servers": target.bootstrap, "retries": 0,
+                                         "enable.idempotence": False, "linger.ms": 0})
+    for number in range(600):
+        if number == 200:
+            raw.call("CreatePartitions", topics=[{"name": topic, "count": 3}])
+            raw.await_topic(topic, 3)
+        producer.produce(topic, b"%d" % number, key=b"k%d" % number,
+                         on_delivery=lambda err, _: failed.append(err) if err else None)
+        assert producer.flush(30) == 0
+    assert failed == []
+    assert sum(raw.list_offset(topic, -1, partition)["offset"] for partition in range(3)) == 600
 
 
 @pytest.mark.parametrize("name", ["confluent-kafka", "java"])

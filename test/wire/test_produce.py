@@ -8,7 +8,7 @@ import pytest
 from rawbatch import (CODECS, CONTROL, GZIP, LOG_APPEND_TIME, TRANSACTIONAL, ZSTD, Record, batch,
                       batches)
 
-CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, BAD_TIMESTAMP = 2, 3, 10, 32
+CORRUPT, UNKNOWN_TOPIC, NOT_LEADER, TOO_LARGE, BAD_TIMESTAMP = 2, 3, 6, 10, 32
 OUT_OF_ORDER, STALE_EPOCH, UNSUPPORTED_CODEC, INVALID_RECORD, UNKNOWN_ID = 45, 47, 76, 87, 100
 SEQUENCE_MAX = 2**31 - 1
 
@@ -235,9 +235,10 @@ def send(raw, topic):
     """send(sequence, count) as one producer; -> (error, base offset)"""
     producer = raw.producer_id()
 
-    def send(sequence, count=2, epoch=producer[1], pid=producer[0]):
+    def send(sequence, count=2, epoch=producer[1], pid=producer[0], version=None):
         records = [b"%d" % (sequence + i) for i in range(count)]
-        answer = raw.produce(topic, batch(records, producer=(pid, epoch), sequence=sequence))
+        answer = raw.produce(topic, batch(records, producer=(pid, epoch), sequence=sequence),
+                             version=version)
         return answer["error"], answer["base_offset"]
 
     return send
@@ -248,6 +249,21 @@ def test_producer_ids_differ(raw, connect):
     seen = [one.producer_id() for one in (raw, other) for _ in range(5)]
     assert len(set(seen)) == 10
     assert all(pid >= 0 and epoch == 0 for pid, epoch in seen)
+
+
+@pytest.mark.weir_only
+def test_who_tries_again_is_told_of_growth(raw, connect, topic, send):
+    """Once, by an error after which each client looks for partitions and sends the same again; a
+    producer without a sequence, which may not try again, is never told."""
+    by_name = 9  # for a later version the raw client asks for the topic's id, and so sees it grown
+    other, plain = connect(), [batch([b"plain"])] * 3
+    assert [other.produce(topic, one, version=by_name)["error"] for one in plain] == [0, 0, 0]
+    assert send(0, version=by_name) == (0, 3)
+    connect().call("CreatePartitions", topics=[{"name": topic, "count": 3}])
+    assert [other.produce(topic, one, version=by_name)["error"] for one in plain] == [0, 0, 0]
+    assert send(2, version=by_name)[0] == NOT_LEADER
+    assert send(2, version=by_name) == (0, 8)
+    assert send(4, version=by_name) == (0, 10)
 
 
 def test_duplicates_of_the_last_five(raw, topic, send):
