@@ -16,7 +16,7 @@ import broker
 from rawbatch import batch, batches
 from rawkafka import Closed, Raw
 
-STORAGE_ERROR = 56
+CORRUPT, STORAGE_ERROR = 2, 56
 JOURNAL_BLOCK = 4096
 MIB = 1 << 20
 
@@ -260,7 +260,8 @@ def test_damaged_manifest(weir):
 
 
 def test_damaged_segment(weir, connect):
-    """A start does not read segments; fsck does and says where, and no reader gets the batch."""
+    """A start does not look at segments; fsck does and says where. One that is cut off costs the
+    clients of its own log an error, and those of others nothing."""
     conn = connect(weir)
     conn.create_topic("t")
     folder = log_folder(weir, conn, "t")
@@ -275,7 +276,13 @@ def test_damaged_segment(weir, connect):
     assert status == 1 and str(segment) in said and "byte " in said
     flip(segment, 9000)
     os.truncate(segment, segment.stat().st_size - 1)
-    assert str(segment) in refused(weir)
+    weir.start()
+    conn = connect(weir)
+    assert conn.produce("t", batch([b"x"]))["error"] == STORAGE_ERROR
+    assert conn.fetch("t", 0)["error"] == CORRUPT
+    assert str(segment) in weir.log_tail()
+    conn.create_topic("other")
+    assert conn.produce("other", batch([b"x"]))["error"] == 0
 
 
 def test_damaged_journal(weir, connect):

@@ -11,6 +11,7 @@ import pytest
 
 import broker
 import killing
+from clients import SETUP
 
 pytestmark = [pytest.mark.managed, pytest.mark.weir_only]
 WORKER = broker.REPOSITORY / "test" / "wire" / "reply_worker.py"
@@ -89,7 +90,8 @@ def batches(**more):
 
 
 @pytest.mark.parametrize("command,source", [
-    ((sys.executable, "-c", PYTHON), "/python"), (("node", "-e", NODE), "/node")])
+    ((sys.executable, "-c", PYTHON), "/python"),
+    ((str(SETUP / "node/bin/node"), "-e", NODE), "/node")])
 def test_replies_of_real_runtimes(weir, command, source):
     calls = Calls(weir, command)
     request = urllib.request.Request(

@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 import broker
+from clients import SETUP
 
 pytestmark = [pytest.mark.managed, pytest.mark.weir_only]
 WORKER = broker.REPOSITORY / "build" / "test" / "wire" / "pool_worker"
@@ -350,7 +351,7 @@ def test_kill_9_leaves_no_worker(pool):
 STARTS = [
     ("native", lambda: [WORKER]),
     ("python", lambda: [sys.executable, "-S", "-E", "-c", PYTHON]),
-    ("node", lambda: ["/usr/bin/env", "node", "-e", NODE]),
+    ("node", lambda: [str(SETUP / "node/bin/node"), "-e", NODE]),
 ]
 
 
