@@ -134,9 +134,7 @@ struct watch_op {
     struct list link; /* private: in its partition */
     /* private, of the reactor of submission */
     void (*told)(struct op *op); /* the caller's op.done */
-    bool cancelled;              /* cancel_mail is on its way to the owner or back */
-    bool answered;               /* op.done came while it was */
-    struct env_mail cancel_mail;
+    struct op_cancel cancel;
 };
 void broker_watch(struct broker *b, struct watch_op *op);
 /* From where it was submitted. done follows, unless it has been called already. */

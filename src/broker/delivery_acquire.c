@@ -49,8 +49,7 @@ struct receivers {
 struct acquire_home {
     struct acquire_op *op;
     void (*told)(struct op *op); /* the caller's op.done */
-    struct env_mail cancel_mail;
-    bool cancelled, answered;
+    struct op_cancel cancel;
     struct receive *receive; /* the receivers'; NULL: none (yet, or any more) */
     bool cancel_wanted;      /* the receivers': it came before the op ran */
 };
@@ -428,8 +427,14 @@ static void acquire_run(struct broker *b, struct op *base)
     receive_start(r, op);
 }
 
-static void home_tell(struct acquire_home *home)
+static struct acquire_home *home_of(struct op_cancel *c)
 {
+    return container_of(c, struct acquire_home, cancel);
+}
+
+static void home_tell(struct op_cancel *c)
+{
+    struct acquire_home *home = home_of(c);
     struct acquire_op *op = home->op;
     op->op.done = home->told;
     op->at = NULL;
@@ -440,9 +445,20 @@ static void home_tell(struct acquire_home *home)
 static void home_done(struct op *base)
 {
     struct acquire_home *home = container_of(base, struct acquire_op, op)->at;
-    home->answered = true;
-    if (!home->cancelled)
-        home_tell(home);
+    op_cancel_answered(&home->cancel);
+}
+
+/* What it has by now is its answer. */
+static void receive_cancel(struct broker *owner, struct op_cancel *c)
+{
+    struct acquire_home *home = home_of(c);
+    struct receive *v = home->receive;
+    (void)owner;
+    home->cancel_wanted = true;
+    if (v == NULL)
+        return;
+    env_timer_stop(v->all->broker->env, &v->timer);
+    timer_fire(&v->timer);
 }
 
 void broker_acquire(struct broker *b, struct acquire_op *op)
@@ -451,6 +467,7 @@ void broker_acquire(struct broker *b, struct acquire_op *op)
     struct acquire_home *home = mem_zalloc(1, sizeof(*home));
     home->op = op;
     home->told = op->op.done;
+    home->cancel = (struct op_cancel){.take_out = receive_cancel, .tell = home_tell};
     op->at = home;
     op->messages = NULL;
     op->n = 0;
@@ -471,50 +488,14 @@ void broker_acquire(struct broker *b, struct acquire_op *op)
     op_finish(b, &op->op, err);
 }
 
-/* ---- cancelling ---- */
-
-static void receive_cancel(struct acquire_home *home)
-{
-    struct receive *v = home->receive;
-    home->cancel_wanted = true;
-    if (v == NULL)
-        return;
-    env_timer_stop(v->all->broker->env, &v->timer);
-    timer_fire(&v->timer);
-}
-
-static void cancel_return(struct env_mail *mail, struct env *env)
-{
-    struct acquire_home *home = container_of(mail, struct acquire_home, cancel_mail);
-    (void)env;
-    home->cancelled = false;
-    if (home->answered)
-        home_tell(home);
-}
-
-static void cancel_arrive(struct env_mail *mail, struct env *env)
-{
-    struct acquire_home *home = container_of(mail, struct acquire_home, cancel_mail);
-    receive_cancel(home);
-    mail->run = cancel_return;
-    env_post(env, home->op->op.home->env->reactor, mail);
-}
-
 void broker_acquire_cancel(struct broker *b, struct acquire_op *op)
 {
     struct acquire_home *home = op->at;
-    if (home == NULL || home->cancelled || home->answered)
+    if (home == NULL)
         return;
     const struct subscription *s = broker_subscription_by_id(b, &op->subscription);
     unsigned shard = s != NULL ? broker_shard_of_partition(&s->topic, 0) : 0;
-    unsigned owner = broker_reactor_of_shard(b, shard);
-    if (owner == b->env->reactor) {
-        receive_cancel(home);
-        return;
-    }
-    home->cancelled = true;
-    home->cancel_mail.run = cancel_arrive;
-    env_post(b->env, owner, &home->cancel_mail);
+    op_cancel(b, &home->cancel, broker_reactor_of_shard(b, shard));
 }
 
 void acquire_free(struct acquire_op *op)

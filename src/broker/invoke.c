@@ -27,18 +27,23 @@ static struct invoke_op *invoke_of(struct op *op)
     return container_of(op, struct invoke_op, op);
 }
 
-static void tell(struct invoke_op *i)
+static void tell(struct op_cancel *c)
 {
+    struct invoke_op *i = container_of(c, struct invoke_op, cancel);
     i->op.done = i->told;
     i->op.done(&i->op);
 }
 
 static void answered(struct op *op)
 {
-    struct invoke_op *i = invoke_of(op);
-    i->answered = true;
-    if (!i->cancelled)
-        tell(i);
+    op_cancel_answered(&invoke_of(op)->cancel);
+}
+
+static void take_out(struct broker *owner, struct op_cancel *c)
+{
+    struct invoke_op *i = container_of(c, struct invoke_op, cancel);
+    if (i->invocation != NULL)
+        owner->invoker->ops->cancel(owner->invoker, i);
 }
 
 static void run(struct broker *owner, struct op *op)
@@ -70,7 +75,7 @@ void broker_invoke(struct broker *b, struct invoke_op *i)
     i->op.run = run;
     i->told = i->op.done;
     i->op.done = answered;
-    i->cancelled = i->answered = false;
+    i->cancel = (struct op_cancel){.take_out = take_out, .tell = tell};
     i->invocation = NULL;
     i->retry_ms = 0;
     i->text.s[0] = '\0';
@@ -82,43 +87,10 @@ void broker_invoke(struct broker *b, struct invoke_op *i)
         op_finish(b, &i->op, err);
 }
 
-/* ---- cancelling ---- */
-
-static void take_out(struct broker *owner, struct invoke_op *i)
-{
-    if (i->invocation != NULL)
-        owner->invoker->ops->cancel(owner->invoker, i);
-}
-
-static void cancel_return(struct env_mail *mail, struct env *env)
-{
-    (void)env;
-    struct invoke_op *i = container_of(mail, struct invoke_op, cancel_mail);
-    weir_assert(i->answered);
-    tell(i);
-}
-
-static void cancel_arrive(struct env_mail *mail, struct env *env)
-{
-    struct invoke_op *i = container_of(mail, struct invoke_op, cancel_mail);
-    take_out(broker_on(i->op.home, env->reactor), i);
-    mail->run = cancel_return;
-    env_post(env, i->op.home->env->reactor, mail);
-}
-
 void broker_invoke_cancel(struct broker *b, struct invoke_op *i)
 {
     weir_assert(i->op.home == b);
-    if (i->cancelled || i->answered)
-        return;
-    unsigned owner = owner_of(i);
-    if (owner == b->env->reactor) {
-        take_out(b, i);
-        return;
-    }
-    i->cancelled = true;
-    i->cancel_mail.run = cancel_arrive;
-    env_post(b->env, owner, &i->cancel_mail);
+    op_cancel(b, &i->cancel, owner_of(i));
 }
 
 /* ---- fields ---- */

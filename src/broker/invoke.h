@@ -65,8 +65,7 @@ struct invoke_op {
     struct err_text text;
     /* private */
     void (*told)(struct op *op); /* the caller's op.done */
-    bool cancelled, answered;
-    struct env_mail cancel_mail;
+    struct op_cancel cancel;
     void *invocation; /* the invoker's own, on its reactor; NULL: over */
 };
 

@@ -49,6 +49,46 @@ void op_finish(struct broker *owner, struct op *op, enum err err)
     env_post(owner->env, op->home->env->reactor, &op->mail);
 }
 
+/* ---- cancelling ---- */
+
+void op_cancel_answered(struct op_cancel *c)
+{
+    c->answered = true;
+    if (!c->under_way)
+        c->tell(c);
+}
+
+static void cancel_return(struct env_mail *mail, struct env *env)
+{
+    struct op_cancel *c = container_of(mail, struct op_cancel, mail);
+    (void)env;
+    c->under_way = false;
+    if (c->answered)
+        c->tell(c);
+}
+
+static void cancel_arrive(struct env_mail *mail, struct env *env)
+{
+    struct op_cancel *c = container_of(mail, struct op_cancel, mail);
+    c->take_out(broker_on(c->home, env->reactor), c);
+    mail->run = cancel_return;
+    env_post(env, c->home->env->reactor, mail);
+}
+
+void op_cancel(struct broker *b, struct op_cancel *c, unsigned owner)
+{
+    if (c->under_way || c->answered)
+        return;
+    if (owner == b->env->reactor) {
+        c->take_out(b, c);
+        return;
+    }
+    c->home = b;
+    c->under_way = true;
+    c->mail.run = cancel_arrive;
+    env_post(b->env, owner, &c->mail);
+}
+
 /* ---- those that wait ---- */
 
 void op_queue_init(struct op_queue *q)

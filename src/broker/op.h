@@ -17,6 +17,8 @@
 #include "base/err.h"
 #include "broker/env.h"
 
+#include <stdbool.h>
+
 #define BROKER_SHARDS 64
 
 struct broker;
@@ -35,6 +37,24 @@ void op_submit(struct broker *b, unsigned shard, struct op *op);
 void op_submit_to(struct broker *b, unsigned owner, struct op *op);
 /* By the verb, on the owner's reactor, exactly once. */
 void op_finish(struct broker *owner, struct op *op, enum err err);
+
+/* Taking an op back. The wish travels to the owner and back by its own mail, and an answer that it
+ * brings about is posted before that mail returns, so it is home first: the caller is told when
+ * both are back, and no mail is on its way in memory that he may free. */
+struct op_cancel {
+    /* On the owner's reactor: the op is answered now, or soon, if it is still there. */
+    void (*take_out)(struct broker *owner, struct op_cancel *c);
+    void (*tell)(struct op_cancel *c); /* the caller, at home */
+    /* private */
+    struct broker *home;
+    bool under_way; /* to the owner or back */
+    bool answered;  /* op.done has come */
+    struct env_mail mail;
+};
+/* From where the op was submitted; nothing if it has been answered or cancelled before. */
+void op_cancel(struct broker *b, struct op_cancel *c, unsigned owner);
+/* In the op's done, which tells the caller if the wish is not under way: else its return does. */
+void op_cancel_answered(struct op_cancel *c);
 
 /* Ops that wait on their owner's reactor for something, in the order of arrival. */
 struct op_queue {

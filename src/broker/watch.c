@@ -1,9 +1,6 @@
 /* Watches: who waits until there is something new to read in a partition.
  *
- * A watch lies in its partition's list until something happens. Cancelling crosses reactors: the
- * cancellation travels to the owner and back by the watch's own mail, and since the answer to the
- * watch is posted by the owner before that mail returns, it is home first. So the caller is told
- * when both are back, and no mail is on its way in memory that the caller may free.
+ * A watch lies in its partition's list until something happens.
  */
 #include "broker/partition.h"
 
@@ -46,18 +43,30 @@ static void watch_run(struct broker *b, struct op *op)
         list_push(&p->watches, &w->link);
 }
 
-static void watch_tell(struct watch_op *w)
+static struct watch_op *watch_of_cancel(struct op_cancel *c)
 {
+    return container_of(c, struct watch_op, cancel);
+}
+
+static void watch_tell(struct op_cancel *c)
+{
+    struct watch_op *w = watch_of_cancel(c);
     w->op.done = w->told;
     w->op.done(&w->op);
 }
 
 static void watch_done(struct op *op)
 {
-    struct watch_op *w = watch_of(op);
-    w->answered = true;
-    if (!w->cancelled)
-        watch_tell(w);
+    op_cancel_answered(&watch_of(op)->cancel);
+}
+
+static void watch_take_out(struct broker *owner, struct op_cancel *c)
+{
+    struct watch_op *w = watch_of_cancel(c);
+    if (!list_linked(&w->link))
+        return;
+    list_remove(&w->link);
+    op_finish(owner, &w->op, ERR_CLOSED);
 }
 
 void broker_watch(struct broker *b, struct watch_op *w)
@@ -65,48 +74,14 @@ void broker_watch(struct broker *b, struct watch_op *w)
     w->op.run = watch_run;
     w->told = w->op.done;
     w->op.done = watch_done;
-    w->cancelled = w->answered = false;
+    w->cancel = (struct op_cancel){.take_out = watch_take_out, .tell = watch_tell};
     list_init(&w->link);
     op_submit(b, broker_shard_of_partition(&w->topic, w->partition), &w->op);
-}
-
-static void watch_take_out(struct broker *owner, struct watch_op *w)
-{
-    if (!list_linked(&w->link))
-        return;
-    list_remove(&w->link);
-    op_finish(owner, &w->op, ERR_CLOSED);
-}
-
-static void cancel_return(struct env_mail *mail, struct env *env)
-{
-    (void)env;
-    struct watch_op *w = container_of(mail, struct watch_op, cancel_mail);
-    weir_assert(w->answered);
-    watch_tell(w);
-}
-
-static void cancel_arrive(struct env_mail *mail, struct env *env)
-{
-    struct watch_op *w = container_of(mail, struct watch_op, cancel_mail);
-    struct broker *owner = broker_on(w->op.home, env->reactor);
-    watch_take_out(owner, w);
-    mail->run = cancel_return;
-    env_post(env, w->op.home->env->reactor, mail);
 }
 
 void broker_watch_cancel(struct broker *b, struct watch_op *w)
 {
     weir_assert(w->op.home == b);
-    if (w->cancelled || w->answered)
-        return;
     unsigned shard = broker_shard_of_partition(&w->topic, w->partition);
-    unsigned owner = broker_reactor_of_shard(b, shard);
-    if (owner == b->env->reactor) {
-        watch_take_out(b, w);
-        return;
-    }
-    w->cancelled = true;
-    w->cancel_mail.run = cancel_arrive;
-    env_post(b->env, owner, &w->cancel_mail);
+    op_cancel(b, &w->cancel, broker_reactor_of_shard(b, shard));
 }
