@@ -9,8 +9,6 @@
  * SWEEP_MS. Then one message is acquired of each ledger of a subscription, one after the other:
  * first while they are paged out, then the same again; the median of each. DIR is a data folder,
  * made if it is missing. Prints one JSON object. */
-#include "wire.h"
-
 #include "base/mem.h"
 #include "broker/broker.h"
 #include "broker/delivery.h"
